@@ -1,0 +1,112 @@
+"""`Accelerator`: a design, opened on a device, that turns images into predictions."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from crossloom.sim import Artifact, InputError, Network, input_codes, load
+from crossloom.sim.types import AnyArray, IntArray
+
+from .backends import open_backend
+from .designs import find_design
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Answers for N images.
+
+    `labels` int64 (N,) indices into `classes`; `coarse` int64 (N,), the super-class that ran, None for a flat
+    network; `scores` int64 (N, classes) logits at one common scale within an image's branch, masked for classes of
+    branches that did not run; `macs` and `cycles` int64 (N,) per image, `cycles` None where nothing clocked ran;
+    `origin` says what the figures are ("simulated", "measured"), `backend` what ran.
+    """
+
+    labels: IntArray
+    coarse: IntArray | None
+    scores: AnyArray
+    macs: IntArray
+    cycles: IntArray | None
+    origin: str
+    backend: str
+    classes: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each image."""
+        return [self.classes[label] for label in self.labels]
+
+    def top_k(self, k: int) -> AnyArray:
+        """Return int64 (N, k) class indices, best first, ties to the lowest index; masked past a branch's classes."""
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= len(self.classes):
+            raise InputError(f"top_k: k is {k!r}; needed 1 to {len(self.classes)}")
+        scores = np.ma.asarray(self.scores)
+        absent = np.ma.getmaskarray(scores)
+        # Absent classes sort behind every real score, whatever its value.
+        order = np.lexsort((-scores.filled(0), absent))[:, :k]
+        return np.ma.MaskedArray(order, mask=np.take_along_axis(absent, order, axis=1))
+
+
+class Accelerator:
+    """A design on a device.
+
+    `design`: name of a shipped design, or path of a `.loom` file. `device`: "auto" or a back end's name.
+    Raises ArtifactError, InputError or DeviceError, one line each.
+
+    >>> acc = Accelerator("digits-cnn")
+    >>> acc.backend
+    'integer'
+    """
+
+    def __init__(self, design: str | os.PathLike[str], device: str = "auto") -> None:
+        self.artifact: Artifact = load(find_design(design))
+        self._backend, self.reason = open_backend(self.artifact.network, device)
+        if device == "auto":
+            _log.info("%s: %s", self.network.name, self.reason)
+
+    @property
+    def network(self) -> Network:
+        """The network that runs."""
+        return self.artifact.network
+
+    @property
+    def backend(self) -> str:
+        """Name of the back end that runs; `reason` says why this one."""
+        return self._backend.name
+
+    def __call__(self, images: AnyArray) -> Prediction:
+        """Classify images: uint8 (N, H, W, C) below the design's levels, or floats in 0..1; (N, H, W) for one channel.
+
+        Raises InputError for another shape, dtype, NaN or a value out of range.
+        """
+        found = self._backend.run(input_codes(self.network.input, images))
+        return Prediction(
+            found.labels,
+            found.coarse,
+            found.scores,
+            found.macs,
+            found.cycles,
+            self._backend.origin,
+            self._backend.name,
+            self.network.classes,
+        )
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._backend.close()
+
+    def __enter__(self) -> Accelerator:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the device back."""
+        self.close()

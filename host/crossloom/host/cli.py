@@ -1,0 +1,96 @@
+"""The `crossloom` command: arguments here, each command's work in its own module, imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from typing import Any
+
+DESIGN = "name of a shipped design, or path of a .loom file"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the argument parser; builds without numpy."""
+    top = argparse.ArgumentParser(
+        prog="crossloom", description="Train a small quantized network, prove it bit for bit, and run it."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+        return sub
+
+    demo = command("demo", "train digits-cnn from its recipe, export it, prove it and run it")
+    demo.add_argument("--out", default="runs/demo", help="folder for the run (default: %(default)s)")
+
+    train = command("train", "train a network from a TOML recipe and export it")
+    train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml file")
+    train.add_argument("--data", help="folder of images by class, or an .npz, instead of the recipe's data set")
+    train.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    train.add_argument("--out", help="folder for the run (default: runs/NAME)")
+    train.add_argument("--seed", type=int, help="seed instead of the recipe's")
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the run's folder")
+
+    info = command("info", "say what a design is, how well it does and what it was built from")
+    info.add_argument("design", help=DESIGN)
+
+    run = command("run", "classify images")
+    run.add_argument("design", help=DESIGN)
+    run.add_argument(
+        "images", nargs="?", help=".npy, .npz (array 'images') or picture; default: the design's golden images"
+    )
+    run.add_argument("--device", default="auto", help="where to run (default: %(default)s)")
+    run.add_argument("--top", type=int, default=1, help="list this many classes per image (default: %(default)s)")
+
+    verify = command("verify", "compare every edge of every test image with the golden digests and the torch model")
+    verify.add_argument("design", help=DESIGN)
+    verify.add_argument("--devices", default="", help="comma-separated devices to compare as well")
+    verify.add_argument(
+        "--run", dest="run_dir", help="folder of the training run with the checkpoint (default: runs/NAME)"
+    )
+    verify.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
+    verify.add_argument(
+        "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
+    )
+
+    diff = command("diff", "compare two designs: structure, tensors, accuracy")
+    diff.add_argument("a", help=DESIGN)
+    diff.add_argument("b", help=DESIGN)
+
+    cost = command("cost", "count parameters, products, widths and memory per layer")
+    cost.add_argument("design", help=DESIGN)
+
+    bench = command("bench", "measure speed and memory")
+    bench.add_argument("what", choices=["sim"], help="what to measure")
+    bench.add_argument("design", nargs="?", default="digits-cnn", help=DESIGN + " (default: %(default)s)")
+    bench.add_argument("--runs", type=int, default=7, help="alternating runs behind each median (default: %(default)s)")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return 0, 1 for a failed check or an error, 2 for wrong usage (from argparse)."""
+    args = parser().parse_args(argv)
+    from crossloom.sim.errors import CrossloomError
+
+    try:
+        result = import_module(f".commands.{args.command}", __package__).run(args)
+    except CrossloomError as error:
+        print(f"crossloom: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("crossloom: interrupted", file=sys.stderr)
+        return 1
+    try:
+        print(json.dumps(result.data, default=_plain) if args.json else result.text, flush=True)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; keep Python from complaining again at exit.
+        sys.stderr.close()
+    return int(result.code)
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy values as plain JSON ones; absent (masked) scores as null."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

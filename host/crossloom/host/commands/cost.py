@@ -1,0 +1,34 @@
+"""`crossloom cost`: what each layer costs, without any tool."""
+
+from __future__ import annotations
+
+import argparse
+
+from crossloom.sim import cost, load
+
+from ..designs import find_design
+from . import Report
+from .tables import table
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Tabulate a design's layers."""
+    network = load(find_design(args.design)).network
+    total = cost(network)
+    rows: list[list[object]] = [
+        [
+            layer.name,
+            layer.op,
+            "x".join(map(str, layer.shape)),
+            layer.bits,
+            layer.weight_bits or "",
+            layer.parameters,
+            layer.macs,
+            layer.memory_bits,
+        ]
+        for layer in total.layers
+    ]
+    rows.append(["total", "", "", "", "", total.parameters, total.macs, total.memory_bits])
+    header = ["layer", "operator", "output", "bits", "weight bits", "parameters", "products", "memory bits"]
+    text = table(header, rows) + "\nbits: width of the output edge; counted from the structure, all banks included"
+    return Report({"name": network.name, **total.to_json()}, text)

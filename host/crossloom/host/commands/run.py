@@ -1,0 +1,53 @@
+"""`crossloom run`: classify images on a device."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from crossloom.sim import InputError
+
+from ..accelerator import Accelerator
+from ..images import read_images
+from . import Report
+from .tables import table
+
+SHOWN = 20
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Classify images; text shows the first 20, JSON all."""
+    with Accelerator(args.design, args.device) as accelerator:
+        golden = accelerator.artifact.golden
+        if args.images:
+            images, source = read_images(args.images, accelerator.network.input.shape), args.images
+        elif golden is not None:
+            images, source = golden.images, f"golden images of {golden.dataset}"
+        else:
+            raise InputError(f"{args.design}: carries no golden images; name an image file")
+        found = accelerator(images)
+        best = found.top_k(args.top)
+        reason = accelerator.reason
+    data: dict[str, Any] = {
+        "labels": found.labels,
+        "names": found.names,
+        "coarse": found.coarse,
+        "top": best,
+        "macs_mean": float(np.mean(found.macs)) if len(found.macs) else None,
+        "cycles": found.cycles,
+        "backend": found.backend,
+        "reason": reason,
+        "origin": found.origin,
+        "source": source,
+    }
+    rows: list[list[object]] = []
+    for i, row in enumerate(best[:SHOWN].tolist()):
+        scores = ", ".join(f"{found.classes[c]} ({found.scores[i, c]})" for c in row if c is not None)
+        rows.append([i, scores])
+    text = [f"{source}: {len(found.labels):,} images on {found.backend} ({found.origin}; {reason})"]
+    text.append(table(["image", "class (score)"], rows))
+    if len(found.labels) > SHOWN:
+        text.append(f"... {len(found.labels) - SHOWN:,} more; --json lists all")
+    return Report(data, "\n".join(text))

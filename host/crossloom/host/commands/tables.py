@@ -1,0 +1,28 @@
+"""Plain text tables for the commands' reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return aligned columns; numbers to the right, text to the left.
+
+    >>> print(table(["layer", "macs"], [["conv", 1200], ["fc", 80]]))
+    layer   macs
+    conv   1,200
+    fc        80
+    """
+    cells = [[f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in rows]
+    right = [all(isinstance(row[i], int | float) for row in rows) and bool(rows) for i in range(len(header))]
+    widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
+    lines = []
+    for row in [list(header), *cells]:
+        parts = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction of 1 as a percentage with two decimals, or "not measured"."""
+    return "not measured" if fraction is None else f"{100 * fraction:.2f} %"

@@ -1,0 +1,67 @@
+"""The definition of a Crossloom network: types, operators, artifact, and the exact integer simulator."""
+
+from .cost import Cost, cost
+from .errors import (
+    ArtifactError,
+    ConfigError,
+    CrossloomError,
+    DeviceError,
+    ExportError,
+    InputError,
+    MissingExtraError,
+    NetworkError,
+)
+from .golden import Golden, digest, digests, make_golden, simulated_digests
+from .identity import structure, structure_sha256, weights_sha256
+from .loom import Artifact, load, save
+from .network import Branch, Input, Network, Node, Route
+from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Requant, SumPool, Threshold
+from .random_network import random_codes, random_network
+from .simulator import Result, input_codes, run
+from .types import QType, Rounding
+
+__all__ = [
+    "Add",
+    "Artifact",
+    "ArtifactError",
+    "Branch",
+    "Concat",
+    "ConfigError",
+    "Conv2d",
+    "Cost",
+    "CrossloomError",
+    "Dense",
+    "DeviceError",
+    "Edge",
+    "ExportError",
+    "Flatten",
+    "Golden",
+    "Input",
+    "InputError",
+    "MaxPool",
+    "MissingExtraError",
+    "Network",
+    "NetworkError",
+    "Node",
+    "QType",
+    "Requant",
+    "Result",
+    "Rounding",
+    "Route",
+    "SumPool",
+    "Threshold",
+    "cost",
+    "digest",
+    "digests",
+    "input_codes",
+    "load",
+    "make_golden",
+    "random_codes",
+    "random_network",
+    "run",
+    "save",
+    "simulated_digests",
+    "structure",
+    "structure_sha256",
+    "weights_sha256",
+]

@@ -1,0 +1,235 @@
+"""The `.loom` artifact: a deterministic, hashed, strictly read zip of a network and what was measured of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import ArtifactError, NetworkError
+from .golden import Golden
+from .identity import canonical_json, weights_sha256
+from .network import Network
+from .npy import npy_array, npy_bytes
+from .schema import decode, encode
+from .types import AnyArray
+
+MAX_FILE_BYTES = 256 << 20
+MAX_JSON_BYTES = 16 << 20
+MAX_ENTRIES = 20_000
+MAX_NESTING = 32
+_HASH_CHARS = 64
+_ENTRY = re.compile(r"(network|info)\.json|golden/index\.json|(tensors|golden)/[a-z0-9_.]{1,200}\.npy")
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A network with what lies outside its identity.
+
+    `info`: JSON object of measured results, data set, seed and configuration, each figure with its origin.
+    `sha256`: hash of the whole file as read or written (hex), "" before it is saved.
+    """
+
+    network: Network
+    info: Mapping[str, Any] = field(default_factory=dict)
+    golden: Golden | None = None
+    sha256: str = ""
+
+
+def to_bytes(artifact: Artifact) -> bytes:
+    """Return the artifact's file: the same bytes for the same content, on any machine and numpy."""
+    network, arrays = encode(artifact.network)
+    entries = {"network.json": canonical_json(network), "info.json": canonical_json(dict(artifact.info))}
+    for name, array in arrays.items():
+        entries[f"tensors/{name}.npy"] = npy_bytes(array)
+    if artifact.golden is not None:
+        index, golden_arrays = artifact.golden.encode(weights_sha256(artifact.network))
+        entries["golden/index.json"] = canonical_json(index)
+        for name, array in golden_arrays.items():
+            entries[f"golden/{name}.npy"] = npy_bytes(array)
+    data = _zip_bytes(entries)
+    if len(data) > MAX_FILE_BYTES:
+        raise ArtifactError(f"artifact: {len(data)} bytes; at most {MAX_FILE_BYTES} are supported")
+    return data
+
+
+def save(artifact: Artifact, path: str | os.PathLike[str]) -> Artifact:
+    """Write the artifact to `path` in one step and return it with its hash.
+
+    The old file stays whole until the new one is on disk: a full disk or a kill leaves it as it was.
+    Raises ArtifactError when the file cannot be written.
+    """
+    target, data = Path(path), to_bytes(artifact)
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise ArtifactError(f"{target}: cannot be written ({error.strerror or error}); nothing was changed") from error
+    return Artifact(artifact.network, artifact.info, artifact.golden, hashlib.sha256(data).hexdigest())
+
+
+def load(path: str | os.PathLike[str]) -> Artifact:
+    """Read and check an artifact; raise ArtifactError (one line) for anything but what `save` writes."""
+    source = Path(path)
+    try:
+        with source.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ArtifactError(f"{source}: cannot be read ({error.strerror or error})") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ArtifactError(f"{source}: over {MAX_FILE_BYTES} bytes; no artifact is that large")
+    try:
+        return from_bytes(data)
+    except (ArtifactError, NetworkError) as error:
+        raise ArtifactError(f"{source}: {error}") from error
+
+
+def from_bytes(data: bytes) -> Artifact:
+    """Return the artifact in `data`: hash first, then the container, then every entry."""
+    body, trailer = data[:-_HASH_CHARS], data[-_HASH_CHARS:]
+    if len(data) < 22 + _HASH_CHARS or hashlib.sha256(body).hexdigest().encode() != trailer:
+        raise ArtifactError(
+            "not a whole .loom file: the SHA-256 at its end does not match "
+            "(truncated, altered, re-zipped, or something else); fetch or export it again"
+        )
+    entries = _unzip(data)
+    for name in ("network.json", "info.json"):
+        if name not in entries:
+            raise ArtifactError(f"entry {name} is missing")
+    arrays = {name: npy_array(name, raw) for name, raw in entries.items() if name.endswith(".npy")}
+    tensors = {n[len("tensors/") : -len(".npy")]: a for n, a in arrays.items() if n.startswith("tensors/")}
+    network = decode(_json("network.json", entries["network.json"]), tensors)
+    info = _json("info.json", entries["info.json"])
+    if not isinstance(info, dict):
+        raise ArtifactError("info.json: needed an object")
+    golden = _golden(network, entries, arrays)
+    artifact = Artifact(network, info, golden, hashlib.sha256(data).hexdigest())
+    # One content, one file: other spellings of the same JSON or array do not survive this.
+    try:
+        same = to_bytes(artifact) == data
+    except UnicodeEncodeError:
+        same = False
+    if not same:
+        raise ArtifactError("an entry is not in the one form that Crossloom writes; export it again")
+    return artifact
+
+
+def _golden(network: Network, entries: Mapping[str, bytes], arrays: Mapping[str, AnyArray]) -> Golden | None:
+    found = {n[len("golden/") : -len(".npy")]: a for n, a in arrays.items() if n.startswith("golden/")}
+    if "golden/index.json" not in entries:
+        if found:
+            raise ArtifactError("golden/index.json is missing beside golden arrays")
+        return None
+    index = _json("golden/index.json", entries["golden/index.json"])
+    return Golden.decode(index, found, network, weights_sha256(network))
+
+
+def _zip_bytes(entries: Mapping[str, bytes]) -> bytes:
+    """Stored entries in sorted order with fixed headers; the archive's comment is the SHA-256 of all before it."""
+    body, directory = bytearray(), bytearray()
+    for name in sorted(entries):
+        data, raw_name = entries[name], name.encode()
+        # version 2.0, UTF-8 flag, stored, 1980-01-01 00:00
+        common = (
+            b"\x14\x00\x00\x08\x00\x00\x00\x00\x21\x00"
+            + zlib.crc32(data).to_bytes(4, "little")
+            + 2 * len(data).to_bytes(4, "little")
+            + len(raw_name).to_bytes(2, "little")
+            + b"\0\0"
+        )
+        directory += b"PK\x01\x02\x14\x00" + common + bytes(10) + len(body).to_bytes(4, "little") + raw_name
+        body += b"PK\x03\x04" + common + raw_name + data
+    end = b"PK\x05\x06" + bytes(4) + 2 * len(entries).to_bytes(2, "little")
+    end += len(directory).to_bytes(4, "little") + len(body).to_bytes(4, "little")
+    end += _HASH_CHARS.to_bytes(2, "little")
+    data = bytes(body + directory + end)
+    return data + hashlib.sha256(data).hexdigest().encode()
+
+
+def _unzip(data: bytes) -> dict[str, bytes]:
+    """Read the entries of `_zip_bytes`, and nothing but its form: no compression, no gap, no duplicate, no extra."""
+    entries: dict[str, bytes] = {}
+    at = 0
+    while data[at : at + 4] == b"PK\x03\x04":
+        stored, size, name_size = (
+            int.from_bytes(data[at + a : at + b], "little") for a, b in ((18, 22), (22, 26), (26, 28))
+        )
+        start = at + 30 + name_size
+        name = data[at + 30 : start].decode("ascii", "replace")
+        if not _ENTRY.fullmatch(name):
+            raise ArtifactError(f"entry {name[:80]!r} has no place in an artifact")
+        if name in entries:
+            raise ArtifactError(f"entry {name!r} stands twice")
+        if data[at + 8 : at + 10] != b"\0\0" or stored != size:
+            raise ArtifactError(f"entry {name!r} is compressed; artifacts store entries as they are")
+        room = len(data) - start if name.endswith(".npy") else min(MAX_JSON_BYTES, len(data) - start)
+        if size > room:
+            raise ArtifactError(f"entry {name!r} claims {size} bytes; at most {room} fit")
+        if len(entries) == MAX_ENTRIES:
+            raise ArtifactError(f"more than {MAX_ENTRIES} entries")
+        entries[name] = data[start : start + size]
+        at = start + size
+    if _zip_bytes(entries) != data:
+        raise ArtifactError("the container is not in the one form that Crossloom writes; export it again")
+    return entries
+
+
+def _json(where: str, raw: bytes) -> Any:
+    """Parse strict JSON: no duplicate key, NaN, huge number or deep nesting."""
+    depth, in_string, escaped = 0, False, False
+    for byte in raw:
+        if in_string:
+            in_string = escaped or byte != 0x22
+            escaped = byte == 0x5C and not escaped
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > MAX_NESTING:
+                raise ArtifactError(f"{where}: nested deeper than {MAX_NESTING} levels")
+        elif byte in b"]}":
+            depth -= 1
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        plain = dict(pairs)
+        if len(plain) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ArtifactError(f"{where}: key {twice[:40]!r} stands twice")
+        return plain
+
+    def constant(text: str) -> Any:
+        raise ArtifactError(f"{where}: {text} is no number")
+
+    def real(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ArtifactError(f"{where}: {text[:40]} is out of range")
+        return value
+
+    def integer(text: str) -> int:
+        if len(text) > 20:
+            raise ArtifactError(f"{where}: number of {len(text)} digits")
+        return int(text)
+
+    try:
+        return json.loads(raw, object_pairs_hook=unique, parse_constant=constant, parse_int=integer, parse_float=real)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ArtifactError(f"{where}: not JSON ({error})") from error

@@ -1,0 +1,314 @@
+"""A network: input table, operators in execution order, and for a hierarchy the routed bank of branches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+from .errors import NetworkError
+from .ops import Edge, Op
+from .ops.quantize import check_stream_type
+from .structure import node_structure
+from .types import IntArray, QType, check_identifier, check_int, check_network_name, frozen_ints
+
+INPUT = "input"
+MAX_NODES = 1024
+MAX_BRANCHES = 256
+MAX_CLASSES = 65536
+MAX_CLASS_NAME = 80
+MAX_SIDE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """The input edge and the table that makes its codes.
+
+    `shape` (H, W, C) or (C,); `table` (levels, C) or (levels, 1) int32 codes of `type`: an image value u (uint8,
+    below levels, 2 <= levels <= 256) of channel c becomes table[u, c].
+    """
+
+    shape: tuple[int, ...]
+    type: QType
+    table: IntArray
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shape, tuple) or len(self.shape) not in (1, 3):
+            raise NetworkError(f"input: shape {self.shape!r}; needed (H, W, C) or (C,)")
+        for n in self.shape:
+            check_int("input: shape", n, 1, MAX_SIDE)
+        check_stream_type("input: type", self.type)
+        table = frozen_ints("input: table", self.table, (None, None), "<i4")
+        if not 2 <= len(table) <= 256 or table.shape[1] not in (1, self.shape[-1]):
+            raise NetworkError(
+                f"input: table has shape {list(table.shape)}; needed 2 to 256 levels by 1 or {self.shape[-1]} channels"
+            )
+        self.type.check("input: table", table)
+        object.__setattr__(self, "table", table)
+
+    @property
+    def levels(self) -> int:
+        """Number of image values, 2 to 256."""
+        return len(self.table)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator; its output edge carries its name. `inputs` name nodes, or "input"."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_identifier("node", self.name)
+        if self.name == INPUT:
+            raise NetworkError(f"node: name {INPUT!r} is the network's input; choose another")
+        least, most = self.op.arity
+        if not isinstance(self.inputs, tuple) or not least <= len(self.inputs) <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            raise NetworkError(f"node {self.name!r}: {self.op.kind} reads {self.inputs!r}; needed {wanted} inputs")
+        for name in self.inputs:
+            check_identifier(f"node {self.name!r}: input", name)
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One bank of the routed layers: row i of its logits is class `classes[i]`; further rows are masked."""
+
+    name: str
+    classes: tuple[int, ...]
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        check_identifier("branch", self.name)
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise NetworkError(f"branch {self.name!r}: classes {list(self.classes)}; needed at least one, no duplicate")
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """Coarse logits -> argmax (ties: lowest index) -> one branch only, reading edge `source`.
+
+    Branches share node names, operators, shapes and types; each brings weights of its own. `output` names the
+    branch edge with the fine logits, (capacity,).
+    """
+
+    source: str
+    output: str
+    capacity: int
+    branches: tuple[Branch, ...]
+
+    def __post_init__(self) -> None:
+        check_int("route: capacity", self.capacity, 1, MAX_CLASSES)
+        if not 2 <= len(self.branches) <= MAX_BRANCHES:
+            raise NetworkError(f"route: {len(self.branches)} branches; needed 2 to {MAX_BRANCHES}")
+        names = [b.name for b in self.branches]
+        if len(set(names)) != len(names):
+            raise NetworkError(f"route: branch names {names}; needed no duplicate")
+        for branch in self.branches:
+            if len(branch.classes) > self.capacity:
+                raise NetworkError(
+                    f"route: branch {branch.name!r} has {len(branch.classes)} classes; capacity is {self.capacity}"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A checked network: constructing one proves its graph, shapes, types and accumulator widths.
+
+    `nodes` stand in execution order. `output` names the edge with the logits (classes,), or with a `route` the
+    coarse logits (branches,). `classes` are the class names in label order.
+    """
+
+    name: str
+    input: Input
+    nodes: tuple[Node, ...]
+    output: str
+    classes: tuple[str, ...]
+    route: Route | None = None
+
+    def __post_init__(self) -> None:
+        check_network_name(self.name)
+        _check_class_names(self.classes)
+        branch_nodes = self.route.branches[0].nodes if self.route else ()
+        if not 1 <= len(self.nodes) + len(branch_nodes) <= MAX_NODES:
+            raise NetworkError(f"network: {len(self.nodes) + len(branch_nodes)} nodes; needed 1 to {MAX_NODES}")
+        _check_order(self.nodes, {INPUT})
+        trunk_names = {n.name for n in self.nodes}
+        if self.output not in trunk_names:
+            raise NetworkError(f"network: output {self.output!r} is no node")
+        used = {name for n in self.nodes for name in n.inputs} | {self.output}
+        edges = self.edges
+        logits = edges[self.output]
+        if self.route is None:
+            _check_logits("output", logits, len(self.classes), "one row per class")
+        else:
+            used.add(self.route.source)
+            _check_logits("output (coarse logits)", logits, len(self.route.branches), "one row per branch")
+            _check_branches(self.route, len(self.classes), trunk_names, edges)
+            self._check_banks(self.route)
+        idle = [name for name in (INPUT, *(n.name for n in self.nodes)) if name not in used]
+        if idle:
+            raise NetworkError(f"network: nothing reads {idle[0]!r}; remove it or connect it")
+
+    @cached_property
+    def edges(self) -> Mapping[str, Edge]:
+        """Every edge by name, in execution order; a branch edge appears once, as branch 0 has it."""
+        edges = dict(self._trunk_edges)
+        if self.route:
+            edges.update(self.branch_edges[0])
+        return MappingProxyType(edges)
+
+    @cached_property
+    def _trunk_edges(self) -> Mapping[str, Edge]:
+        edges = {INPUT: Edge(self.input.shape, self.input.type)}
+        _infer(self.nodes, edges, self.head)
+        return edges
+
+    @cached_property
+    def branch_edges(self) -> tuple[Mapping[str, Edge], ...]:
+        """The edges of each branch; they differ in `frac` alone."""
+        if self.route is None:
+            return ()
+        source = self._trunk_edges.get(self.route.source)
+        if source is None:
+            raise NetworkError(f"route: source {self.route.source!r} is no node of the trunk")
+        if source.accumulator:
+            raise NetworkError(
+                f"route: source {self.route.source!r} is an accumulator; put a Requant or Threshold first"
+            )
+        found = []
+        for branch in self.route.branches:
+            edges = {self.route.source: source}
+            _check_order(branch.nodes, set(edges), f"branch {branch.name!r}: ")
+            _infer(branch.nodes, edges, {n.name for n in branch.nodes}, f"branch {branch.name!r}: ")
+            del edges[self.route.source]
+            found.append(MappingProxyType(edges))
+        return tuple(found)
+
+    @cached_property
+    def head(self) -> frozenset[str]:
+        """Trunk nodes that only the coarse logits need; as rewritable as a branch, so bounded by type."""
+        if self.route is None:
+            return frozenset()
+        producers = {n.name: n for n in self.nodes}
+        above, pending = set(), [self.route.source]
+        while pending:
+            name = pending.pop()
+            if name in producers and name not in above:
+                above.add(name)
+                pending.extend(producers[name].inputs)
+        return frozenset(producers) - above
+
+    def sections(self) -> Iterator[tuple[int | None, tuple[Node, ...], Mapping[str, Edge]]]:
+        """Yield (None, trunk nodes, their edges), then (index, nodes, edges) of each branch; edges include sources."""
+        yield None, self.nodes, self._trunk_edges
+        if self.route:
+            source = {self.route.source: self._trunk_edges[self.route.source]}
+            for index, branch in enumerate(self.route.branches):
+                yield index, branch.nodes, {**source, **self.branch_edges[index]}
+
+    def _check_banks(self, route: Route) -> None:
+        """Raise NetworkError unless every branch asks for the same hardware as the first."""
+        sections = [(nodes, edges) for index, nodes, edges in self.sections() if index is not None]
+        first = [node_structure(node, sections[0][1]) for node in sections[0][0]]
+        for branch, (nodes, edges) in zip(route.branches[1:], sections[1:], strict=True):
+            if len(nodes) != len(first):
+                raise NetworkError(f"branch {branch.name!r}: {len(nodes)} nodes; the first branch has {len(first)}")
+            for node, wanted in zip(nodes, first, strict=True):
+                found = node_structure(node, edges)
+                for key in wanted:
+                    if found.get(key) != wanted[key]:
+                        raise NetworkError(
+                            f"branch {branch.name!r}: node {node.name!r}: {key} is {found.get(key)}; "
+                            f"the first branch has {wanted[key]}, and branches share everything but their tensors"
+                        )
+
+    @property
+    def hierarchy(self) -> dict[str, list[str]] | None:
+        """Class names by branch name, or None for a flat network."""
+        if self.route is None:
+            return None
+        return {b.name: [self.classes[c] for c in b.classes] for b in self.route.branches}
+
+
+def _infer(nodes: Sequence[Node], edges: dict[str, Edge], banked: Iterable[str], prefix: str = "") -> None:
+    banked = set(banked)
+    for node in nodes:
+        where = f"{prefix}node {node.name!r} ({node.op.kind})"
+        try:
+            edges[node.name] = node.op.infer(where, [edges[name] for name in node.inputs], node.name in banked)
+        except NetworkError as error:
+            raise error if str(error).startswith(where) else NetworkError(f"{where}: {error}") from None
+
+
+def _check_order(nodes: Sequence[Node], known: set[str], prefix: str = "") -> None:
+    """Raise NetworkError for a duplicate name, a missing input, a cycle, or a node before what it reads."""
+    producers = {n.name: n for n in nodes}
+    seen = set(known)
+    for node in nodes:
+        if node.name in seen:
+            raise NetworkError(f"{prefix}node {node.name!r}: the name is used twice; needed unique names")
+        for name in node.inputs:
+            if name in seen:
+                continue
+            where = f"{prefix}node {node.name!r}: input {name!r}"
+            if name not in producers:
+                raise NetworkError(f"{where} is missing; needed one of the nodes before it")
+            if _reaches(producers, name, node.name):
+                raise NetworkError(f"{where} depends on {node.name!r} itself: the graph has a cycle")
+            raise NetworkError(f"{where} comes later; list the nodes in execution order")
+        seen.add(node.name)
+
+
+def _reaches(producers: Mapping[str, Node], start: str, goal: str) -> bool:
+    pending, seen = [start], set()
+    while pending:
+        name = pending.pop()
+        if name == goal:
+            return True
+        if name in producers and name not in seen:
+            seen.add(name)
+            pending.extend(producers[name].inputs)
+    return False
+
+
+def _check_class_names(classes: tuple[str, ...]) -> None:
+    if not 2 <= len(classes) <= MAX_CLASSES:
+        raise NetworkError(f"network: {len(classes)} classes; needed 2 to {MAX_CLASSES}")
+    for name in classes:
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_CLASS_NAME or not name.isprintable():
+            raise NetworkError(
+                f"network: class name {str(name)[:MAX_CLASS_NAME]!r}; needed 1 to {MAX_CLASS_NAME} printable characters"
+            )
+    if len(set(classes)) != len(classes):
+        twice = next(name for i, name in enumerate(classes) if name in classes[:i])
+        raise NetworkError(f"network: class name {twice!r} is used twice; needed unique names")
+
+
+def _check_logits(what: str, edge: Edge, rows: int, meaning: str) -> None:
+    if edge.shape != (rows,):
+        raise NetworkError(f"network: {what} has shape {list(edge.shape)}; needed [{rows}], {meaning}")
+    if edge.type.common_frac is None:
+        raise NetworkError(f"network: {what} has one frac per channel; logits need one common frac")
+
+
+def _check_branches(route: Route, classes: int, trunk: set[str], edges: Mapping[str, Edge]) -> None:
+    covered = [c for b in route.branches for c in b.classes]
+    if sorted(covered) != list(range(classes)):
+        raise NetworkError(f"route: branches cover classes {sorted(covered)[:20]}; needed 0..{classes - 1}, each once")
+    first = route.branches[0]
+    names = {n.name for n in first.nodes}
+    if names & trunk:
+        raise NetworkError(
+            f"route: node {min(names & trunk)!r} stands in the trunk and in a branch; needed unique names"
+        )
+    if route.output not in names:
+        raise NetworkError(f"route: output {route.output!r} is no node of the branches")
+    read = {name for n in first.nodes for name in n.inputs} | {route.output}
+    idle = [name for name in (route.source, *(n.name for n in first.nodes)) if name not in read]
+    if idle:
+        raise NetworkError(f"route: nothing in the branches reads {idle[0]!r}; remove it or connect it")
+    _check_logits("branch output", edges[route.output], route.capacity, "one row per place of the capacity")

@@ -1,0 +1,27 @@
+"""The operators: data, bounds and the exact kernel that defines each one."""
+
+from .base import Edge, Kernel, Op
+from .join import Add, Concat, Flatten
+from .linear import Conv2d, Dense
+from .pool import MaxPool, SumPool
+from .quantize import Requant, Threshold
+
+OPERATORS: dict[str, type[Op]] = {
+    op.kind: op for op in (Dense, Conv2d, Requant, Threshold, MaxPool, SumPool, Add, Concat, Flatten)
+}
+
+__all__ = [
+    "OPERATORS",
+    "Add",
+    "Concat",
+    "Conv2d",
+    "Dense",
+    "Edge",
+    "Flatten",
+    "Kernel",
+    "MaxPool",
+    "Op",
+    "Requant",
+    "SumPool",
+    "Threshold",
+]

@@ -1,0 +1,290 @@
+"""Random networks and inputs, full of corners, that every other implementation is replayed against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from .network import INPUT, Branch, Input, Network, Node, Route
+from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Op, Requant, SumPool, Threshold
+from .ops.quantize import MAX_SHIFT, MIN_SHIFT
+from .types import IntArray, QType, Rounding
+
+MAX_SIDE = 9
+MAX_CHANNELS = 8
+WIDE_SHARE = 0.15  # layers with weights and biases that push sums past 2^24, float32's integers
+
+
+@dataclass
+class _Builder:
+    """Appends checked nodes. `plan` draws the structure, `values` the tensors, so that banks can share a plan."""
+
+    plan: np.random.Generator
+    values: np.random.Generator
+    prefix: str
+    banked: bool
+    edges: dict[str, Edge]
+    nodes: list[Node] = field(default_factory=list)
+
+    def add(self, op: Op, *inputs: str, name: str | None = None) -> str:
+        name = name or f"{self.prefix}{op.kind}{len(self.nodes)}"
+        self.edges[name] = op.infer(name, [self.edges[i] for i in inputs], self.banked)
+        self.nodes.append(Node(name, op, inputs))
+        return name
+
+    def pick(self, *options: object) -> int:
+        """Index of one of the options, evenly."""
+        return int(self.plan.integers(len(options)))
+
+    def code_type(self) -> QType:
+        """A stream type without scale: unsigned, signed, narrow, bipolar-like or lopsided, 1 to 8 bits."""
+        bits = int(self.plan.integers(1, 9))
+        top = (1 << bits) - 1
+        half = 1 << bits >> 1
+        ranges = [(0, top), (0, top), (-half, max(half - 1, 0)), (-half, half), (-1, 1), (-(top // 3), top)]
+        lo, hi = ranges[self.pick(*ranges)]
+        return QType(lo, hi)
+
+    def weights(self, shape: tuple[int, ...]) -> tuple[IntArray, QType, int, IntArray]:
+        """Weights, their type without scale, bias bits and bias; rows 0 and 1 are the type's extremes."""
+        wide = self.plan.random() < WIDE_SHARE
+        bits = int(self.plan.integers(12, 17)) if wide else int(self.plan.integers(2, 9))
+        narrow = self.pick(False, True)
+        lo, hi = -(1 << (bits - 1)) + narrow, (1 << (bits - 1)) - 1
+        bias_bits = int(self.plan.integers(20, 33)) if wide else int(self.plan.integers(2, 17))
+        weight = self.values.integers(lo, hi, shape, endpoint=True)
+        weight[self.values.random(shape) < 0.2] = 0
+        limit = 1 << (bias_bits - 1)
+        bias = self.values.integers(-limit, limit, shape[0])
+        for row, (value, edge) in enumerate([(hi, limit - 1), (lo, -limit)][: shape[0] // 2]):
+            weight[row], bias[row] = value, edge
+        return weight, QType(lo, hi), bias_bits, bias
+
+    def conv(self, x: str, out: int | None = None, stride: int | None = None) -> str:
+        """A convolution of any kind; `out` and `stride` fix what a join needs."""
+        h, w, c = self.edges[x].shape
+        kinds = ("full", "full", "pointwise", "grouped", "depthwise")
+        kind = kinds[self.pick(*kinds)]
+        out = out or int(self.plan.integers(1, MAX_CHANNELS + 1))
+        groups = 1
+        if kind == "depthwise" and out % c == 0:
+            groups = c
+        if kind == "grouped":
+            groups = int(np.gcd(c, out))
+        kernel = (1, 1) if kind == "pointwise" else tuple(int(k) for k in self.plan.integers(1, 4, 2))
+        same = (kernel[0] - 1) // 2, kernel[0] // 2, (kernel[1] - 1) // 2, kernel[1] // 2
+        if stride is not None:
+            strides, pad = (stride, stride), same
+        else:
+            strides = int(self.plan.integers(1, 3)), int(self.plan.integers(1, 3))
+            pad = same if kernel[0] > h or kernel[1] > w or self.pick(False, True) else (0, 0, 0, 0)
+            if self.plan.random() < 0.2:
+                pad = (pad[0] + int(self.plan.integers(3)), *pad[1:])
+        type_ = self.edges[x].type
+        weight, weight_type, bias_bits, bias = self.weights((out, *kernel, c // groups))
+        code = int(self.plan.integers(type_.lo, type_.hi, endpoint=True))
+        code = 0 if type_.lo <= 0 <= type_.hi and self.pick(False, True) else code
+        return self.add(Conv2d(weight, bias, weight_type, bias_bits, strides, pad, code, groups), x)
+
+    def requant(self, acc: str, out: QType, frac: int | None = None) -> str:
+        """A Requant whose shift spreads the input over the output type, give or take two bits.
+
+        After a layer, `values` draws the shifts and the weights' fracs make up for them, so that banks differ
+        in shifts but not in the fracs of their edges; `frac` asks for one.
+        """
+        edge, node = self.edges[acc], self.nodes[-1] if self.nodes else None
+        layer = node.op if node and node.name == acc and isinstance(node.op, Conv2d | Dense) else None
+        rounding = list(Rounding)[self.pick(*Rounding)]
+        per_channel = layer is not None and bool(self.pick(False, True))
+        middle = edge.type.bits - out.bits - int(self.plan.integers(4))
+        extreme = layer is not None and self.plan.random() < 0.05
+        rng = self.values if layer else self.plan
+        shift = rng.integers(middle - 2, middle + 3, edge.channels if per_channel else 1)
+        if extreme:
+            shift[:] = rng.choice([MIN_SHIFT, MAX_SHIFT])
+        shift = np.clip(shift, MIN_SHIFT, MAX_SHIFT)
+        if node is None or layer is None:
+            assert isinstance(edge.type.frac, int)
+            shift = np.clip(shift, edge.type.frac - 24, edge.type.frac + 8)
+            frac = edge.type.frac - int(shift[0])
+        else:
+            frac = int(self.plan.integers(8)) if frac is None else frac
+            self._rescale(node, layer, shift, frac)
+        return self.add(Requant(shift, rounding, QType(out.lo, out.hi, frac)), acc)
+
+    def _rescale(self, node: Node, op: Conv2d | Dense, shift: IntArray, out_frac: int) -> None:
+        """Give the layer the weight fracs that such shifts imply, and a channel that always ties."""
+        x_frac = self.edges[node.inputs[0]].type.frac
+        assert isinstance(x_frac, int)
+        fracs = tuple(out_frac + int(s) - x_frac for s in shift)
+        bias, weight = op.bias.copy(), op.weight.copy()
+        row = len(weight) - 1
+        s = int(shift[row % len(shift)])
+        if len(weight) > 2 and 0 < s < op.bias_bits:
+            # Nothing but an odd multiple of half a step: a tie in every image.
+            weight[row], bias[row] = 0, (1 << (s - 1)) * (1 if self.values.random() < 0.5 else -1)
+        type_ = QType(op.weight_type.lo, op.weight_type.hi, fracs if len(fracs) > 1 else fracs[0])
+        self.nodes.pop()
+        self.add(replace(op, weight=weight, bias=bias, weight_type=type_), *node.inputs, name=node.name)
+
+    def threshold(self, acc: str) -> str:
+        """A Threshold: bipolar, few or many steps; sentinels, duplicates and reachable values mixed."""
+        edge = self.edges[acc]
+        kinds = ("bipolar", "few", "many")
+        kind = kinds[self.pick(*kinds)]
+        count = (
+            1 if kind == "bipolar" else int(self.plan.integers(2, 16) if kind == "few" else self.plan.integers(17, 64))
+        )
+        base, step = (-1, 2) if kind == "bipolar" else (int(self.plan.integers(-9, 3)), 1)
+        channels = edge.channels if self.pick(False, True) else 1
+        lo, hi = edge.type.lo, edge.type.hi + 1
+        middle, reach = (lo + hi) // 2, max((hi - lo) // 8, 1)
+        rows = np.clip(self.values.integers(middle - reach, middle + reach + 1, (channels, count)), lo, hi)
+        rows[self.values.random(rows.shape) < 0.05] = lo
+        rows[self.values.random(rows.shape) < 0.05] = hi
+        return self.add(Threshold(np.sort(rows, axis=1), base, step, 0), acc)
+
+    def quantize(self, acc: str) -> str:
+        """A Requant, or one time in four a Threshold."""
+        if self.pick(0, 1, 2, 3) == 0:
+            return self.threshold(acc)
+        return self.requant(acc, self.code_type())
+
+    def step(self, x: str) -> str:
+        """One random block from stream to stream; keeps an image an image."""
+        h, w, _ = self.edges[x].shape
+        kinds = ("conv", "conv", "maxpool", "sumpool", "residual", "concat", "requant")
+        kind = kinds[self.pick(*kinds)]
+        if kind == "maxpool":
+            kernel = min(h, int(self.plan.integers(1, 4))), min(w, int(self.plan.integers(1, 4)))
+            stride = int(self.plan.integers(1, 3)), int(self.plan.integers(1, 3))
+            pad = tuple(int(self.plan.integers(k)) if self.pick(False, True) else 0 for k in np.repeat(kernel, 2))
+            return self.add(MaxPool(kernel, stride, (pad[0], pad[1], pad[2], pad[3])), x)
+        if kind == "sumpool":
+            kernel = min(h, int(self.plan.integers(1, 4))), min(w, int(self.plan.integers(1, 4)))
+            stride = int(self.plan.integers(1, 3)), int(self.plan.integers(1, 3))
+            return self.quantize(self.add(SumPool(kernel, stride), x))
+        if kind == "residual":
+            y = self.requant(self.conv(x, self.edges[x].channels, 1), self.code_type())
+            return self.quantize(self.add(Add(), x, y))
+        if kind == "concat":
+            a = self.requant(self.conv(x, None, 1), self.code_type(), 3)
+            b = self.requant(self.conv(x, None, 1), self.code_type(), 3)
+            return self.add(Concat(), a, b)
+        if kind == "requant":
+            return self.requant(x, self.code_type())
+        return self.quantize(self.conv(x))
+
+    def logits(self, x: str, rows: int) -> str:
+        """Flatten and a Dense layer in which two rows are equal, so that argmax ties."""
+        if len(self.edges[x].shape) == 3:
+            x = self.add(Flatten(), x)
+        weight, type_, bias_bits, bias = self.weights((rows, self.edges[x].size))
+        a, b = self.values.choice(rows, 2, replace=False)
+        weight[a], bias[a] = weight[b], bias[b]
+        return self.add(Dense(weight, bias, type_, bias_bits), x)
+
+
+def random_network(seed: int, size: int = 5) -> Network:
+    """Return a small valid network of about `size` random blocks; one in three is routed.
+
+    Across seeds: every operator, rounding and kind of convolution; unsigned, signed, narrow and bipolar types of
+    1 to 8 bits; weights of 2 to 16 bits; shifts of -16..47 per tensor and channel; channels that always tie at
+    half a step; rows of extreme weights and biases; thresholds that always or never fire; equal logits; branches
+    with masked rows. Sides are at most 9, channels at most 16, so that RTL and HLS can replay many.
+    """
+    rng = np.random.default_rng([seed, size])
+    first = _Builder(rng, rng, "", False, {})
+    type_ = first.code_type()
+    channels = int(rng.integers(1, 5))
+    flat = rng.random() < 0.1
+    shape = (int(rng.integers(2, 33)),) if flat else (*(int(n) for n in rng.integers(3, MAX_SIDE + 1, 2)), channels)
+    levels = int(rng.choice([2, 17, 256]))
+    columns = shape[-1] if first.pick(False, True) else 1
+    table = rng.integers(type_.lo, type_.hi, (levels, columns), endpoint=True)
+    table[0], table[-1] = type_.lo, type_.hi
+    type_ = QType(type_.lo, type_.hi, int(rng.integers(0, 8)))
+    network_input = Input(shape, type_, table)
+    routed = size >= 2 and rng.random() < 1 / 3
+    x = INPUT
+    first.edges[INPUT] = Edge(shape, type_)
+    for _ in range(size // 2 if routed else size):
+        x = _flat_step(first, x) if flat else first.step(x)
+    if not routed:
+        rows = int(rng.integers(2, 8))
+        output = first.logits(x, rows)
+        return Network(f"random-{seed}-{size}", network_input, tuple(first.nodes), output, _class_names(rows))
+    return _routed(f"random-{seed}-{size}", network_input, first, x, size, flat)
+
+
+def _routed(name: str, network_input: Input, trunk: _Builder, source: str, size: int, flat: bool) -> Network:
+    rng = trunk.plan
+    if source == INPUT:
+        source = trunk.requant(INPUT, trunk.code_type())
+    count, capacity = int(rng.integers(2, 5)), int(rng.integers(2, 7))
+    head = _Builder(rng, rng, "head_", True, trunk.edges)
+    coarse = head.logits(source, count)
+    used = [int(rng.integers(1, capacity + 1)) for _ in range(count)]
+    classes = [int(c) for c in rng.permutation(sum(used))]
+    plan_seed, branches, output = int(rng.integers(1 << 31)), [], ""
+    for index in range(count):
+        bank = _Builder(np.random.default_rng(plan_seed), rng, "fine_", True, {source: trunk.edges[source]})
+        x = source
+        for _ in range(size - size // 2):
+            x = _flat_step(bank, x) if flat else bank.step(x)
+        output = bank.logits(x, capacity)
+        own = tuple(classes.pop() for _ in range(used[index]))
+        branches.append(Branch(f"branch{index}", own, tuple(bank.nodes)))
+    route = Route(source, output, capacity, tuple(branches))
+    nodes = (*trunk.nodes, *head.nodes)
+    return Network(name, network_input, nodes, coarse, _class_names(sum(used)), route)
+
+
+def _flat_step(builder: _Builder, x: str) -> str:
+    weight, type_, bias_bits, bias = builder.weights((int(builder.plan.integers(2, 17)), builder.edges[x].size))
+    return builder.quantize(builder.add(Dense(weight, bias, type_, bias_bits), x))
+
+
+def _class_names(count: int) -> tuple[str, ...]:
+    return tuple(f"class {i}" for i in range(count))
+
+
+def random_codes(network: Network, seed: int, count: int) -> IntArray:
+    """Return int32 input codes (count, *shape), corners first.
+
+    All lowest, all highest, a checkerboard of both, and for each output channel of the layers that read the input
+    the codes that drive its accumulator to its highest and lowest value; then random codes, every other image of
+    extremes alone.
+    """
+    rng = np.random.default_rng(seed)
+    shape, type_ = network.input.shape, network.input.type
+    lo, hi = type_.lo, type_.hi
+    board = np.where(np.indices(shape).sum(0) % 2, lo, hi)
+    images = [np.full(shape, lo), np.full(shape, hi), board, *_driving(network.nodes, shape, lo, hi)]
+    while len(images) < count:
+        low = rng.random(shape) < 0.5
+        images.append(np.where(low, lo, hi) if len(images) % 2 else rng.integers(lo, hi, shape, endpoint=True))
+    return np.stack(images[:count]).astype(np.int32)
+
+
+def _driving(nodes: Sequence[Node], shape: tuple[int, ...], lo: int, hi: int) -> list[IntArray]:
+    images: list[IntArray] = []
+    for node in nodes:
+        op = node.op
+        if node.inputs != (INPUT,) or not isinstance(op, Conv2d | Dense):
+            continue
+        for channel, weight in enumerate(op.weight):
+            for up in (True, False):
+                wanted = np.where((weight > 0) == up, hi, lo)
+                image = np.full(shape, lo)
+                if isinstance(op, Dense):
+                    image = wanted
+                else:
+                    kh, kw, per_group = wanted.shape
+                    at = channel // (len(op.weight) // op.groups) * per_group
+                    part = image[:kh, :kw, at : at + per_group]
+                    part[...] = wanted[: part.shape[0], : part.shape[1]]
+                images.append(image)
+    return images

@@ -1,0 +1,247 @@
+"""The integer simulator: the definition of what every other implementation must compute, at BLAS speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .errors import InputError
+from .network import INPUT, Input, Network, Node
+from .ops import Edge, Kernel
+from .types import AnyArray, IntArray
+
+# Temporaries of one chunk of images; about a last-level cache, so that operators find their input still there.
+CHUNK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What one batch of N images gave.
+
+    `logits` int64 (N, classes), or with a route the coarse logits (N, branches). With a route, `branch` int64 (N,)
+    is the branch that ran and `fine` int64 (N, capacity) its logits, else both are None. `labels` int64 (N,).
+    `scores` (N, classes) int64; with a route a masked array, classes of branches that did not run being masked.
+    `macs` int64 (N,): multiply-accumulates really done for each image. `edges`: the requested codes, (N, *shape)
+    in the smallest dtype of their type.
+    """
+
+    logits: IntArray
+    branch: IntArray | None
+    fine: IntArray | None
+    labels: IntArray
+    scores: AnyArray
+    macs: IntArray
+    edges: Mapping[str, IntArray]
+
+
+@dataclass(frozen=True)
+class _Step:
+    name: str
+    kernel: Kernel
+    inputs: tuple[str, ...]
+    last: tuple[str, ...]  # edges that nothing later in the section reads
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A trunk or a branch, ready to run: kernels with their weights in place."""
+
+    steps: tuple[_Step, ...]
+    macs: int
+    bytes_per_image: int
+
+    @staticmethod
+    def build(nodes: Sequence[Node], edges: Mapping[str, Edge], outputs: set[str]) -> _Section:
+        steps: list[_Step] = []
+        macs = peak = 0
+        live = {name: edges[name] for name in edges if name not in {n.name for n in nodes}}
+        for i, node in enumerate(nodes):
+            sources, edge = [edges[name] for name in node.inputs], edges[node.name]
+            later = outputs.union(*(n.inputs for n in nodes[i + 1 :]))
+            live[node.name] = edge
+            held = sum(e.size * e.carrier.itemsize for e in live.values())
+            peak = max(peak, held + node.op.scratch(sources, edge))
+            last = tuple(name for name in live if name not in later)
+            for name in last:
+                del live[name]
+            steps.append(_Step(node.name, node.op.kernel(sources, edge), node.inputs, last))
+            macs += node.op.macs(edge)
+        return _Section(tuple(steps), macs, peak)
+
+    def run(self, values: dict[str, AnyArray], keep: Callable[[str, AnyArray], None]) -> dict[str, AnyArray]:
+        for step in self.steps:
+            y = step.kernel(*[values[name] for name in step.inputs])
+            values[step.name] = y
+            keep(step.name, y)
+            for name in step.last:
+                del values[name]
+        return values
+
+
+class Simulator:
+    """The kernels of one network; `run` may be called from several threads."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        route = network.route
+        outputs = {network.output} | ({route.source} if route else set())
+        sections = [
+            _Section.build(nodes, edges, outputs if index is None else {route.output} if route else set())
+            for index, nodes, edges in network.sections()
+        ]
+        self._trunk, self._branches = sections[0], sections[1:]
+        per_image = max(s.bytes_per_image for s in sections)
+        self.chunk = max(1, CHUNK_BYTES // per_image)
+
+    def run(
+        self,
+        images: AnyArray | None = None,
+        *,
+        codes: AnyArray | None = None,
+        edges: Iterable[str] = (),
+        progress: Callable[[int], None] | None = None,
+    ) -> Result:
+        """Run a batch; see `run` of this module."""
+        network, route = self.network, self.network.route
+        if (images is None) == (codes is None):
+            raise InputError("run: needed images or codes, one of them")
+        batch = _check_images(network.input, images) if images is not None else _check_codes(network.input, codes)
+        count = len(batch)
+        wanted = list(dict.fromkeys(edges))
+        for name in wanted:
+            if name not in network.edges:
+                raise InputError(f"run: no edge {name[:80]!r}; this network has {', '.join(network.edges)}")
+        kept = {n: np.empty((count, *network.edges[n].shape), network.edges[n].type.dtype) for n in wanted}
+        logits = np.empty((count, network.edges[network.output].size), np.int64)
+        branch = np.empty(count, np.int64) if route else None
+        fine = np.empty((count, route.capacity), np.int64) if route else None
+        macs = np.full(count, self._trunk.macs, np.int64)
+
+        def keeper(rows: slice | IntArray) -> Callable[[str, AnyArray], None]:
+            def keep(name: str, y: AnyArray) -> None:
+                if name in kept:
+                    kept[name][rows] = y
+
+            return keep
+
+        carrier = network.edges[INPUT].carrier
+        for start in range(0, count, self.chunk):
+            rows = slice(start, min(start + self.chunk, count))
+            x = batch[rows]
+            x = _look_up(network.input, x, carrier) if images is not None else x.astype(carrier)
+            keeper(rows)(INPUT, x)
+            values = self._trunk.run({INPUT: x}, keeper(rows))
+            logits[rows] = values[network.output]
+            if route and branch is not None and fine is not None:
+                chosen = np.argmax(logits[rows], axis=1)
+                branch[rows] = chosen
+                for index in np.unique(chosen):
+                    inside = np.flatnonzero(chosen == index)
+                    section = self._branches[index]
+                    found = section.run({route.source: values[route.source][inside]}, keeper(start + inside))
+                    fine[start + inside] = found[route.output]
+                    macs[start + inside] += section.macs
+            if progress is not None:
+                progress(rows.stop)
+        labels, scores = _decide(network, logits, branch, fine)
+        return Result(logits, branch, fine, labels, scores, macs, kept)
+
+
+_compiled: WeakKeyDictionary[Network, Simulator] = WeakKeyDictionary()
+
+
+def run(
+    network: Network,
+    images: AnyArray | None = None,
+    *,
+    codes: AnyArray | None = None,
+    edges: Iterable[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Run a batch of images, or of input codes, through the network in exact integer arithmetic.
+
+    `images`: uint8 (N, H, W, C) below the table's levels, or floats in [0, 1], which become
+    round_half_even((levels - 1) * x); (N, H, W) will do for one channel. `codes`: integers (N, *shape) of the
+    input's type. `edges`: names whose codes to return ("input", nodes, branch nodes). `progress` is called with
+    the number of images done. Memory beyond the returned arrays does not grow with N.
+    Raises InputError for the wrong shape, dtype, range or name.
+    """
+    simulator = _compiled.get(network)
+    if simulator is None:
+        simulator = _compiled[network] = Simulator(network)
+    return simulator.run(images, codes=codes, edges=edges, progress=progress)
+
+
+def input_codes(network_input: Input, images: AnyArray) -> IntArray:
+    """Return the input codes (N, *shape) of images, in the input type's smallest dtype; raises as `run` does."""
+    found: IntArray = _look_up(network_input, _check_images(network_input, images), network_input.type.dtype)
+    return found
+
+
+def _check_images(network_input: Input, images: AnyArray) -> AnyArray:
+    """Return the images as (N, *shape), still uint8 or float; raise InputError for what no table entry exists for."""
+    shape, levels = network_input.shape, network_input.levels
+    images = np.asarray(images)
+    wanted = f"needed (N, {', '.join(str(n) for n in shape)})"
+    if images.ndim == len(shape) and len(shape) == 3 and shape[2] == 1:
+        images = images[..., None] if images.shape[1:] == shape[:2] else images
+    if images.shape[1:] != shape or images.ndim != len(shape) + 1:
+        hint = "; add the batch axis: images[None]" if images.shape in (shape, shape[:2]) else ""
+        raise InputError(f"images: shape {list(images.shape)}; {wanted}{hint}")
+    if images.dtype == np.uint8:
+        if levels < 256 and images.size and images.max() >= levels:
+            index = tuple(int(i) for i in np.argwhere(images >= levels)[0])
+            raise InputError(
+                f"images: value {images[index]} at {list(index)}; this network's images have levels 0..{levels - 1}"
+            )
+    elif images.dtype.kind == "f":
+        bad = ~((images >= 0) & (images <= 1))  # NaN fails both
+        if bad.any():
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise InputError(f"images: value {images[index]} at {list(index)}; floats must lie in 0..1")
+    else:
+        raise InputError(f"images: dtype {images.dtype}; needed uint8 0..{levels - 1}, or floats in 0..1")
+    return images
+
+
+def _check_codes(network_input: Input, codes: AnyArray | None) -> AnyArray:
+    codes = np.asarray(codes)
+    if codes.dtype.kind not in "iu":
+        raise InputError(f"codes: dtype {codes.dtype}; needed integers")
+    if codes.shape[1:] != network_input.shape or codes.ndim != len(network_input.shape) + 1:
+        raise InputError(f"codes: shape {list(codes.shape)}; needed (N, {', '.join(map(str, network_input.shape))})")
+    network_input.type.check("codes", codes, InputError)
+    return codes
+
+
+def _look_up(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]) -> AnyArray:
+    """Return table codes for checked images."""
+    levels, table = network_input.levels, network_input.table.astype(dtype)
+    if images.dtype.kind == "f":
+        images = np.rint(images.astype(np.float64) * (levels - 1)).astype(np.intp)
+    if table.shape[1] == 1:
+        return np.take(table[:, 0], images)
+    index = images.astype(np.intp)
+    index *= table.shape[1]
+    index += np.arange(table.shape[1])
+    return np.take(table.ravel(), index)
+
+
+def _decide(
+    network: Network, logits: IntArray, branch: IntArray | None, fine: IntArray | None
+) -> tuple[IntArray, AnyArray]:
+    """Return labels and scores; ties go to the lowest index, rows past a branch's class count are masked."""
+    if network.route is None or branch is None or fine is None:
+        return np.argmax(logits, axis=1), logits
+    labels = np.empty(len(logits), np.int64)
+    shape = len(logits), len(network.classes)
+    scores = np.ma.MaskedArray(np.zeros(shape, np.int64), mask=np.ones(shape, bool))
+    for index, bank in enumerate(network.route.branches):
+        rows, classes = np.flatnonzero(branch == index), np.array(bank.classes)
+        own = fine[rows, : len(classes)]
+        labels[rows] = classes[np.argmax(own, axis=1)] if len(rows) else classes[:0]
+        scores[np.ix_(rows, classes)] = own
+    return labels, scores

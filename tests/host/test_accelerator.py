@@ -1,0 +1,100 @@
+"""The host's one call: checks, answers, top-k, devices."""
+
+import numpy as np
+import pytest
+
+from crossloom.host import Accelerator, design_names, find_design
+from crossloom.host.accelerator import Prediction
+from crossloom.sim import ArtifactError, DeviceError, InputError, load, run
+
+
+def test_the_accelerator_answers_as_the_integer_simulator_does(flat, routed):
+    for path in (flat, routed):
+        golden = load(path).golden
+        result = run(load(path).network, golden.inputs)
+        with Accelerator(path) as accelerator:
+            found = accelerator(golden.inputs)
+        assert np.array_equal(found.labels, result.labels)
+        assert np.ma.allequal(found.scores, result.scores)
+        assert np.array_equal(found.macs, result.macs)
+        assert found.cycles is None
+        assert (found.backend, found.origin) == ("integer", "simulated")
+        assert found.names == [load(path).network.classes[i] for i in found.labels]
+
+
+def test_a_flat_network_has_no_coarse_answer_and_a_routed_one_has(flat, routed):
+    assert Accelerator(flat)(load(flat).golden.images).coarse is None
+    coarse = Accelerator(routed)(load(routed).golden.images).coarse
+    assert coarse.shape == (4,)
+
+
+def test_scores_of_branches_that_did_not_run_are_absent(routed):
+    accelerator = Accelerator(routed)
+    found = accelerator(load(routed).golden.inputs)
+    branches = accelerator.network.route.branches
+    for branch, mask in zip(found.coarse, np.ma.getmaskarray(found.scores), strict=True):
+        assert set(np.flatnonzero(~mask)) == set(branches[branch].classes)
+
+
+def test_top_k_is_sorted_breaks_ties_to_the_lowest_index_and_leaves_absent_classes_out():
+    scores = np.ma.MaskedArray([[5, 7, 7, -9], [1, 2, 3, 4]], mask=[[0, 0, 0, 0], [1, 0, 1, 0]])
+    found = Prediction(scores.argmax(1), None, scores, np.zeros(2), None, "simulated", "x", tuple("abcd"))
+    assert found.top_k(3).tolist() == [[1, 2, 0], [3, 1, None]]
+    assert found.top_k(1)[:, 0].tolist() == [1, 3]
+    for k in (0, 5, True, 1.0):
+        with pytest.raises(InputError, match=r"top_k: k is .*; needed 1 to 4"):
+            found.top_k(k)
+
+
+def test_the_best_of_top_k_is_the_label(flat, routed):
+    for path in (flat, routed):
+        found = Accelerator(path)(load(path).golden.inputs)
+        assert np.array_equal(found.top_k(1)[:, 0], found.labels)
+
+
+def test_auto_says_what_it_took_and_an_unknown_device_is_refused(flat, caplog):
+    with caplog.at_level("INFO"):
+        accelerator = Accelerator(flat, device="auto")
+    assert accelerator.backend == "integer"
+    assert "integer simulator" in accelerator.reason
+    assert accelerator.reason in caplog.text
+    with pytest.raises(DeviceError, match="device 'warp': unknown; needed one of: auto, integer"):
+        Accelerator(flat, device="warp")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x[:, :-1], "shape"),
+        (lambda x: x[0], "add the batch axis"),
+        (lambda x: x.astype(np.int64), "dtype int64; needed uint8"),
+        (lambda x: x.astype(float), "floats must lie in 0..1"),
+        (lambda x: np.full(x.shape, np.nan), "value nan"),
+        (lambda x: x.astype(str), "dtype"),
+    ],
+)
+def test_images_of_the_wrong_shape_dtype_or_range_are_refused_in_one_line(flat, change, words):
+    with pytest.raises(InputError, match=words) as caught:
+        Accelerator(flat)(change(load(flat).golden.inputs))
+    assert "\n" not in str(caught.value)
+
+
+def test_floats_become_the_nearest_level(flat):
+    images = load(flat).golden.inputs
+    accelerator = Accelerator(flat)
+    assert np.array_equal(accelerator(images / 255).labels, accelerator(images).labels)
+
+
+def test_an_unknown_design_lists_the_known_ones_and_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="design 'nonesuch': not found; shipped designs: "):
+        find_design("nonesuch")
+    with pytest.raises(InputError, match=r"absent\.loom: no such file"):
+        find_design(tmp_path / "absent.loom")
+    assert all(find_design(name).is_file() for name in design_names())
+
+
+def test_a_file_that_is_no_artifact_is_refused(tmp_path):
+    path = tmp_path / "x.loom"
+    path.write_bytes(b"PK\x03\x04 and so on" * 20)
+    with pytest.raises(ArtifactError, match=r"x\.loom: not a whole \.loom file"):
+        Accelerator(path)
