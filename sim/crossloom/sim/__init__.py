@@ -1,5 +1,6 @@
 """The definition of a Crossloom network: types, operators, artifact, and the exact integer simulator."""
 
+from .compare import Comparison, Difference, compare
 from .cost import Cost, cost
 from .errors import (
     ArtifactError,
@@ -25,6 +26,7 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "Branch",
+    "Comparison",
     "Concat",
     "ConfigError",
     "Conv2d",
@@ -32,6 +34,7 @@ __all__ = [
     "CrossloomError",
     "Dense",
     "DeviceError",
+    "Difference",
     "Edge",
     "ExportError",
     "Flatten",
@@ -50,6 +53,7 @@ __all__ = [
     "Route",
     "SumPool",
     "Threshold",
+    "compare",
     "cost",
     "digest",
     "digests",

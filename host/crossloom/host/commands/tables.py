@@ -14,7 +14,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     fc        80
     """
     cells = [[f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in rows]
-    right = [all(isinstance(row[i], int | float) for row in rows) and bool(rows) for i in range(len(header))]
+    columns = [[row[i] for row in rows if row[i] != ""] for i in range(len(header))]
+    right = [bool(column) and all(isinstance(c, int | float) for c in column) for column in columns]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
     lines = []
     for row in [list(header), *cells]:

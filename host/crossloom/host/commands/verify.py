@@ -17,6 +17,7 @@ from ..designs import find_design
 from ..progress import bar
 from . import Report
 from .tables import table
+from .train import need_training
 
 
 def _test_images(artifact: Artifact, args: argparse.Namespace) -> AnyArray:
@@ -25,9 +26,10 @@ def _test_images(artifact: Artifact, args: argparse.Namespace) -> AnyArray:
         raise InputError(f"{args.design}: carries no golden vectors; export it with a test set")
     if golden.inputs is not None:
         return golden.inputs
-    from crossloom.training import test_images
+    need_training()
+    from crossloom.training.workflow import test_images
 
-    return test_images(golden.dataset, data=args.data, data_dir=args.data_dir)
+    return test_images(golden.dataset, args.data, args.data_dir)
 
 
 def _golden(artifact: Artifact, images: AnyArray) -> tuple[int, str | None]:
@@ -78,7 +80,8 @@ def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> 
         if asked:
             raise InputError(f"{run_dir}: holds no checkpoint.pt; needed the folder of a training run")
         return None, f"no checkpoint at {run_dir}: train it with 'crossloom train {artifact.network.name}'"
-    from crossloom.training import RunMismatch, compare_run
+    need_training()
+    from crossloom.training.prove import RunMismatch, compare_run
 
     try:
         with bar("torch model", len(images)) as progress:
@@ -89,41 +92,40 @@ def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> 
         return None, str(error)
 
 
-def run(args: argparse.Namespace) -> Report:
-    """Verify one design; exit code 1 on any difference."""
-    artifact = load(find_design(args.design))
-    network, golden = artifact.network, artifact.golden
-    images = _test_images(artifact, args)
+def verify(artifact: Artifact, images: AnyArray, run_dir: Path, asked: bool, devices: list[str]) -> dict[str, Any]:
+    """Compare the simulator with the golden digests, a run's torch model and devices on uint8 images (N, H, W, C).
+
+    `asked`: the run was named by the user, so that a missing or other checkpoint is an error, not a comparison that
+    is left out. Returns the stable keys of `verify --json`.
+    """
+    golden, network = artifact.golden, artifact.network
     assert golden is not None
-    differences: dict[str, int] = {}
-    first: dict[str, str] = {}
-    skipped: dict[str, str] = {}
-
-    def note(name: str, count: int | None, words: str | None) -> None:
-        if count is None:
-            skipped[name] = words or ""
-        else:
-            differences[name] = count
-            if words:
-                first[name] = words
-
-    note("golden", *_golden(artifact, images))
-    run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / network.name
-    note("torch", *_torch(artifact, run_dir, images, bool(args.run_dir)))
-    for device in filter(None, args.devices.split(",")):
-        note(device, *_device(artifact, device.strip(), images))
-    data: dict[str, Any] = {
+    found = {"golden": _golden(artifact, images), "torch": _torch(artifact, run_dir, images, asked)}
+    found |= {device: _device(artifact, device, images) for device in devices}
+    return {
         "name": network.name,
         "sha256": artifact.sha256,
         "vectors": golden.vectors,
         "layers": len(network.edges),
-        "differences": differences,
-        "first": first,
-        "skipped": skipped,
+        "differences": {name: count for name, (count, _) in found.items() if count is not None},
+        "first": {name: words for name, (count, words) in found.items() if count},
+        "skipped": {name: words for name, (count, words) in found.items() if count is None},
     }
-    rows: list[list[object]] = [[name, str(count), first.get(name, "")] for name, count in differences.items()]
-    rows += [[name, "not compared", why] for name, why in skipped.items()]
-    total = sum(differences.values())
-    text = f"{network.name}: {golden.vectors:,} test images of {golden.dataset}, {len(network.edges)} edges each\n"
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Verify one design; exit code 1 on any difference."""
+    artifact = load(find_design(args.design))
+    images = _test_images(artifact, args)
+    run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / artifact.network.name
+    devices = [name.strip() for name in args.devices.split(",") if name.strip()]
+    data = verify(artifact, images, run_dir, bool(args.run_dir), devices)
+    rows: list[list[object]] = [[n, str(count), data["first"].get(n, "")] for n, count in data["differences"].items()]
+    rows += [[name, "not compared", why] for name, why in data["skipped"].items()]
+    total = sum(data["differences"].values())
+    assert artifact.golden is not None
+    text = (
+        f"{data['name']}: {data['vectors']:,} test images of {artifact.golden.dataset}, {data['layers']} edges each\n"
+    )
     text += table(["against", "differences", ""], rows) + f"\ndifferences: {total}"
     return Report(data, text, int(total > 0))

@@ -1,0 +1,66 @@
+"""`crossloom train`: from a recipe to a proved artifact."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from crossloom.sim import MissingExtraError
+from crossloom.sim.identity import weights_sha256
+
+from ..progress import bar
+from . import Report
+from .tables import percent, table
+
+if TYPE_CHECKING:
+    from crossloom.training.workflow import Finished
+
+
+def need_training() -> None:
+    """Raise MissingExtraError, naming the extra, where training's packages are not installed."""
+    try:
+        import brevitas  # noqa: F401  # only whether it is there
+        import torch  # noqa: F401  # as above
+    except ImportError as error:
+        raise MissingExtraError(
+            f"training: {error.name} is not installed; pip install 'crossloom[training]'"
+        ) from error
+
+
+def summary(finished: Finished) -> dict[str, Any]:
+    """The figures of a finished training, for JSON."""
+    network, trained = finished.artifact.network, finished.trained
+    return {
+        "name": network.name,
+        "artifact": str(finished.path),
+        "sha256": finished.artifact.sha256,
+        "weights_sha256": weights_sha256(network),
+        "seed": trained.config.training.seed,
+        "dataset": trained.dataset,
+        "validation_accuracy": trained.validation_accuracy,
+        "test_accuracy": finished.artifact.info["accuracy"]["value"],
+        "torch_test_accuracy": trained.test_accuracy,
+        "proof": {"samples": finished.proof.samples, "edges": finished.proof.edges, "codes": finished.proof.codes},
+        "differences": 0,  # export raises at the first one
+        "origin": "measured",
+    }
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Train, prove and export one recipe."""
+    need_training()
+    from crossloom.training.workflow import find_dataset, find_recipe, train_and_export
+
+    config = find_recipe(args.recipe, args.seed)
+    dataset = find_dataset(config.data, args.data, args.data_dir)
+    finished = train_and_export(config, dataset, args.out or f"runs/{config.name}", resume=args.resume, bars=bar)
+    data = summary(finished)
+    rows = [
+        ["artifact", data["artifact"]],
+        ["data set", f"{data['dataset']}, {len(dataset.train):,} training, {len(dataset.validation):,} validation, "
+                     f"{len(dataset.test):,} test images"],
+        ["validation accuracy", percent(data["validation_accuracy"])],
+        ["test accuracy", f"{percent(data['test_accuracy'])} (integer simulator)"],
+        ["proof", f"{finished.proof.codes:,} codes on {finished.proof.edges} edges of {finished.proof.samples:,} images equal torch"],
+    ]  # fmt: skip
+    return Report(data, table([data["name"], ""], rows))

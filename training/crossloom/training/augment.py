@@ -1,0 +1,53 @@
+"""Random changes of training images, on uint8 and for a whole batch at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .config import AugmentationConfig
+from .datasets import Images
+
+
+def augment(images: Images, how: AugmentationConfig, rng: np.random.Generator) -> Images:
+    """Return the batch (N, H, W, C) with each image moved, turned, scaled and maybe mirrored at random.
+
+    Shifts are whole pixels where nothing turns or scales, else fractions of pixels too, by bilinear interpolation
+    rounded half to even. What comes in from outside the image is 0. The input is not changed.
+    """
+    if how.rotate or how.scale:
+        images = _warp(images, how, rng)
+    elif how.shift:
+        images = _shift(images, how.shift, rng)
+    if how.flip:
+        mirrored = rng.random(len(images)) < 0.5
+        images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    return images
+
+
+def _shift(images: Images, reach: int, rng: np.random.Generator) -> Images:
+    count, height, width, _ = images.shape
+    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    offsets = rng.integers(0, 2 * reach + 1, size=(2, count))
+    rows = offsets[0][:, None, None] + np.arange(height)[None, :, None]
+    columns = offsets[1][:, None, None] + np.arange(width)[None, None, :]
+    return padded[np.arange(count)[:, None, None], rows, columns]
+
+
+def _warp(images: Images, how: AugmentationConfig, rng: np.random.Generator) -> Images:
+    """Turn by up to `rotate` degrees, scale by up to 1 +- `scale`, move by up to `shift` pixels, about the centre."""
+    count, height, width, _ = images.shape
+    draw = rng.uniform(-1.0, 1.0, size=(4, count, 1, 1))
+    angle, zoom = np.radians(how.rotate) * draw[0], 1.0 + how.scale * draw[1]
+    y = np.arange(height)[:, None] - (height - 1) / 2
+    x = np.arange(width)[None, :] - (width - 1) / 2
+    cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
+    # Where each pixel of the result comes from; one pixel of rim all round holds the outside.
+    rows = np.clip(cos * y + sin * x + (height - 1) / 2 + how.shift * draw[2], -1, height) + 1
+    columns = np.clip(cos * x - sin * y + (width - 1) / 2 + how.shift * draw[3], -1, width) + 1
+    padded = np.pad(images, ((0, 0), (1, 2), (1, 2), (0, 0))).astype(np.float32)
+    top, left = rows.astype(np.int64), columns.astype(np.int64)
+    down, right = (rows - top).astype(np.float32)[..., None], (columns - left).astype(np.float32)[..., None]
+    which = np.arange(count)[:, None, None]
+    upper = padded[which, top, left] * (1 - right) + padded[which, top, left + 1] * right
+    lower = padded[which, top + 1, left] * (1 - right) + padded[which, top + 1, left + 1] * right
+    return np.rint(upper * (1 - down) + lower * down).astype(np.uint8)

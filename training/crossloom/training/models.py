@@ -1,0 +1,267 @@
+"""The torch networks of a recipe: in floats with batch norm, and quantized by Brevitas with it folded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from torch import Tensor, nn
+
+from crossloom.sim.errors import ConfigError
+
+from .config import Config, QuantizationConfig
+from .folding import fold_batch_norm, folded
+from .inputs import input_values, to_float
+from .plan import ConvStep, DenseStep, FlattenStep, Plan, PoolStep, ResidualStep, Step, make_plan
+from .quantizers import BiasQuant, activation_quantizer, calibrate, range_parameter, weight_quantizer
+
+__all__ = [
+    "FloatAdd",
+    "Network",
+    "QuantAdd",
+    "Residual",
+    "build_float",
+    "build_quantized",
+    "fold_batch_norm",
+    "input_values",
+    "quantize",
+    "to_float",
+]
+
+CALIBRATION_VALUES = 1 << 18
+
+
+class FloatAdd(nn.Module):
+    """Sum of two tensors."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return a + b."""
+        return a + b
+
+
+class QuantAdd(nn.Module):
+    """Sum of two quantized tensors with power-of-two scales, which may differ; the quantizer after it rounds.
+
+    Exact in float32: the sum is an integer of the smaller scale. (Brevitas' own `+` asks for equal scales.)
+    """
+
+    def forward(self, a: Any, b: Any) -> Tensor:
+        """Return the values' sum as a plain tensor."""
+        total: Tensor = a.value + b.value
+        return total
+
+
+class Residual(nn.Module):
+    """`activation(add(main(x), x))`, or with `shortcut(x)` where there is a projection."""
+
+    def __init__(self, main: nn.Module, shortcut: nn.Module | None, add: nn.Module, activation: nn.Module) -> None:
+        super().__init__()
+        self.main = main
+        self.shortcut = shortcut
+        self.add = add
+        self.activation = activation
+
+    def forward(self, x: Any) -> Any:
+        """Return the block's output; which modules exist is fixed at construction, so torch.fx traces it."""
+        other = x if self.shortcut is None else self.shortcut(x)
+        return self.activation(self.add(self.main(x), other))
+
+
+class Network(nn.Sequential):
+    """Modules in the order of a plan; float32 (N, C, H, W) in, float32 logits (N, classes) out.
+
+    A convolution `conv1` is followed by `conv1_relu` (QuantReLU) or `conv1_quant` (a signed QuantIdentity), an
+    average pool `avgpool2` by `avgpool2_quant`; `quant_input` comes first; a float network has `conv1_bn` besides,
+    and nn.Identity where the quantized one has a QuantIdentity.
+    """
+
+    def __init__(self, plan: Plan, modules: OrderedDict[str, nn.Module], quantized: bool) -> None:
+        super().__init__(modules)
+        self.plan = plan
+        self.quantized = quantized
+
+
+class _Parts(Protocol):
+    """What the float and the quantized network are made of."""
+
+    def source(self, signed: bool) -> nn.Module: ...
+    def conv(self, step: ConvStep) -> list[tuple[str, nn.Module]]: ...
+    def dense(self, step: DenseStep) -> list[tuple[str, nn.Module]]: ...
+    def relu(self) -> nn.Module: ...
+    def requant(self, signed: bool) -> nn.Module: ...
+    def add(self) -> nn.Module: ...
+
+
+class _FloatParts:
+    """Plain torch layers, batch norm after each but the last."""
+
+    def source(self, signed: bool) -> nn.Module:
+        return nn.Identity()
+
+    def conv(self, step: ConvStep) -> list[tuple[str, nn.Module]]:
+        layer = nn.Conv2d(
+            step.inputs, step.outputs, step.kernel, step.stride, step.padding, groups=step.groups, bias=False
+        )
+        return [(step.name, layer), (f"{step.name}_bn", nn.BatchNorm2d(step.outputs))]
+
+    def dense(self, step: DenseStep) -> list[tuple[str, nn.Module]]:
+        if step.activation == "logits":
+            return [(step.name, nn.Linear(step.inputs, step.outputs))]
+        layer = nn.Linear(step.inputs, step.outputs, bias=False)
+        return [(step.name, layer), (f"{step.name}_bn", nn.BatchNorm1d(step.outputs))]
+
+    def relu(self) -> nn.Module:
+        return nn.ReLU()
+
+    def requant(self, signed: bool) -> nn.Module:
+        return nn.Identity()
+
+    def add(self) -> nn.Module:
+        return FloatAdd()
+
+
+class _QuantParts:
+    """Brevitas layers; every edge a QuantTensor, every bias at the accumulator's scale."""
+
+    def __init__(self, widths: QuantizationConfig) -> None:
+        self.widths = widths
+
+    def source(self, signed: bool) -> nn.Module:
+        layer = QuantIdentity(activation_quantizer(self.widths.input_bits, signed), return_quant_tensor=True)
+        range_parameter(layer).requires_grad_(False)  # the input's range is known, not learned
+        return layer
+
+    def _weights(self, last: bool) -> Any:
+        # The logits leave through one common scale.
+        return weight_quantizer(self.widths.weight_bits, self.widths.weight_scaling == "channel" and not last)
+
+    def conv(self, step: ConvStep) -> list[tuple[str, nn.Module]]:
+        layer = QuantConv2d(
+            step.inputs,
+            step.outputs,
+            step.kernel,
+            step.stride,
+            step.padding,
+            groups=step.groups,
+            bias=True,
+            weight_quant=self._weights(step.activation == "logits"),
+            bias_quant=BiasQuant,
+        )
+        return [(step.name, layer)]
+
+    def dense(self, step: DenseStep) -> list[tuple[str, nn.Module]]:
+        weights = self._weights(step.activation == "logits")
+        return [
+            (step.name, QuantLinear(step.inputs, step.outputs, bias=True, weight_quant=weights, bias_quant=BiasQuant))
+        ]
+
+    def relu(self) -> nn.Module:
+        return QuantReLU(activation_quantizer(self.widths.activation_bits, False), return_quant_tensor=True)
+
+    def requant(self, signed: bool) -> nn.Module:
+        return QuantIdentity(activation_quantizer(self.widths.activation_bits, signed), return_quant_tensor=True)
+
+    def add(self) -> nn.Module:
+        return QuantAdd()
+
+
+def build_float(config: Config, shape: tuple[int, int, int], classes: int, seed: int | None = None) -> Network:
+    """Return the float network of a recipe for images of `shape` (C, H, W), initialised from `seed`.
+
+    torch's global generator is left as it was. Raises ConfigError where the layers do not fit.
+    """
+    plan = make_plan(config, shape, classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed if seed is None else seed)
+        return _assemble(plan, _FloatParts(), False)
+
+
+def build_quantized(config: Config, shape: tuple[int, int, int], classes: int) -> Network:
+    """Return the Brevitas network of a recipe, its weights and scales not set yet: `load_state_dict` or `quantize`."""
+    plan = make_plan(config, shape, classes)
+    with torch.random.fork_rng(devices=[]):
+        return _assemble(plan, _QuantParts(config.quantization), True)
+
+
+def _assemble(plan: Plan, parts: _Parts, quantized: bool) -> Network:
+    signed_input = plan.config.quantization.normalization == "standard"
+    modules = OrderedDict([("quant_input", parts.source(signed_input)), *_modules(plan.steps, parts)])
+    return Network(plan, modules, quantized)
+
+
+def _modules(steps: tuple[Step, ...], parts: _Parts) -> list[tuple[str, nn.Module]]:
+    modules: list[tuple[str, nn.Module]] = []
+    for step in steps:
+        match step:
+            case ConvStep():
+                modules += [*parts.conv(step), *_activation(step.name, step.activation, parts)]
+            case DenseStep():
+                modules += [*parts.dense(step), *_activation(step.name, step.activation, parts)]
+            case PoolStep(average=True):
+                modules.append((step.name, nn.AvgPool2d(step.window, step.stride)))
+                modules.append((f"{step.name}_quant", parts.requant(step.signed)))
+            case PoolStep():
+                modules.append((step.name, nn.MaxPool2d(step.window, step.stride, step.padding)))
+            case FlattenStep():
+                modules.append((step.name, nn.Flatten()))
+            case ResidualStep():
+                modules.append((step.name, _residual(step, parts)))
+    return modules
+
+
+def _activation(name: str, activation: str, parts: _Parts) -> list[tuple[str, nn.Module]]:
+    if activation == "logits":
+        return []
+    return [(f"{name}_relu", parts.relu())] if activation == "relu" else [(f"{name}_quant", parts.requant(True))]
+
+
+def _residual(step: ResidualStep, parts: _Parts) -> nn.Module:
+    main = nn.Sequential(OrderedDict(_modules(step.main, parts)))
+    shortcut = nn.Sequential(OrderedDict(_modules((step.projection,), parts))) if step.projection else None
+    activation = parts.relu() if step.activation == "relu" else parts.requant(True)
+    return Residual(main, shortcut, parts.add(), activation)
+
+
+def quantize(model: Network, images: Tensor) -> Network:
+    """Return the Brevitas network of a trained float `model`: batch norm folded, scales set from `images`.
+
+    `images` are some training images (N, C, H, W) float32 from `to_float`. Each activation's range is the power of
+    two that represents the float network's values with the least squared error. `model` is not changed.
+    """
+    if model.quantized:
+        raise ConfigError("quantize: the network is quantized already; needed the float network; build_float makes one")
+    quantized = build_quantized(model.plan.config, model.plan.shape, model.plan.classes)
+    sources = dict(model.named_modules())
+    targets = dict(quantized.named_modules())
+    for name, layer in targets.items():
+        if isinstance(layer, QuantConv2d | QuantLinear):
+            source: Any = sources[name]
+            norm: Any = sources.get(f"{name}_bn")
+            weight, bias = (source.weight, source.bias) if norm is None else folded(source.weight, source.bias, norm)
+            with torch.no_grad():
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
+    handles = [
+        sources[name].register_forward_hook(partial(_calibrate, layer))
+        for name, layer in targets.items()
+        if isinstance(layer, QuantReLU | QuantIdentity)
+    ]
+    training = model.training
+    try:
+        model.eval()
+        with torch.no_grad():
+            model(images)
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    return quantized.eval()
+
+
+def _calibrate(layer: nn.Module, source: nn.Module, inputs: tuple[Tensor, ...], values: Tensor) -> None:
+    """Set the scale of `layer` from the float values that its counterpart `source` just made (a forward hook)."""
+    flat = values.reshape(-1)
+    calibrate(layer, flat[:: -(-flat.numel() // CALIBRATION_VALUES)])

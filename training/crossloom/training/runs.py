@@ -1,0 +1,167 @@
+"""What a training run leaves on disk: `checkpoint.pt`, replaced as a whole, and `log.jsonl`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crossloom.sim.errors import ConfigError
+
+from .config import Config, config_dict, parse_config
+from .inputs import FloatArray
+from .models import Network, build_quantized
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+FORMAT = 1
+_KEYS = (
+    "format", "config", "dataset", "dataset_sha256", "classes", "shape", "levels", "values", "threads",
+    "phase", "epoch", "model", "optimizer", "best", "history", "test_accuracy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A finished run: the quantized network with the best validation accuracy, in eval mode, and what it was fed.
+
+    `shape` (H, W, C); `values` is the input table (levels, 1 or C) float32; accuracies are fractions of 1;
+    `history` has one record per epoch, as in `log.jsonl`.
+    """
+
+    config: Config
+    model: Network
+    values: FloatArray
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    levels: int
+    dataset: str
+    dataset_sha256: str
+    validation_accuracy: float
+    test_accuracy: float
+    history: tuple[Mapping[str, Any], ...]
+
+
+def write_checkpoint(run_dir: Path, state: Mapping[str, Any]) -> None:
+    """Replace `checkpoint.pt` at once: a kill or a full disk leaves the old one whole. Raises ConfigError."""
+    buffer = io.BytesIO()
+    torch.save({**state, "format": FORMAT}, buffer)
+    _replace(run_dir / CHECKPOINT, buffer.getvalue())
+
+
+def write_log(run_dir: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Replace `log.jsonl` by one line per record of `history`. Raises ConfigError."""
+    _replace(run_dir / LOG, "".join(json.dumps(record) + "\n" for record in history).encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written ({error.strerror}); the last one is whole; make room, then resume"
+        ) from None
+
+
+def append_log(run_dir: Path, record: Mapping[str, Any]) -> None:
+    """Add one line to `log.jsonl`. Raises ConfigError."""
+    try:
+        with (run_dir / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{run_dir / LOG}: cannot be written ({error.strerror}); make room, then resume") from None
+
+
+def read_checkpoint(run_dir: Path) -> dict[str, Any]:
+    """Return the state in `checkpoint.pt`, unpickling nothing but tensors and plain values; raise ConfigError."""
+    path = run_dir / CHECKPOINT
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; needed the folder of a training run; check the path")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises a dozen kinds for a damaged or foreign file
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"{path}: not a whole checkpoint ({reason}); needed one of this program; train again"
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT or any(key not in state for key in _KEYS):
+        raise ConfigError(f"{path}: a checkpoint of another kind or version; needed format {FORMAT}; train again")
+    return state
+
+
+def load_run(run_dir: str | Path) -> TrainedModel:
+    """Return the result of a finished run; raise ConfigError where there is none or it is unfinished or damaged."""
+    run_dir = Path(run_dir)
+    state = read_checkpoint(run_dir)
+    if state["best"] is None or state["test_accuracy"] is None:
+        where = f"epoch {state['epoch']} of the {state['phase']} phase"
+        raise ConfigError(f"{run_dir}: the run stopped after {where}; needed a finished run; train with resume")
+    return result_of(parse_config(state["config"], f"{run_dir / CHECKPOINT}"), state)
+
+
+def result_of(config: Config, state: Mapping[str, Any]) -> TrainedModel:
+    """Return the TrainedModel of a finished run's state."""
+    height, width, channels = (int(n) for n in state["shape"])
+    model = build_quantized(config, (channels, height, width), len(state["classes"]))
+    load_weights(model, state["best"]["model"], config.source)
+    return TrainedModel(
+        config=config,
+        model=model.eval(),
+        values=state["values"].numpy(),
+        classes=tuple(state["classes"]),
+        shape=(height, width, channels),
+        levels=int(state["levels"]),
+        dataset=str(state["dataset"]),
+        dataset_sha256=str(state["dataset_sha256"]),
+        validation_accuracy=float(state["best"]["accuracy"]),
+        test_accuracy=float(state["test_accuracy"]),
+        history=tuple(state["history"]),
+    )
+
+
+def load_weights(model: Network, weights: Mapping[str, Any], source: str) -> None:
+    """Load a state dict; raise ConfigError where it belongs to another network."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ConfigError(
+            f"{source}: the weights do not fit the recipe ({reason}); needed a checkpoint of it; train again"
+        ) from None
+
+
+def check_same_run(run_dir: Path, state: Mapping[str, Any], config: Config, dataset_sha256: str) -> None:
+    """Raise ConfigError naming the first key of the recipe, or the data set, that is not the one of the checkpoint."""
+    difference = _first_difference(state["config"], config_dict(config), "")
+    if difference:
+        raise ConfigError(
+            f"{run_dir}: cannot resume, {difference}; needed the recipe it started with; use another folder"
+        )
+    if state["dataset_sha256"] != dataset_sha256:
+        raise ConfigError(
+            f"{run_dir}: cannot resume, the images, labels or classes differ; needed the data it started with; use another folder"
+        )
+
+
+def _first_difference(old: Any, new: Any, where: str) -> str | None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(k for k in new if k not in old)]:
+            found = _first_difference(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+            if found:
+                return found
+        return None
+    return None if old == new else f"{where} was {str(old)[:60]}, now {str(new)[:60]}"
