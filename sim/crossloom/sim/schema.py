@@ -12,7 +12,7 @@ from .errors import NetworkError
 from .network import INPUT, Branch, Input, Network, Node, Route
 from .ops import OPERATORS
 from .ops.base import parameters
-from .types import IntArray, QType, Rounding
+from .types import IntArray, QType, Rounding, check_identifier
 
 SCHEMA = 1
 Json: TypeAlias = dict[str, Any]
@@ -103,7 +103,7 @@ def _decode_nodes(items: object, bank: str, arrays: dict[str, IntArray]) -> tupl
     for index, item in enumerate(_list("nodes", items)):
         if not isinstance(item, dict) or not {"name", "op", "inputs"} <= item.keys():
             raise NetworkError(f"network.json: node {index}: needed an object with name, op, inputs")
-        name = _text(f"node {index}: name", item["name"])
+        name = check_identifier(f"node {index}", item["name"])
         kind = _text(f"node {name!r}: op", item["op"])
         if kind not in OPERATORS:
             raise NetworkError(f"node {name!r}: unknown operator {kind[:40]!r}; known: {', '.join(OPERATORS)}")

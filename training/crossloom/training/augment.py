@@ -30,7 +30,8 @@ def _shift(images: Images, reach: int, rng: np.random.Generator) -> Images:
     offsets = rng.integers(0, 2 * reach + 1, size=(2, count))
     rows = offsets[0][:, None, None] + np.arange(height)[None, :, None]
     columns = offsets[1][:, None, None] + np.arange(width)[None, None, :]
-    return padded[np.arange(count)[:, None, None], rows, columns]
+    shifted: Images = padded[np.arange(count)[:, None, None], rows, columns]
+    return shifted
 
 
 def _warp(images: Images, how: AugmentationConfig, rng: np.random.Generator) -> Images:
@@ -50,4 +51,5 @@ def _warp(images: Images, how: AugmentationConfig, rng: np.random.Generator) -> 
     which = np.arange(count)[:, None, None]
     upper = padded[which, top, left] * (1 - right) + padded[which, top, left + 1] * right
     lower = padded[which, top + 1, left] * (1 - right) + padded[which, top + 1, left + 1] * right
-    return np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
+    warped: Images = np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
+    return warped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,18 +52,13 @@ class Dataset:
         check_labels(where, self.labels, len(self.images), len(self.classes))
         parts = (self.train, self.validation, self.test)
         every = np.concatenate(parts)
-        if len(np.unique(every)) != len(every) or (
-            len(every) and not 0 <= every.min() <= every.max() < len(self.images)
-        ):
-            raise ConfigError(
-                f"{where}: the parts overlap or leave the images; needed distinct indices below {len(self.images)}"
-            )
+        if len(np.unique(every)) != len(every) or ((every < 0) | (every >= len(self.images))).any():
+            raise ConfigError(f"{where}: the parts overlap or leave the images; needed distinct indices of images")
         for part, indices in zip(("training", "validation", "test"), parts, strict=True):
             counts = np.bincount(self.labels[indices], minlength=len(self.classes))
             if not counts.all():
-                raise ConfigError(
-                    f"{where}: class {self.classes[int(counts.argmin())]!r} has no {part} image; needed at least one; add images"
-                )
+                found = f"class {self.classes[int(counts.argmin())]!r} has no {part} image"
+                raise ConfigError(f"{where}: {found}; needed at least one; add images")
         for name in ("images", "labels", "train", "validation", "test"):
             view = getattr(self, name).view()
             view.setflags(write=False)
@@ -88,9 +84,8 @@ def load_dataset(data: DataConfig) -> Dataset:
     if data.name == "digits":
         return digits(data.validation)
     if data.path is None:
-        raise ConfigError(
-            f'[data]: name {data.name!r} without a path; needed the folder with its files; write path = "FOLDER"'
-        )
+        found = f"missing for the data set {data.name!r}"
+        raise ConfigError(f"[data] key 'path': {found}; needed the folder with its files; write path or use --data-dir")
     path = Path(data.path).expanduser()
     if data.name is not None:
         return idx_dataset(data.name, path, data.validation)
@@ -214,9 +209,8 @@ def idx_dataset(name: str, folder: Path, validation: float = 0.1) -> Dataset:
         images.append(_read_idx(_find(name, places, f"{part}-images-idx3-ubyte"), 3))
         labels.append(_read_idx(_find(name, places, f"{part}-labels-idx1-ubyte"), 1))
         if len(images[-1]) != len(labels[-1]) or images[-1].shape[1:] != images[0].shape[1:]:
-            raise ConfigError(
-                f"{name}: the {part} files hold {len(images[-1])} images and {len(labels[-1])} labels; needed the original files; get them again"
-            )
+            found = f"{len(images[-1])} images and {len(labels[-1])} labels"
+            raise ConfigError(f"{name}: the {part} files hold {found}; needed the original files; get them again")
     every = np.concatenate(images)[..., None]
     targets = np.concatenate(labels).astype(np.int64)
     test = np.arange(len(images[0]), len(every), dtype=np.int64)
@@ -245,7 +239,7 @@ def _read_idx(path: Path, dims: int) -> Images:
                     f"{path}: not an IDX file of {dims}-dimensional bytes; needed the original file; get it again"
                 )
             data = file.read(size + 1)
-    except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]  # gzip imports zlib
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); needed the original file; get it again") from None
     if len(data) != size:
         raise ConfigError(

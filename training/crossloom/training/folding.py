@@ -71,9 +71,8 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
             or before.op != "call_module"
             or not isinstance(modules[str(before.target)], _FOLDABLE)
         ):
-            raise ExportError(
-                f"{where}: it stands after {_describe(before, modules)}; needed right after a convolution or dense layer"
-            )
+            found = f"it stands after {_describe(before, modules)}"
+            raise ExportError(f"{where}: {found}; needed right after a convolution or dense layer")
         for target in (name, str(before.target)):
             uses = sum(str(call.target) == target for call in calls)
             if uses != 1:

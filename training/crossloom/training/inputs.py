@@ -36,12 +36,14 @@ def input_values(images: npt.NDArray[np.uint8], levels: int, normalization: str 
     weights = counts / counts.sum(axis=0)
     mean = (weights * grid).sum(axis=0)
     deviation = np.sqrt((weights * (grid - mean) ** 2).sum(axis=0))
-    return ((grid - mean) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+    values: FloatArray = ((grid - mean) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+    return values
 
 
 def to_float(images: npt.NDArray[Any], values: FloatArray) -> Tensor:
-    """Return the float32 tensor (N, C, H, W) of `images` (N, H, W, C) uint8 through the table `values` (levels, 1 or C).
+    """Return the float32 tensor (N, C, H, W) of `images` (N, H, W, C) uint8 through the table `values`.
 
+    `values` is (levels, 1 or C) float32, as `input_values` makes it.
     Raises InputError for another dtype or shape, or an image value that the table lacks.
     """
     import torch

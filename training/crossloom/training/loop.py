@@ -79,7 +79,7 @@ def train(
             f"{run_dir}: cannot be made ({error.strerror}); needed a folder to write in; choose another one"
         ) from None
     run = _Run(config, dataset, run_dir, state)
-    with _bar(run, progress) as tick:
+    with _Bar(run, progress) as tick:
         for record in run.epochs():
             tick(record)
             if on_epoch:
@@ -261,7 +261,7 @@ def _use_bfloat16(training: TrainingConfig) -> bool:
     return training.float_precision == "bfloat16"
 
 
-class _bar:  # noqa: N801 - used as a function
+class _Bar:
     """A tqdm bar over the run's epochs, where wanted and a terminal is there."""
 
     def __init__(self, run: _Run, wanted: bool) -> None:

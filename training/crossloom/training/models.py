@@ -130,7 +130,7 @@ class _QuantParts:
         self.widths = widths
 
     def source(self, signed: bool) -> nn.Module:
-        layer = QuantIdentity(activation_quantizer(self.widths.input_bits, signed), return_quant_tensor=True)
+        layer: nn.Module = QuantIdentity(activation_quantizer(self.widths.input_bits, signed), return_quant_tensor=True)
         range_parameter(layer).requires_grad_(False)  # the input's range is known, not learned
         return layer
 
@@ -159,10 +159,14 @@ class _QuantParts:
         ]
 
     def relu(self) -> nn.Module:
-        return QuantReLU(activation_quantizer(self.widths.activation_bits, False), return_quant_tensor=True)
+        layer: nn.Module = QuantReLU(activation_quantizer(self.widths.activation_bits, False), return_quant_tensor=True)
+        return layer
 
     def requant(self, signed: bool) -> nn.Module:
-        return QuantIdentity(activation_quantizer(self.widths.activation_bits, signed), return_quant_tensor=True)
+        layer: nn.Module = QuantIdentity(
+            activation_quantizer(self.widths.activation_bits, signed), return_quant_tensor=True
+        )
+        return layer
 
     def add(self) -> nn.Module:
         return QuantAdd()

@@ -130,33 +130,31 @@ def make_plan(config: Config, shape: tuple[int, int, int], classes: int) -> Plan
 
 
 def _steps(walk: _Walk, layers: Sequence[LayerConfig], section: str, top: bool = False) -> tuple[Step, ...]:
-    steps = []
+    steps: list[Step] = []
     for i, layer in enumerate(layers):
         where = f"{section}[{i}] {layer.type}"
         final = top and i == len(layers) - 1
         match layer:
             case Conv():
-                step: Step = _conv(walk, layer, where, f"conv{i + 1}")
+                steps.append(_conv(walk, layer, where, f"conv{i + 1}"))
             case Dense():
-                step = _dense(walk, layer, where, f"dense{i + 1}", final)
+                steps.append(_dense(walk, layer, where, f"dense{i + 1}", final))
             case MaxPool():
-                step = _max_pool(walk, layer, where, f"maxpool{i + 1}")
+                steps.append(_max_pool(walk, layer, where, f"maxpool{i + 1}"))
             case AvgPool():
-                step = _avg_pool(walk, layer, where, f"avgpool{i + 1}")
+                steps.append(_avg_pool(walk, layer, where, f"avgpool{i + 1}"))
             case GlobalAvgPool():
                 c, h, w = walk.image(where)
                 _power_of_two(walk, where, None, h, w)
                 walk.shape = (c,)
-                step = PoolStep(f"avgpool{i + 1}", True, (h, w), (h, w), 0, walk.signed)
-                steps.append(step)
-                step = FlattenStep(f"flatten{i + 1}")
+                steps.append(PoolStep(f"avgpool{i + 1}", True, (h, w), (h, w), 0, walk.signed))
+                steps.append(FlattenStep(f"flatten{i + 1}"))
             case Flatten():
                 c, h, w = walk.image(where)
                 walk.shape = (c * h * w,)
-                step = FlattenStep(f"flatten{i + 1}")
+                steps.append(FlattenStep(f"flatten{i + 1}"))
             case Residual():
-                step = _residual(walk, layer, where, f"residual{i + 1}")
-        steps.append(step)
+                steps.append(_residual(walk, layer, where, f"residual{i + 1}"))
     return tuple(steps)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -57,10 +57,8 @@ class PowerOfTwoWeightScaling(nn.Module):
 
     def forward(self, x: Tensor, threshold: Tensor | None = None) -> Tensor:
         """Return the scales of the weights `x`, of `scaling_shape`; `threshold` is 2^(bits-1), an exact division."""
-        if len(self.scaling_shape) == 0:
-            peak = x.abs().max().reshape(1)
-        else:
-            peak = x.abs().flatten(1).max(dim=1)[0]
+        rows = x.abs().flatten(1) if len(self.scaling_shape) else x.abs().reshape(1, -1)
+        peak = rows.max(dim=1)[0]
         largest = peak.max()
         peak = torch.where(peak < self.dead, largest, peak)
         peak = torch.where(peak < self.dead, torch.ones_like(peak), peak)
@@ -102,7 +100,7 @@ def _check_bits(what: str, bits: int) -> int:
     return bits
 
 
-@lru_cache(maxsize=None)
+@cache
 def weight_quantizer(bits: int, per_channel: bool) -> type[ExtendedInjector]:
     """Return the Brevitas weight quantizer of `bits` bits: codes -(2^(bits-1)-1)..2^(bits-1)-1 (narrow range).
 
@@ -114,7 +112,7 @@ def weight_quantizer(bits: int, per_channel: bool) -> type[ExtendedInjector]:
     return quantizer
 
 
-@lru_cache(maxsize=None)
+@cache
 def activation_quantizer(bits: int, signed: bool) -> type[ExtendedInjector]:
     """Return the Brevitas activation quantizer of `bits` bits, unsigned or signed, with a learned power-of-two scale.
 

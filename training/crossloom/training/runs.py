@@ -103,7 +103,7 @@ def read_checkpoint(run_dir: Path) -> dict[str, Any]:
     return state
 
 
-def load_run(run_dir: str | Path) -> TrainedModel:
+def load_run(run_dir: str | os.PathLike[str]) -> TrainedModel:
     """Return the result of a finished run; raise ConfigError where there is none or it is unfinished or damaged."""
     run_dir = Path(run_dir)
     state = read_checkpoint(run_dir)
@@ -146,14 +146,19 @@ def load_weights(model: Network, weights: Mapping[str, Any], source: str) -> Non
 
 def check_same_run(run_dir: Path, state: Mapping[str, Any], config: Config, dataset_sha256: str) -> None:
     """Raise ConfigError naming the first key of the recipe, or the data set, that is not the one of the checkpoint."""
-    difference = _first_difference(state["config"], config_dict(config), "")
+    old, new = {**state["config"]}, config_dict(config)
+    for recipe in (old, new):
+        # The images count, not where they lie.
+        recipe["data"] = {key: value for key, value in recipe["data"].items() if key != "path"}
+    difference = _first_difference(old, new, "")
     if difference:
         raise ConfigError(
             f"{run_dir}: cannot resume, {difference}; needed the recipe it started with; use another folder"
         )
     if state["dataset_sha256"] != dataset_sha256:
         raise ConfigError(
-            f"{run_dir}: cannot resume, the images, labels or classes differ; needed the data it started with; use another folder"
+            f"{run_dir}: cannot resume, the images, labels or classes differ; needed those it started with; "
+            f"use another folder"
         )
 
 

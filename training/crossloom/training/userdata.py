@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,8 @@ def npz_dataset(path: Path, validation: float = 0.1) -> Dataset:
         tests = _with_channels(arrays["test_images"])
         check_images(f"{path}: test_images", tests, levels)
         if tests.shape[1:] != images.shape[1:]:
-            raise ConfigError(
-                f"{path}: test_images are {list(tests.shape[1:])}, images {list(images.shape[1:])}; needed equal (H, W, C); resize"
-            )
+            found = f"test_images are {list(tests.shape[1:])}, images {list(images.shape[1:])}"
+            raise ConfigError(f"{path}: {found}; needed equal (H, W, C); resize them")
         parts.append((tests, arrays["test_labels"], "test_"))
     classes = _classes(path, arrays)
     for these, targets, prefix in parts:
@@ -170,8 +170,9 @@ def _read_image(path: Path) -> Images:
                 raise ConfigError(
                     f"{path}: {image.size[0]}x{image.size[1]} pixels; needed sides up to {MAX_SIDE}; make it smaller"
                 )
-            if getattr(image, "n_frames", 1) != 1:
-                raise ConfigError(f"{path}: {image.n_frames} frames; needed one image a file; save them apart")
+            frames = getattr(image, "n_frames", 1)
+            if frames != 1:
+                raise ConfigError(f"{path}: {frames} frames; needed one image a file; save them apart")
             kind = {"1": "L", "L": "L", "RGB": "RGB", "P": "RGB"}.get(image.mode)
             if kind is None or "transparency" in image.info:
                 found = "transparency" if "transparency" in image.info else f"mode {image.mode}"
@@ -203,9 +204,8 @@ def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
             if name not in known or entries.count(name) > 1:
                 near = difflib.get_close_matches(name.removesuffix(".npy"), _ARRAYS, n=1)
                 advice = f"did you mean {near[0]!r}?" if near and name not in known else "remove it"
-                raise ConfigError(
-                    f"{path}: array {name.removesuffix('.npy')[:60]!r} is unknown or there twice; needed {', '.join(_ARRAYS)}; {advice}"
-                )
+                found = f"array {name.removesuffix('.npy')[:60]!r} is unknown or there twice"
+                raise ConfigError(f"{path}: {found}; needed {', '.join(_ARRAYS)}; {advice}")
         arrays = {}
         with np.load(path, allow_pickle=False) as file:
             for entry in entries:
@@ -219,12 +219,11 @@ def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
                         f"{path}: array {name!r} holds Python objects; needed plain numbers or text; convert it"
                     ) from None
         return arrays
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, MemoryError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, MemoryError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(
-            f"{path}: damaged or no .npz ({' '.join(str(error).split())[:200]}); needed a file by numpy.savez; save it again"
-        ) from None
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path}: damaged or no .npz ({reason}); needed a file by numpy.savez; save it") from None
 
 
 def _levels(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> int:

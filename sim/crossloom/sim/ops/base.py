@@ -84,7 +84,7 @@ def accumulator_edge(
     where: str, shape: tuple[int, ...], lo: int, hi: int, frac: int | tuple[int, ...], magnitude: int
 ) -> Edge:
     """Return an accumulator edge with range lo..hi; raise NetworkError past 48 bits or 2^53 partial sums."""
-    bits = bits_of(lo, hi)
+    bits = bits_of(min(lo, -1), hi)  # hardware adds in two's complement
     if bits > MAX_ACC_BITS or magnitude >= EXACT_FLOAT64:
         raise NetworkError(
             f"{where}: the accumulator needs {bits} bits for {lo}..{hi} (partial sums up to {magnitude}); "

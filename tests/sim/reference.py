@@ -1,0 +1,151 @@
+"""Slow references in plain Python integers and fractions, written from the formulas alone."""
+
+from fractions import Fraction
+from math import ceil, floor
+
+
+def rounded(value: Fraction, rounding: str) -> int:
+    """Round a fraction the way its name says."""
+    low = floor(value)
+    if rounding == "floor":
+        return low
+    rest = value - low
+    if rest != Fraction(1, 2):
+        return low if rest < Fraction(1, 2) else low + 1
+    if rounding == "half_up":
+        return low + 1
+    return low if low % 2 == 0 else ceil(value)
+
+
+def requant(acc: int, shift: int, rounding: str, lo: int, hi: int) -> int:
+    """clip(round(acc / 2^shift), lo, hi)."""
+    return min(max(rounded(Fraction(acc) / Fraction(2) ** shift, rounding), lo), hi)
+
+
+def threshold(acc: int, row: list[int], base: int, step: int) -> int:
+    """Base + step * (number of T_i <= acc)."""
+    return base + step * len([t for t in row if t <= acc])
+
+
+def dense(x, weight, bias):
+    """x: list of codes; weight[o][i]; bias[o]."""
+    return [sum(w * v for w, v in zip(row, x, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+
+
+def conv2d(x, weight, bias, stride, pad, pad_code, groups):
+    """x[h][w][c]; weight[o][i][j][c]; pad (top, bottom, left, right)."""
+    height, width = len(x), len(x[0])
+    out, kh, kw, per_group = len(weight), len(weight[0]), len(weight[0][0]), len(weight[0][0][0])
+    rows = (height + pad[0] + pad[1] - kh) // stride[0] + 1
+    columns = (width + pad[2] + pad[3] - kw) // stride[1] + 1
+    result = []
+    for oy in range(rows):
+        line = []
+        for ox in range(columns):
+            pixel = []
+            for o in range(out):
+                group = o // (out // groups)
+                acc = bias[o]
+                for i in range(kh):
+                    for j in range(kw):
+                        iy, ix = oy * stride[0] - pad[0] + i, ox * stride[1] - pad[2] + j
+                        for c in range(per_group):
+                            inside = 0 <= iy < height and 0 <= ix < width
+                            code = x[iy][ix][group * per_group + c] if inside else pad_code
+                            acc += code * weight[o][i][j][c]
+                pixel.append(acc)
+            line.append(pixel)
+        result.append(line)
+    return result
+
+
+def pool(x, kernel, stride, pad, pad_code, combine):
+    """x[h][w][c]; `combine` gets the list of codes of a window."""
+    height, width, channels = len(x), len(x[0]), len(x[0][0])
+    rows = (height + pad[0] + pad[1] - kernel[0]) // stride[0] + 1
+    columns = (width + pad[2] + pad[3] - kernel[1]) // stride[1] + 1
+    result = []
+    for oy in range(rows):
+        line = []
+        for ox in range(columns):
+            pixel = []
+            for c in range(channels):
+                codes = []
+                for i in range(kernel[0]):
+                    for j in range(kernel[1]):
+                        iy, ix = oy * stride[0] - pad[0] + i, ox * stride[1] - pad[2] + j
+                        codes.append(x[iy][ix][c] if 0 <= iy < height and 0 <= ix < width else pad_code)
+                pixel.append(combine(codes))
+            line.append(pixel)
+        result.append(line)
+    return result
+
+
+def _elementwise(function, *values):
+    """Apply to the codes of equally nested lists, telling the channel."""
+
+    def walk(parts, channel):
+        if not isinstance(parts[0], list):
+            return function(channel, *parts)
+        return [walk(list(items), i) for i, items in enumerate(zip(*parts, strict=True))]
+
+    return walk(list(values), 0)
+
+
+def _flat(value):
+    return [c for item in value for c in _flat(item)] if isinstance(value, list) else [value]
+
+
+def operator(op, inputs, types):
+    """Evaluate one operator on nested lists; `types` are the inputs' QTypes."""
+    kind = op.kind
+    if kind == "dense":
+        return dense(inputs[0], op.weight.tolist(), op.bias.tolist())
+    if kind == "conv2d":
+        return conv2d(inputs[0], op.weight.tolist(), op.bias.tolist(), op.stride, op.pad, op.pad_code, op.groups)
+    if kind == "requant":
+        shift = op.shift.tolist()
+        return _elementwise(
+            lambda c, acc: requant(acc, shift[c % len(shift)], op.rounding.value, op.out.lo, op.out.hi), inputs[0]
+        )
+    if kind == "threshold":
+        rows = op.thresholds.tolist()
+        return _elementwise(lambda c, acc: threshold(acc, rows[c % len(rows)], op.base, op.step), inputs[0])
+    if kind == "maxpool":
+        return pool(inputs[0], op.kernel_size, op.stride, op.pad, types[0].lo, max)
+    if kind == "sumpool":
+        return pool(inputs[0], op.kernel_size, op.stride, (0, 0, 0, 0), 0, sum)
+    if kind == "add":
+        top = max(t.frac for t in types)
+        a, b = (2 ** (top - t.frac) for t in types)
+        return _elementwise(lambda c, x, y: x * a + y * b, *inputs)
+    if kind == "concat":
+
+        def join(parts):
+            if isinstance(parts[0][0], list):
+                return [join([p[i] for p in parts]) for i in range(len(parts[0]))]
+            return [code for part in parts for code in part]
+
+        return join(inputs)
+    assert kind == "flatten"
+    return _flat(inputs[0])
+
+
+def network(net, image):
+    """Run one image of input codes (nested lists); return (edges by name, label, branch)."""
+    edges = {"input": image}
+
+    def section(nodes, types):
+        for node in nodes:
+            sources = [types[name].type for name in node.inputs]
+            edges[node.name] = operator(node.op, [edges[name] for name in node.inputs], sources)
+
+    section(net.nodes, net.edges)
+    coarse = edges[net.output]
+    if net.route is None:
+        return edges, coarse.index(max(coarse)), None
+    chosen = coarse.index(max(coarse))
+    branch = net.route.branches[chosen]
+    section(branch.nodes, {**net.edges, **net.branch_edges[chosen]})
+    fine = edges[net.route.output][: len(branch.classes)]
+    return edges, branch.classes[fine.index(max(fine))], chosen

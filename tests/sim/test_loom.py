@@ -1,0 +1,457 @@
+"""The artifact: same bytes everywhere, and nothing but what `save` writes is read."""
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import time
+import venv
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handmade import branch, made, routed_network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossloom.sim import Artifact, ArtifactError, CrossloomError, load, run, save, weights_sha256
+from crossloom.sim import loom as module
+from crossloom.sim.loom import _unzip, _zip_bytes, from_bytes, to_bytes
+from crossloom.sim.npy import npy_array, npy_bytes
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# Hashes of the hand-made artifacts' bytes: the format may not change without a new schema version.
+KNOWN = {
+    "flat": "0cc371f4f8e548c9bc00e8f52fb3db61d103ffc3e50f276be1a279f88ecfdaeb",
+    "routed": "eae607a118f688925716214a0d61371922bdfbd6d8fd67e0e6e034097b3466e3",
+}
+PRINT_HASHES = (
+    "from handmade import made; from crossloom.sim.loom import to_bytes; import hashlib, numpy;"
+    "print(numpy.__version__, *(hashlib.sha256(to_bytes(made(n))).hexdigest() for n in ('flat', 'routed')))"
+)
+
+
+@pytest.fixture(params=["flat", "routed"])
+def name(request):
+    return request.param
+
+
+def seal(data):
+    """Put the right hash at the end of altered bytes, so that the deeper check must refuse them."""
+    return data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
+
+
+def rebuilt(entries):
+    """A canonical container of other entries, with the right hash."""
+    return _zip_bytes(entries)
+
+
+def edited(name, entry, change):
+    """The artifact with one JSON entry changed."""
+    entries = _unzip(to_bytes(made(name)))
+    plain = json.loads(entries[entry])
+    change(plain)
+    entries[entry] = module.canonical_json(plain)
+    return rebuilt(entries)
+
+
+def replaced(name, **entries):
+    """The artifact with raw entries replaced; keys spell / and . as __ and _dot_."""
+    found = _unzip(to_bytes(made(name)))
+    for key, raw in entries.items():
+        key = key.replace("__", "/").replace("_dot_", ".")
+        if raw is None:
+            del found[key]
+        else:
+            found[key] = raw
+    return rebuilt(found)
+
+
+# -- what is written --------------------------------------------------------------------------------------------
+
+
+def test_a_round_trip_loses_nothing(name, tmp_path):
+    artifact = made(name)
+    saved = save(artifact, tmp_path / "x.loom")
+    found = load(tmp_path / "x.loom")
+    assert found.sha256 == saved.sha256 == hashlib.sha256((tmp_path / "x.loom").read_bytes()).hexdigest()
+    assert weights_sha256(found.network) == weights_sha256(artifact.network)
+    assert found.network.name == artifact.network.name
+    assert found.info == artifact.info
+    assert np.array_equal(found.golden.digests, artifact.golden.digests)
+    images = artifact.golden.inputs
+    assert np.array_equal(run(found.network, images).labels, run(artifact.network, images).labels)
+    assert to_bytes(found) == to_bytes(artifact)
+
+
+def test_the_bytes_are_the_known_ones(name):
+    assert hashlib.sha256(to_bytes(made(name))).hexdigest() == KNOWN[name]
+
+
+def test_another_process_writes_the_same_bytes():
+    assert _hashes(sys.executable)[1:] == [KNOWN["flat"], KNOWN["routed"]]
+
+
+@pytest.fixture(scope="module")
+def old_numpy(tmp_path_factory):
+    """A clean interpreter with numpy 1.26."""
+    folder = tmp_path_factory.mktemp("old")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "numpy==1.26.4"]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("numpy 1.26 not obtainable")
+    return python
+
+
+def test_numpy_1_and_2_write_the_same_bytes(old_numpy):
+    version, *hashes = _hashes(old_numpy)
+    assert version == "1.26.4"
+    assert hashes == [KNOWN["flat"], KNOWN["routed"]]
+
+
+def _hashes(python):
+    path = os.pathsep.join([str(ROOT / "sim"), str(HERE)])
+    found = subprocess.run(
+        [python, "-c", PRINT_HASHES], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    return found.stdout.split()
+
+
+def test_any_zip_tool_can_open_it_and_sees_the_hash(tmp_path):
+    saved = save(made("flat"), tmp_path / "x.loom")
+    with zipfile.ZipFile(tmp_path / "x.loom") as archive:
+        assert archive.testzip() is None
+        assert {i.compress_type for i in archive.infolist()} == {zipfile.ZIP_STORED}
+        body = (tmp_path / "x.loom").read_bytes()[:-64]
+        assert archive.comment.decode() == hashlib.sha256(body).hexdigest()
+        assert archive.namelist() == sorted(archive.namelist())
+    assert saved.sha256
+
+
+@pytest.mark.parametrize("dtype", ["<i1", "<i2", "<i4", "<i8", "|u1", "<u8"])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 2, 3, 4)])
+def test_arrays_are_plain_npy_files(dtype, shape):
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    data = npy_bytes(array)
+    assert np.array_equal(np.load(io.BytesIO(data), allow_pickle=False), array)
+    assert np.array_equal(npy_array("x", data), array)
+    assert npy_bytes(np.asfortranarray(array)) == data
+    assert npy_bytes(array.astype(array.dtype.newbyteorder(">"))) == data
+
+
+# -- what is refused --------------------------------------------------------------------------------------------
+
+
+def refused(data, words, tmp_path):
+    path = tmp_path / "bad.loom"
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError) as caught:
+        load(path)
+    text = str(caught.value)
+    assert text.startswith(str(path))
+    assert words in text
+    assert "\n" not in text
+
+
+WHOLE = "not a whole .loom file"
+
+
+def test_a_truncated_artifact_is_refused(tmp_path):
+    data = to_bytes(made("flat"))
+    for length in [*range(0, 200), *range(200, len(data), 97), len(data) - 1]:
+        with pytest.raises(ArtifactError, match=WHOLE):
+            from_bytes(data[:length])
+    refused(data[:-1], WHOLE, tmp_path)
+
+
+def test_every_flipped_bit_is_noticed():
+    data = to_bytes(made("flat"))
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, 8 * len(data), 2000):
+        flipped = bytearray(data)
+        flipped[place // 8] ^= 1 << (place % 8)
+        with pytest.raises(ArtifactError, match=WHOLE):
+            from_bytes(bytes(flipped))
+
+
+def test_a_rezipped_artifact_is_refused(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry, raw in _unzip(to_bytes(made("flat"))).items():
+            archive.writestr(entry, raw)
+        archive.comment = b"x" * 64
+    refused(buffer.getvalue(), WHOLE, tmp_path)
+    refused(seal(buffer.getvalue()), "compressed", tmp_path)
+
+
+def test_appended_and_hidden_bytes_are_refused(tmp_path):
+    data = to_bytes(made("flat"))
+    refused(data + b"x", WHOLE, tmp_path)
+    refused(seal(data[:-64] + b"hidden" + data[-64:]), "not in the one form", tmp_path)
+    middle = data.index(b"PK\x01\x02")
+    refused(seal(data[:middle] + b"hidden" + data[middle:]), "not in the one form", tmp_path)
+
+
+def test_a_duplicate_entry_is_refused(tmp_path):
+    data = to_bytes(made("flat"))
+    second = data.index(b"PK\x03\x04", 4)
+    refused(seal(data[:second] + data), "stands twice", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entry", ["../evil.npy", "/etc/passwd", "tensors/../x.npy", "extra.json", "tensors/X.npy", "golden/a/b.npy"]
+)
+def test_an_entry_of_another_name_is_refused(entry, tmp_path):
+    refused(replaced("flat", **{entry: b"x"}), "has no place in an artifact", tmp_path)
+
+
+def test_a_claimed_size_beyond_the_file_is_refused(tmp_path):
+    data = bytearray(to_bytes(made("flat")))
+    data[18:26] = 2 * (0xFFFFFFF0).to_bytes(4, "little")
+    refused(seal(bytes(data)), "claims 4294967280 bytes", tmp_path)
+
+
+def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
+    refused(b"x" * 1001, "over 1000 bytes", tmp_path)
+    with pytest.raises(ArtifactError, match="at most 1000"):
+        to_bytes(made("flat"))
+
+
+def test_deep_nesting_is_refused_quickly(tmp_path):
+    start = time.perf_counter()
+    refused(
+        replaced("flat", info_dot_json=b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+        "nested deeper than 32",
+        tmp_path,
+    )
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b'{"a":1,"a":2}', "key 'a' stands twice"),
+        (b'{"a":NaN}', "NaN is no number"),
+        (b'{"a":-Infinity}', "-Infinity is no number"),
+        (b'{"a":1e999}', "out of range"),
+        (b'{"a":' + b"9" * 5000 + b"}", "number of 5000 digits"),
+        (b"[1]", "info.json: needed an object"),
+        (b'{"a": 1}', "not in the one form"),
+        (b'{"b":1,"a":1}', "not in the one form"),
+        (b'{"a":"\\u00fc"}', "not in the one form"),
+        (b'{"a":"\\ud800"}', "not in the one form"),
+        (b'{"a":\xff}', "not JSON"),
+        (b"", "not JSON"),
+        (b'{"a":1', "not JSON"),
+    ],
+)
+def test_info_that_is_not_canonical_json_is_refused(raw, words, tmp_path):
+    refused(replaced("flat", info_dot_json=raw), words, tmp_path)
+
+
+def _schema(plain):
+    plain["schema"] = 2
+
+
+def _node(plain, **changes):
+    plain["nodes"][0].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_schema, "schema 2; this version reads schema 1"),
+        (lambda p: p.pop("classes"), "key 'classes' is missing"),
+        (lambda p: p.update(extra=1), "unknown key 'extra'"),
+        (lambda p: p.update(nodes={}), "nodes: found dict; needed a list"),
+        (lambda p: p.update(name=3), "name: found int; needed a string"),
+        (lambda p: p.update(name="A B"), "network: name 'A B'"),
+        (lambda p: _node(p, op="transformer"), "unknown operator 'transformer'"),
+        (lambda p: _node(p, stride=[1, "1"]), "stride: found str; needed an integer"),
+        (lambda p: _node(p, stride=[1]), "needed 2 integers"),
+        (lambda p: _node(p, groups=True), "groups: found bool"),
+        (lambda p: _node(p, extra=1), "unknown key 'extra'"),
+        (lambda p: p["nodes"][0].pop("groups"), "key 'groups' is missing"),
+        (lambda p: p["nodes"][1].update(rounding="up"), "'up'; needed one of floor, half_up, half_even"),
+        (lambda p: p["nodes"][0]["weight_type"].update(hi=3), "weight: code"),
+        (lambda p: p["nodes"][0]["weight_type"].update(frac=1.5), "frac: found 1.5"),
+        (lambda p: p["nodes"][0].update(name="Conv"), "is no identifier"),
+        (lambda p: p["nodes"][1].update(inputs=["flat"]), "the graph has a cycle"),
+        (lambda p: p["nodes"][1].update(inputs=["gone"]), "input 'gone' is missing"),
+        (lambda p: p["input"].update(shape=[3, 3]), "needed (H, W, C)"),
+        (lambda p: p["input"].update(shape=[3, 3, 10**9]), "needed an integer in 1..4096"),
+        (lambda p: p.update(classes=["a", "a", "b"]), "class name 'a' is used twice"),
+    ],
+)
+def test_a_network_that_breaks_a_rule_is_refused(change, words, tmp_path):
+    refused(edited("flat", "network.json", change), words, tmp_path)
+
+
+def test_tensors_that_do_not_belong_are_refused(tmp_path):
+    weight = "tensors/fc.weight.npy"
+    entries = _unzip(to_bytes(made("flat")))
+    good = npy_array("w", entries[weight])
+    cases = [
+        (None, "tensor 'fc.weight' is missing"),
+        (npy_bytes(good[:, :-1]), "reads shape [18]; the weights need [17]"),
+        (npy_bytes(good[0]), "shape [18]; needed [n, n]"),
+        (npy_bytes(np.where(good == good[0, 0], 8, good).astype(np.int8)), "weight: code 8"),
+        (npy_bytes(good.astype(np.int16)), "not in the one form"),
+        (b"\x93NUMPY\x01\x00" + b"junk" * 40, "no integer array in the form"),
+        (entries[weight][:-1], "needs 54 bytes; the entry holds 53"),
+        (_raw_npy(np.array([{"a": 1}], dtype=object), True), "no integer array in the form"),
+        (_raw_npy(good.astype(np.float32)), "no integer array in the form"),
+        (_raw_npy(np.asfortranarray(good)), "no integer array in the form"),
+    ]
+    for raw, words in cases:
+        changed = dict(entries)
+        if raw is None:
+            del changed[weight]
+        else:
+            changed[weight] = raw
+        refused(rebuilt(changed), words, tmp_path)
+    refused(
+        rebuilt({**entries, "tensors/idle.weight.npy": entries[weight]}),
+        "tensor 'idle.weight' belongs to no node",
+        tmp_path,
+    )
+
+
+def _raw_npy(array, pickled=False):
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=pickled)
+    return buffer.getvalue()
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    trap = tmp_path / "trap"
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(trap),)
+
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([Evil()], dtype=object), allow_pickle=True)
+    refused(replaced("flat", tensors__fc_dot_weight_dot_npy=buffer.getvalue()), "no integer array", tmp_path)
+    refused(pickle.dumps(Evil()), WHOLE, tmp_path)
+    assert not trap.exists()
+
+
+def test_a_huge_claimed_shape_is_refused_without_allocating(tmp_path):
+    header = b"{'descr': '<i8', 'fortran_order': False, 'shape': (999999999, 999999999), }"
+    header += b" " * (-(10 + len(header) + 1) % 64) + b"\n"
+    raw = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+    refused(replaced("flat", tensors__fc_dot_weight_dot_npy=raw), "the entry holds 64", tmp_path)
+
+
+def test_golden_vectors_of_other_weights_are_refused(tmp_path):
+    entries = _unzip(to_bytes(made("routed")))
+    other = replace(
+        routed_network(),
+        route=replace(routed_network().route, branches=(branch(0, (2, 0)), branch(1, (1, 3, 4), seed=8))),
+    )
+    entries |= {k: v for k, v in _unzip(to_bytes(Artifact(other))).items() if k.startswith("tensors/")}
+    refused(rebuilt(entries), "made with other weights", tmp_path)
+
+
+def test_golden_arrays_that_do_not_fit_are_refused(tmp_path):
+    entries = _unzip(to_bytes(made("flat")))
+    bad = npy_array("x", entries["golden/codes.conv.npy"])[:, :, :, :1]
+    for changed, words in [
+        ({"golden/codes.conv.npy": npy_bytes(np.ascontiguousarray(bad))}, "golden/codes.conv.npy: |i1"),
+        ({"golden/codes.idle.npy": entries["golden/codes.fc.npy"]}, "golden/codes.idle.npy has no place"),
+        ({"golden/digests.npy": None}, "golden/digests.npy is missing"),
+        ({"golden/index.json": None}, "golden/index.json is missing"),
+    ]:
+        found = {k: v for k, v in {**entries, **changed}.items() if v is not None}
+        refused(rebuilt(found), words, tmp_path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_resealed_random_edits_raise_nothing_but_our_errors(data):
+    raw = bytearray(_FUZZED)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(raw) - 65))
+        raw[place] = data.draw(st.integers(0, 255))
+    try:
+        from_bytes(seal(bytes(raw)))
+    except CrossloomError as error:
+        assert "\n" not in str(error)
+
+
+_FUZZED = to_bytes(Artifact(routed_network(), {"a": [1.5]}))
+
+
+def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
+    for path in (tmp_path / "absent.loom", tmp_path):
+        with pytest.raises(ArtifactError, match=f"{path.name}: cannot be read"):
+            load(path)
+
+
+# -- saving -----------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = tmp_path / "x.loom"
+    save(made("flat"), path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        ArtifactError, match=r"x\.loom: cannot be written \(No space left on device\); nothing was changed"
+    ):
+        save(made("routed"), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["x.loom"]
+
+
+def test_a_file_size_limit_leaves_the_old_file_whole(tmp_path):
+    path = tmp_path / "x.loom"
+    save(made("flat"), path)
+    before = path.read_bytes()
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    code = "import sys; from handmade import made; from crossloom.sim import save, ArtifactError\n"
+    code += "try:\n    save(made('routed'), sys.argv[1])\nexcept ArtifactError as e:\n    print(e)\n"
+    path_list = os.pathsep.join([str(ROOT / "sim"), str(HERE)])
+    found = subprocess.run(
+        [sys.executable, "-B", "-c", code, str(path)],
+        env={"PYTHONPATH": path_list}, preexec_fn=limit, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "cannot be written (File too large); nothing was changed" in found.stdout
+    assert path.read_bytes() == before
+
+
+def test_a_kill_while_saving_leaves_the_old_file_whole(tmp_path):
+    path = tmp_path / "x.loom"
+    save(made("flat"), path)
+    before = path.read_bytes()
+    code = "import os, sys, signal; from handmade import made; from crossloom.sim import save\n"
+    code += "os.fsync = lambda d: os.kill(os.getpid(), signal.SIGKILL)\nsave(made('routed'), sys.argv[1])\n"
+    path_list = os.pathsep.join([str(ROOT / "sim"), str(HERE)])
+    found = subprocess.run([sys.executable, "-c", code, str(path)], env={"PYTHONPATH": path_list}, check=False)
+    assert found.returncode == -signal.SIGKILL
+    assert path.read_bytes() == before
+    assert load(path).network.name == "hand-made"
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        save(made("flat"), tmp_path / "absent" / "x.loom")

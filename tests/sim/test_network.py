@@ -1,0 +1,379 @@
+"""Every rule that a network must keep, broken one at a time; each refusal is one clear line."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from handmade import branch, dense, flat_network, routed_network, trunk, with_node
+
+from crossloom.sim import (
+    Add,
+    Concat,
+    Dense,
+    Edge,
+    Flatten,
+    Input,
+    MaxPool,
+    Network,
+    NetworkError,
+    Node,
+    QType,
+    Requant,
+    Rounding,
+    Route,
+    SumPool,
+    Threshold,
+    structure,
+    structure_sha256,
+    weights_sha256,
+)
+
+
+def requant(shift=2, lo=0, hi=15, frac=3):
+    return Requant(np.array([shift]), Rounding.FLOOR, QType(lo, hi, frac))
+
+
+def extended(*nodes, output="fc"):
+    """The hand-made network with nodes before its end."""
+    return flat_network(nodes=(*trunk(), *nodes), output=output)
+
+
+CASES = {
+    "a cycle": (
+        lambda: extended(
+            Node("a", Add(), ("flat", "b")), Node("b", requant(), ("a",)), Node("fc", dense(3, 18, 1), ("b",))
+        ),
+        "input 'b' depends on 'a' itself: the graph has a cycle",
+    ),
+    "a node that reads itself": (lambda: with_node(flat_network(), "flat", inputs=("flat",)), "cycle"),
+    "a missing input": (lambda: with_node(flat_network(), "fc", inputs=("nowhere",)), "input 'nowhere' is missing"),
+    "a node before what it reads": (
+        lambda: flat_network(nodes=(trunk()[1], trunk()[0], *flat_network().nodes[2:])),
+        "'conv' comes later; list the nodes in execution order",
+    ),
+    "a name used twice": (lambda: with_node(flat_network(), "conv_q", name="conv"), "the name is used twice"),
+    "a node nobody reads": (
+        lambda: extended(Node("idle", Flatten(), ("conv_q",)), flat_network().nodes[-1]),
+        "nothing reads 'idle'",
+    ),
+    "an output that is no node": (lambda: flat_network(output="nowhere"), "output 'nowhere' is no node"),
+    "no nodes": (lambda: flat_network(nodes=()), "0 nodes"),
+    "an upper-case name": (lambda: Node("Conv", Flatten(), ("input",)), "'Conv' is no identifier"),
+    "a name with a path": (lambda: Node("../x", Flatten(), ("input",)), "is no identifier"),
+    "a name that begins with a digit": (lambda: Node("1x", Flatten(), ("input",)), "is no identifier"),
+    "a name of 65 letters": (lambda: Node("x" * 65, Flatten(), ("input",)), "at most 64 characters"),
+    "a node named input": (lambda: Node("input", Flatten(), ("conv",)), "'input' is the network's input"),
+    "an input that is no identifier": (lambda: Node("x", Flatten(), ("a b",)), "is no identifier"),
+    "a network name with a space": (lambda: flat_network(name="a b"), "network: name 'a b'"),
+    "a network name that ends in a hyphen": (lambda: flat_network(name="a-"), "network: name 'a-'"),
+    "too many inputs": (lambda: Node("x", Flatten(), ("a", "b")), "needed 1 inputs"),
+    "one class": (lambda: flat_network(classes=("a",)), "1 classes; needed 2"),
+    "duplicate classes": (lambda: flat_network(classes=("a", "b", "a")), "class name 'a' is used twice"),
+    "a class name with a line break": (lambda: flat_network(classes=("a", "b\n", "c")), "printable"),
+    "an empty class name": (lambda: flat_network(classes=("a", "", "c")), "class name ''"),
+    "more classes than logits": (
+        lambda: flat_network(classes=tuple("abcd")),
+        "has shape [3]; needed [4], one row per class",
+    ),
+    "dense on an image": (
+        lambda: with_node(flat_network(), "fc", inputs=("conv_q",)),
+        "reads shape [3, 3, 2]; the weights need [18]",
+    ),
+    "conv on a vector": (
+        lambda: extended(Node("c2", trunk()[0].op, ("flat",)), flat_network().nodes[-1]),
+        "needed (H, W, C)",
+    ),
+    "conv with the wrong channels": (
+        lambda: with_node(flat_network(), "conv", weight=np.ones((2, 3, 3, 2), int)),
+        "reads 1 channels",
+    ),
+    "a kernel larger than the image": (
+        lambda: with_node(flat_network(), "conv", pad=(0, 0, 0, 0), weight=np.ones((2, 4, 4, 1), int)),
+        "kernel [4, 4] is larger",
+    ),
+    "a pad code outside the type": (
+        lambda: with_node(flat_network(), "conv", pad_code=4),
+        "pad_code 4 is no code of the input; needed 0..3",
+    ),
+    "groups that do not divide": (
+        lambda: with_node(flat_network(), "conv", groups=2, weight=np.ones((3, 3, 3, 1), int), bias=np.zeros(3, int)),
+        "do not divide into 2 groups",
+    ),
+    "a layer on an accumulator": (
+        lambda: with_node(flat_network(), "flat", inputs=("conv",)),
+        "reads an accumulator; put a Requant",
+    ),
+    "a pool on an accumulator": (
+        lambda: extended(Node("p", MaxPool((1, 1), (1, 1)), ("conv",)), flat_network().nodes[-1]),
+        "reads an accumulator",
+    ),
+    "a frac that the shift does not explain": (
+        lambda: with_node(flat_network(), "conv_q", shift=np.array([3])),
+        "channel 0: input frac 5 minus shift 3 is 2; the output type has frac 3",
+    ),
+    "shifts of the wrong length": (
+        lambda: with_node(flat_network(), "conv_q", shift=np.array([2, 2, 2])),
+        "3 shifts; 2 channels need 1 or 2",
+    ),
+    "logits with a frac per channel": (
+        lambda: with_node(flat_network(), "fc", weight_type=QType(-7, 7, (3, 4, 3))),
+        "logits need one common frac",
+    ),
+    "thresholds that fall": (
+        lambda: Threshold(np.array([[3, 2]]), 0, 1, 0),
+        "channel 0: T[0] = 3 is above T[1] = 2; needed sorted rows",
+    ),
+    "a threshold out of reach": (
+        lambda: with_node(flat_network(), "conv_q", op=Threshold(np.array([[10**6]]), 0, 1, 3)),
+        "for never",
+    ),
+    "a step of 0": (lambda: Threshold(np.array([[3]]), 0, 0, 0), "threshold: step"),
+    "a shift of 48": (lambda: requant(48), "code 48 at [0]; the type holds -16..47"),
+    "a float weight": (
+        lambda: Dense(np.ones((2, 2)), np.zeros(2, int), QType(-7, 7), 4),
+        "dtype float64; needed integers",
+    ),
+    "a weight outside its type": (
+        lambda: Dense(np.array([[8], [0]]), np.zeros(2, int), QType(-7, 7), 4),
+        "weight: code 8 at [0, 0]; the type holds -7..7",
+    ),
+    "a bias wider than its bits": (
+        lambda: Dense(np.ones((2, 2), int), np.array([0, 8]), QType(-7, 7), 4),
+        "bias of 4 bits: code 8 at [1]; the type holds -8..7",
+    ),
+    "a bias of the wrong length": (
+        lambda: Dense(np.ones((2, 2), int), np.zeros(3, int), QType(-7, 7), 4),
+        "bias: shape [3]; needed [2]",
+    ),
+    "fracs of the wrong length": (
+        lambda: Dense(np.ones((2, 2), int), np.zeros(2, int), QType(-7, 7, (1, 2, 3)), 4),
+        "3 fracs; 2 output channels need 1 or 2",
+    ),
+    "weights of 17 bits": (
+        lambda: Dense(np.ones((2, 2), int), np.zeros(2, int), QType(-65536, 7), 4),
+        "weights of 17 bits",
+    ),
+    "a pool that pads a whole window": (lambda: MaxPool((2, 2), (2, 2), (2, 0, 0, 0)), "without a pixel"),
+    "a stride of 0": (lambda: SumPool((2, 2), (0, 1)), "needed an integer in 1..255"),
+    "an add of different shapes": (
+        lambda: extended(Node("a", Add(), ("conv_q", "flat")), flat_network().nodes[-1]),
+        "adds shapes [3, 3, 2] and [18]",
+    ),
+    "a concat of different fracs": (
+        lambda: extended(
+            Node("q2", Requant(np.array([0]), Rounding.FLOOR, QType(0, 3, 2)), ("input",)),
+            Node("c", Concat(), ("conv_q", "q2")),
+            flat_network().nodes[-1],
+        ),
+        "joins fracs [3, 2]",
+    ),
+    "a type with lo above hi": (lambda: QType(3, 2), "type: hi: found 2; needed an integer in 3.."),
+    "a frac out of range": (lambda: QType(0, 1, 65), "type: frac: found 65"),
+    "a bool for a number": (lambda: QType(False, 1), "type: lo: found False"),
+    "an input table outside its type": (
+        lambda: Input((2, 2, 1), QType(0, 3), np.array([[0], [4]])),
+        "input: table: code 4",
+    ),
+    "an input table with too many columns": (
+        lambda: Input((2, 2, 1), QType(0, 3), np.zeros((4, 2), int)),
+        "needed 2 to 256 levels by 1 or 1 channels",
+    ),
+    "an input table of 257 levels": (
+        lambda: Input((2, 2, 1), QType(0, 3), np.zeros((257, 1), int)),
+        "needed 2 to 256 levels",
+    ),
+    "an input of two dimensions": (
+        lambda: Input((2, 2), QType(0, 3), np.zeros((4, 1), int)),
+        "needed (H, W, C) or (C,)",
+    ),
+    "one branch": (lambda: Route("flat", "fine", 3, (branch(0, (0, 1)),)), "1 branches; needed 2"),
+    "more classes than capacity": (
+        lambda: Route("flat", "fine", 1, (branch(0, (0, 1)), branch(1, (2,)))),
+        "has 2 classes; capacity is 1",
+    ),
+    "branches of one name": (
+        lambda: Route("flat", "fine", 2, (branch(0, (0,)), branch(0, (1,)))),
+        "needed no duplicate",
+    ),
+    "a branch without classes": (lambda: branch(0, ()), "needed at least one"),
+    "a class in two branches": (
+        lambda: _routed(branch(0, (0, 1)), branch(1, (1, 3, 4))),
+        "branches cover classes [0, 1, 1, 3, 4]; needed 0..4, each once",
+    ),
+    "coarse logits of another number": (
+        lambda: with_node(routed_network(), "coarse", op=dense(3, 18, 1)),
+        "one row per branch",
+    ),
+    "a source that does not exist": (
+        lambda: routed_network(route=replace(routed_network().route, source="nowhere")),
+        "source 'nowhere' is no node of the trunk",
+    ),
+    "a source that is a sum": (
+        lambda: routed_network(route=replace(routed_network().route, source="conv")),
+        "source 'conv' is an accumulator",
+    ),
+    "a branch that reads the trunk elsewhere": (
+        lambda: _routed(
+            replace(
+                branch(0, (2, 0)),
+                nodes=(replace(branch(0, (0,)).nodes[0], inputs=("conv_q",)), *branch(0, (0,)).nodes[1:]),
+            ),
+            branch(1, (1, 3, 4)),
+        ),
+        "input 'conv_q' is missing",
+    ),
+    "branches of different width": (
+        lambda: _routed(branch(0, (2, 0)), _swapped(0, dense(4, 18, 1, 7))),
+        "bias_bits is 7; the first branch has 6",
+    ),
+    "branches of different length": (
+        lambda: _routed(
+            branch(0, (2, 0)),
+            replace(branch(1, (1, 3, 4)), nodes=(branch(1, (1,)).nodes[0], Node("fine", dense(3, 18, 2), ("flat",)))),
+        ),
+        "2 nodes; the first branch has 3",
+    ),
+    "a branch output that is no node": (
+        lambda: routed_network(route=replace(routed_network().route, output="flat")),
+        "output 'flat' is no node of the branches",
+    ),
+    "a capacity unlike the logits": (
+        lambda: routed_network(route=replace(routed_network().route, capacity=4)),
+        "needed [4], one row per place of the capacity",
+    ),
+}
+
+
+def _routed(*branches):
+    return routed_network(route=replace(routed_network().route, branches=branches))
+
+
+def _swapped(index, op):
+    bank = branch(1, (1, 3, 4))
+    nodes = list(bank.nodes)
+    nodes[index] = replace(nodes[index], op=op)
+    return replace(bank, nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_broken_rule_is_refused_in_one_line(name):
+    build, words = CASES[name]
+    with pytest.raises(NetworkError) as caught:
+        build()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_accumulator_of_49_bits_is_refused_and_one_of_48_is_not():
+    edge = Edge((2,), QType(0, 1))
+    most = (1 << 47) - 1
+    op = Dense(np.array([[0, 1]]), np.array([most - 1]), QType(-7, 7), 48)
+    assert op.infer("x", [edge], False).type.hi == most
+    with pytest.raises(NetworkError, match=r"needs 49 bits .* at most 48 bits"):
+        Dense(np.array([[1, 1]]), np.array([most - 1]), QType(-7, 7), 48).infer("x", [edge], False)
+
+
+def test_partial_sums_past_2_to_the_53_are_refused():
+    edge = Edge((1 << 8,), QType((1 << 31) - 2, (1 << 31) - 1))
+    weight = np.array([[32767, -32767] * (1 << 7)])
+    with pytest.raises(NetworkError, match=r"sums below 2\^53"):
+        Dense(weight, np.array([0]), QType(-32767, 32767), 2).infer("x", [edge], False)
+
+
+def test_tensors_are_copied_and_cannot_be_written():
+    weight = np.ones((2, 2), int)
+    op = Dense(weight, np.zeros(2, int), QType(-7, 7), 4)
+    weight[0, 0] = 5
+    assert op.weight[0, 0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        op.weight[0, 0] = 2
+
+
+def test_the_coarse_head_and_branches_are_bounded_by_type_and_the_trunk_by_values():
+    net = routed_network()
+    assert net.head == {"coarse"}
+    wide = 18 * 15 * 7 + (1 << 5)
+    assert net.edges["coarse"].magnitude == wide
+    assert net.edges["fine1"].magnitude == wide
+    assert net.edges["conv"].magnitude < 9 * 3 * 7 + (1 << 4)
+
+
+# -- identities -------------------------------------------------------------------------------------------------
+
+
+def _ids(net):
+    return structure_sha256(net), weights_sha256(net)
+
+
+def test_renaming_changes_neither_identity():
+    assert _ids(routed_network(name="other")) == _ids(routed_network())
+
+
+def test_a_banks_weights_change_the_weights_identity_alone():
+    changed = _routed(branch(0, (2, 0)), branch(1, (1, 3, 4), seed=8))
+    assert _ids(changed)[0] == _ids(routed_network())[0]
+    assert _ids(changed)[1] != _ids(routed_network())[1]
+
+
+def test_the_coarse_heads_weights_change_the_weights_identity_alone():
+    changed = with_node(routed_network(), "coarse", op=dense(2, 18, 4))
+    assert _ids(changed)[0] == _ids(routed_network())[0]
+    assert _ids(changed)[1] != _ids(routed_network())[1]
+
+
+def test_class_names_and_scales_change_the_weights_identity_alone():
+    for changed in (
+        routed_network(classes=tuple("vwxyz")),
+        with_node(flat_network(), "fc", weight_type=QType(-7, 7, 9)),
+    ):
+        base = routed_network() if changed.route else flat_network()
+        assert _ids(changed)[0] == _ids(base)[0]
+        assert _ids(changed)[1] != _ids(base)[1]
+
+
+def test_a_class_added_within_capacity_keeps_the_structure():
+    branches = (branch(0, (2, 0, 5)), branch(1, (1, 3, 4)))
+    grown = routed_network(classes=tuple("abcdef"), route=replace(routed_network().route, branches=branches))
+    assert _ids(grown)[0] == _ids(routed_network())[0]
+    assert _ids(grown)[1] != _ids(routed_network())[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: with_node(net, "conv_q", rounding=Rounding.HALF_UP),
+        lambda net: with_node(net, "conv", pad_code=1),
+        lambda net: with_node(net, "conv_q", out=QType(0, 14, 3)),
+        lambda net: with_node(net, "conv", bias_bits=6),
+        lambda net: replace(net, input=Input((3, 3, 1), QType(0, 3, 2), np.array([0, 1, 3, 2, 2])[:, None])),
+        lambda net: replace(net, nodes=(*net.nodes[:-1], replace(net.nodes[-1], name="last")), output="last"),
+    ],
+)
+def test_what_hardware_depends_on_changes_the_structure(change):
+    assert structure_sha256(change(flat_network())) != structure_sha256(flat_network())
+
+
+def test_the_structure_names_widths_and_no_values():
+    plain = structure(flat_network())
+    conv = plain["nodes"][0]
+    assert conv["weight"] == [2, 3, 3, 1]
+    assert conv["edge"] == {"shape": [3, 3, 2], "bits": flat_network().edges["conv"].type.bits, "signed": True}
+    assert "frac" not in str(plain)
+
+
+def test_a_threshold_one_past_the_widest_accumulator_has_49_bits():
+    top = (1 << 47) - 1
+    last = Dense(np.array([[1], [1]]), np.zeros(2, int), QType(-7, 7), 4)
+    first = Dense(np.array([[1]]), np.array([top - 3]), QType(-7, 7), 48)
+    net = Network(
+        "wide",
+        Input((1,), QType(0, 3), np.arange(4)[:, None]),
+        (
+            Node("a", first, ("input",)),
+            Node("t", Threshold(np.array([[top + 1]]), 0, 1, 0), ("a",)),
+            Node("fc", last, ("t",)),
+        ),
+        "fc",
+        ("x", "y"),
+    )
+    assert structure(net)["nodes"][1]["threshold_bits"] == 48  # unsigned: the accumulator is never negative

@@ -1,0 +1,187 @@
+"""Whole networks: equal to the reference, indifferent to batching, strict about what goes in."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import reference
+from handmade import branch, dense, flat_network, routed_network, with_node
+
+from crossloom.sim import Input, InputError, QType, input_codes, random_codes, random_network, run
+from crossloom.sim import simulator as module
+from crossloom.sim.shapes import cifar_shape
+
+
+def every_image():
+    """All 4^9 inputs would do; a spread of 200 of them does."""
+    return np.random.default_rng(0).integers(0, 4, (200, 3, 3, 1), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("build", [flat_network, routed_network])
+def test_a_hand_made_network_equals_the_reference_on_every_edge(build):
+    net, images = build(), every_image()
+    result = run(net, images, edges=net.edges)
+    branches = set()
+    for i, image in enumerate(images):
+        codes = net.input.table[image, 0].tolist()
+        edges, label, branch = reference.network(net, codes)
+        assert {n: v.tolist() for n, v in ((n, result.edges[n][i]) for n in net.edges)} == edges
+        assert result.labels[i] == label
+        assert (None if result.branch is None else result.branch[i]) == branch
+        branches.add(branch)
+    assert len(branches) == (2 if net.route else 1)
+
+
+def test_images_and_their_codes_give_the_same():
+    net, images = routed_network(), every_image()
+    codes = input_codes(net.input, images)
+    assert codes.dtype == np.int8
+    a, b = run(net, images, edges=net.edges), run(net, codes=codes, edges=net.edges)
+    assert np.array_equal(a.labels, b.labels)
+    assert all(np.array_equal(a.edges[n], b.edges[n]) for n in net.edges)
+    assert np.array_equal(run(net, images[..., 0]).labels, a.labels)
+
+
+def test_a_table_of_one_column_per_channel_is_read_by_channel():
+    net = random_network(0, 3)
+    table = np.stack([np.arange(5), np.arange(5)[::-1]], axis=1)
+    source = Input((1, 2, 2), QType(0, 4), table)
+    images = np.array([[[[0, 0], [1, 4]]]], np.uint8)
+    assert input_codes(source, images).tolist() == [[[[0, 4], [1, 0]]]]
+    assert net.input.table.shape[1] in (1, net.input.shape[-1])
+
+
+def test_floats_round_half_to_even_levels():
+    source = Input((5,), QType(0, 4), np.arange(5)[:, None])
+    floats = np.array([[0.125, 0.375, 0.625, 0.874, 1.0]])
+    # 4 * x is 0.5, 1.5, 2.5, 3.496, 4
+    for dtype in (np.float16, np.float32, np.float64):
+        assert input_codes(source, floats.astype(dtype)).tolist() == [[0, 2, 2, 3, 4]]
+    source = Input((256,), QType(0, 255), np.arange(256)[:, None])
+    assert input_codes(source, (np.arange(256) / 255).astype(np.float32)[None]).tolist() == [list(range(256))]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_batches_and_chunks_change_nothing(seed, monkeypatch):
+    net = random_network(seed, 4)
+    codes = random_codes(net, seed, 23)
+    whole = run(net, codes=codes, edges=net.edges)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 1)
+    assert module.Simulator(net).chunk == 1
+    ones = module.Simulator(net).run(codes=codes, edges=net.edges)
+    backwards = run(net, codes=codes[::-1], edges=net.edges)
+    for name in net.edges:
+        assert np.array_equal(whole.edges[name], ones.edges[name])
+        assert np.array_equal(whole.edges[name], backwards.edges[name][::-1])
+    assert np.array_equal(whole.labels, ones.labels)
+    assert np.array_equal(whole.macs, ones.macs)
+    assert np.ma.allequal(whole.scores, ones.scores)
+
+
+def test_an_empty_batch_gives_empty_answers():
+    for net in (flat_network(), routed_network()):
+        result = run(net, np.zeros((0, 3, 3, 1), np.uint8), edges=["conv"])
+        assert result.labels.shape == (0,)
+        assert result.scores.shape == (0, len(net.classes))
+        assert result.edges["conv"].shape == (0, 3, 3, 2)
+
+
+def test_products_are_counted_for_the_branch_that_ran_alone():
+    images = every_image()
+    assert set(run(flat_network(), images).macs.tolist()) == {9 * 2 * 9 + 3 * 18}
+    assert set(run(routed_network(), images).macs.tolist()) == {9 * 2 * 9 + 2 * 18 + 4 * 18 + 3 * 4}
+
+
+def test_scores_of_branches_that_did_not_run_are_masked():
+    net = routed_network()
+    result = run(net, every_image())
+    for i, chosen in enumerate(result.branch):
+        classes = net.route.branches[chosen].classes
+        assert set(np.flatnonzero(~np.ma.getmaskarray(result.scores)[i])) == set(classes)
+        assert result.scores[i, list(classes)].tolist() == result.fine[i, : len(classes)].tolist()
+        assert result.labels[i] in classes
+
+
+def test_rows_past_a_branchs_classes_never_win():
+    net = routed_network()
+    last = branch(0, (2, 0)).nodes[-1]
+    bias = last.op.bias.copy()
+    bias[2] = 31
+    op = replace(last.op, weight=np.where(np.arange(3)[:, None] == 2, 0, last.op.weight), bias=bias)
+    bank = branch(0, (2, 0))
+    bank = replace(bank, nodes=(*bank.nodes[:-1], replace(last, op=op)))
+    net = replace(net, route=replace(net.route, branches=(bank, net.route.branches[1])))
+    result = run(net, every_image())
+    inside = result.branch == 0
+    louder = (result.fine[inside][:, 2] > result.fine[inside][:, :2].max(axis=1)).sum()
+    assert louder > 0
+    assert set(result.labels[inside].tolist()) <= {0, 2}
+
+
+def test_ties_go_to_the_lowest_index():
+    op = dense(3, 18, 1)
+    same = replace(op, weight=op.weight[[0, 0, 0]], bias=op.bias[[0, 0, 0]])
+    assert set(run(with_node(flat_network(), "fc", op=same), every_image()).labels.tolist()) == {0}
+    tied = with_node(
+        routed_network(), "coarse", op=replace(dense(2, 18, 9), weight=np.zeros((2, 18), int), bias=np.zeros(2, int))
+    )
+    assert set(run(tied, every_image()).branch.tolist()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((2, 3, 3, 2), np.uint8), "shape [2, 3, 3, 2]; needed (N, 3, 3, 1)"),
+        (np.zeros((3, 3, 1), np.uint8), "add the batch axis: images[None]"),
+        (np.zeros((3, 3), np.uint8), "add the batch axis: images[None]"),
+        (np.zeros((2, 9), np.uint8), "shape [2, 9]"),
+        (np.full((1, 3, 3, 1), 4, np.uint8), "value 4 at [0, 0, 0, 0]; this network's images have levels 0..3"),
+        (np.zeros((1, 3, 3, 1), np.int64), "dtype int64; needed uint8 0..3, or floats in 0..1"),
+        (np.zeros((1, 3, 3, 1), bool), "dtype bool"),
+        (np.zeros((1, 3, 3, 1), object), "dtype object"),
+        (np.zeros((1, 3, 3, 1), complex), "dtype complex"),
+        (np.full((1, 3, 3, 1), np.nan), "value nan at [0, 0, 0, 0]; floats must lie in 0..1"),
+        (np.full((1, 3, 3, 1), 1.01), "value 1.01"),
+        (np.full((1, 3, 3, 1), -0.01), "value -0.01"),
+        (np.full((1, 3, 3, 1), np.inf), "value inf"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_in_one_line(images, words):
+    with pytest.raises(InputError) as caught:
+        run(flat_network(), images)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda net: run(net), "needed images or codes"),
+        (lambda net: run(net, every_image(), codes=every_image()), "needed images or codes"),
+        (lambda net: run(net, codes=every_image() / 1.0), "codes: dtype float64"),
+        (lambda net: run(net, codes=every_image()[0]), "codes: shape [3, 3, 1]"),
+        (lambda net: run(net, codes=every_image().astype(int) - 1), "codes: code -1 at"),
+        (lambda net: run(net, every_image(), edges=["nowhere"]), "no edge 'nowhere'; this network has input, conv"),
+    ],
+)
+def test_calls_that_do_not_fit_are_refused_in_one_line(call, words):
+    with pytest.raises(InputError) as caught:
+        call(flat_network())
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_progress_counts_every_image_once(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK_BYTES", 1)
+    seen = []
+    module.Simulator(flat_network()).run(every_image()[:5], progress=seen.append)
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_the_cifar_shape_has_38_6_million_products_and_lively_edges():
+    net = cifar_shape()
+    images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    result = run(net, images, edges=net.edges)
+    assert result.macs.tolist() == [38_634_752] * 2
+    assert all(np.unique(result.edges[n.name]).size > 4 for n in net.nodes)
+    assert all(edge.carrier == np.float32 for edge in net.edges.values())

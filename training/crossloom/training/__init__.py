@@ -1,0 +1,72 @@
+"""Data sets, Brevitas networks of exact integers, the training loop and export; importing it needs no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from crossloom.sim.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from .config import Config as Config
+    from .config import load_config as load_config
+    from .config import override as override
+    from .config import parse_config as parse_config
+    from .datasets import Dataset as Dataset
+    from .datasets import digits as digits
+    from .datasets import load_dataset as load_dataset
+    from .inputs import input_values as input_values
+    from .inputs import to_float as to_float
+    from .loop import evaluate as evaluate
+    from .loop import train as train
+    from .models import build_float as build_float
+    from .models import build_quantized as build_quantized
+    from .models import fold_batch_norm as fold_batch_norm
+    from .models import quantize as quantize
+    from .quantizers import activation_quantizer as activation_quantizer
+    from .quantizers import weight_quantizer as weight_quantizer
+    from .runs import TrainedModel as TrainedModel
+    from .runs import load_run as load_run
+
+_WHERE = {
+    "Config": "config",
+    "load_config": "config",
+    "override": "config",
+    "parse_config": "config",
+    "Dataset": "datasets",
+    "digits": "datasets",
+    "load_dataset": "datasets",
+    "input_values": "inputs",
+    "to_float": "inputs",
+    "evaluate": "loop",
+    "train": "loop",
+    "build_float": "models",
+    "build_quantized": "models",
+    "fold_batch_norm": "models",
+    "quantize": "models",
+    "activation_quantizer": "quantizers",
+    "weight_quantizer": "quantizers",
+    "TrainedModel": "runs",
+    "load_run": "runs",
+}
+
+__all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]  # the table above is the list
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for; raise MissingExtraError where torch or Brevitas is not installed."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("torch", "brevitas"):
+            raise
+        raise MissingExtraError(
+            f"training: {missing} is not installed; needed to train; pip install 'crossloom[training]'"
+        ) from None
+
+
+def __dir__() -> list[str]:
+    return __all__
