@@ -121,19 +121,19 @@ def test_a_cut_or_flipped_or_bombed_npz_is_refused(tmp_path: Path) -> None:
     flipped[len(whole) // 4] ^= 0xFF
     for content in (whole[: len(whole) // 2], b"", bytes(flipped)):
         bad.write_bytes(content)
-        with pytest.raises(ConfigError, match="damaged or no .npz"):
+        with pytest.raises(ConfigError, match=r"damaged or no \.npz"):
             user_dataset(bad)
     np.savez_compressed(bad, images=IMAGES, labels=LABELS)
     squeezed = bytearray(bad.read_bytes())
     squeezed[200:220] = bytes(20)
     bad.write_bytes(squeezed)
-    with pytest.raises(ConfigError, match="damaged or no .npz"):
+    with pytest.raises(ConfigError, match=r"damaged or no \.npz"):
         user_dataset(bad)
     with zipfile.ZipFile(bad, "w", zipfile.ZIP_DEFLATED) as archive:
         header = b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little")
         text = "{'descr': '|u1', 'fortran_order': False, 'shape': (9999999999999999,), }"
         archive.writestr("images.npy", header + text.ljust(117).encode() + b"\n")
-    with pytest.raises(ConfigError, match="damaged or no .npz"):
+    with pytest.raises(ConfigError, match=r"damaged or no \.npz"):
         user_dataset(bad)
 
 

@@ -150,11 +150,12 @@ def check_classes(where: str, classes: Sequence[str]) -> None:
     for name in classes:
         if not isinstance(name, str) or not name.strip() or len(name) > 80 or not name.isprintable():
             raise ConfigError(f"{where}: class name {str(name)[:80]!r}; needed 1 to 80 printable characters; rename it")
-        other = seen.setdefault(" ".join(name.casefold().split()), name)
-        if other is not name:
+        key = " ".join(name.casefold().split())
+        if key in seen:
             raise ConfigError(
-                f"{where}: class names {other!r} and {name!r} are the same; needed distinct names; rename one"
+                f"{where}: class names {seen[key]!r} and {name!r} are the same; needed distinct names; rename one"
             )
+        seen[key] = name
 
 
 def check_images(where: str, images: npt.NDArray[Any], levels: int) -> None:

@@ -246,7 +246,7 @@ class _Run:
 
 def _optimizer(model: Network, training: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW; weight matrices decay, biases, batch norms and learned ranges do not."""
-    learned = [p for p in model.parameters() if p.requires_grad]
+    learned = model.learned_parameters()
     groups = [
         {"params": [p for p in learned if p.dim() > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},

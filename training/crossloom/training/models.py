@@ -16,7 +16,7 @@ from .config import Config, QuantizationConfig
 from .folding import fold_batch_norm, folded
 from .inputs import input_values, to_float
 from .plan import ConvStep, DenseStep, FlattenStep, Plan, PoolStep, ResidualStep, Step, make_plan
-from .quantizers import BiasQuant, activation_quantizer, calibrate, range_parameter, weight_quantizer
+from .quantizers import BiasQuant, activation_quantizer, calibrate, weight_quantizer
 
 __all__ = [
     "FloatAdd",
@@ -83,6 +83,10 @@ class Network(nn.Sequential):
         self.plan = plan
         self.quantized = quantized
 
+    def learned_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters to train: all but the range of the input, which is known from the images."""
+        return [p for name, p in self.named_parameters() if not name.startswith("quant_input.")]
+
 
 class _Parts(Protocol):
     """What the float and the quantized network are made of."""
@@ -131,7 +135,6 @@ class _QuantParts:
 
     def source(self, signed: bool) -> nn.Module:
         layer: nn.Module = QuantIdentity(activation_quantizer(self.widths.input_bits, signed), return_quant_tensor=True)
-        range_parameter(layer).requires_grad_(False)  # the input's range is known, not learned
         return layer
 
     def _weights(self, last: bool) -> Any:

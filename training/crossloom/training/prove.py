@@ -27,6 +27,7 @@ from crossloom.sim.types import EXACT_FLOAT32, AnyArray, IntArray
 
 from .export import Exported, convert
 from .inputs import FloatArray, to_float
+from .quantized import codes_of
 from .runs import load_run
 from .trace import Recorder, plain
 
@@ -65,14 +66,8 @@ def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
         values = values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
         if seen.order is not None:
             values = values[:, list(seen.order)]
-        scaled = np.ldexp(values.astype(np.float64), np.asarray(edge.type.frac)).reshape(len(images), *edge.shape)
-        codes = np.rint(scaled)
-        if not np.array_equal(codes, scaled):
-            index = tuple(int(i) for i in np.argwhere(codes != scaled)[0])
-            raise ExportError(
-                f"edge {name}: torch has {scaled[index]!r} at {list(index)} in units of its scale; needed an integer"
-            )
-        edges[name] = codes.astype(np.int64)
+        values = values.reshape(len(images), *edge.shape)
+        edges[name] = codes_of(f"edge {name}", values, np.asarray(edge.type.frac))
     return edges
 
 
@@ -108,7 +103,8 @@ def prove(exported: Exported, images: AnyArray, progress: Progress | None = None
     result = compare_torch(exported, images, progress)
     if result.first is not None:
         raise ExportError(
-            f"the integer network differs from the torch model in {result.total} of {result.codes} codes; first: {result.first}"
+            f"the integer network differs from the torch model in {result.total} of {result.codes} codes; "
+            f"first: {result.first}"
         )
     return Proof(len(images), len(exported.seen), result.codes)
 

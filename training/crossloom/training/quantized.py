@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 
 from crossloom.sim import ExportError, QType, Rounding
-from crossloom.sim.types import IntArray
+from crossloom.sim.types import AnyArray, IntArray
 
 from .quantizers import CHANNEL_SPAN
 from .trace import plain
@@ -86,9 +85,9 @@ def weight_codes(where: str, module: Any) -> tuple[IntArray, QType]:
         if frac - least > CHANNEL_SPAN:
             raise ExportError(
                 f"{where}: the scale of channel {channel} lies {frac - least} bits below the layer's largest; at most "
-                f"{CHANNEL_SPAN} are supported: crossloom.training.weight_quantizer clamps it and keeps dead channels in range"
+                f"{CHANNEL_SPAN} are supported: crossloom.training.weight_quantizer keeps it in range"
             )
-    codes = codes_of(where, plain(weight), np.array(fracs).reshape([-1] + [1] * (weight.value.dim() - 1)))
+    codes = codes_of(where, plain(weight).numpy(), np.array(fracs).reshape([-1] + [1] * (weight.value.dim() - 1)))
     lo, hi = int_range(round(float(weight.bit_width)), bool(weight.signed), bool(proxy.is_narrow_range))
     return codes, QType(lo, hi, fracs[0] if len(set(fracs)) == 1 else tuple(fracs))
 
@@ -106,14 +105,15 @@ def bias_codes(where: str, bias: Any, frac: int | tuple[int, ...], channels: int
             raise ExportError(
                 f"{where}: its bias has a scale of its own; needed the accumulator's: use Int32Bias of brevitas.quant"
             )
-    return codes_of(f"{where}: bias", plain(bias), wanted)
+    return codes_of(f"{where}: bias", plain(bias).numpy(), wanted)
 
 
-def codes_of(where: str, values: torch.Tensor, frac: Any) -> IntArray:
+def codes_of(where: str, values: AnyArray, frac: Any) -> IntArray:
     """Return values * 2**frac as int64, exactly; raise ExportError where that is no integer."""
-    scaled = np.ldexp(values.numpy().astype(np.float64), frac)
+    scaled = np.ldexp(values.astype(np.float64), frac)
     codes = np.rint(scaled)
     if not np.array_equal(codes, scaled):
         index = tuple(int(i) for i in np.argwhere(codes != scaled)[0])
         raise ExportError(f"{where}: value {float(values[index])!r} at {list(index)} is no multiple of its scale")
-    return codes.astype(np.int64)
+    found: IntArray = codes.astype(np.int64)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -100,7 +100,7 @@ def _check_bits(what: str, bits: int) -> int:
     return bits
 
 
-@cache
+@lru_cache(maxsize=None, typed=True)  # typed: 4.0 must not find the entry of 4
 def weight_quantizer(bits: int, per_channel: bool) -> type[ExtendedInjector]:
     """Return the Brevitas weight quantizer of `bits` bits: codes -(2^(bits-1)-1)..2^(bits-1)-1 (narrow range).
 
@@ -112,7 +112,7 @@ def weight_quantizer(bits: int, per_channel: bool) -> type[ExtendedInjector]:
     return quantizer
 
 
-@cache
+@lru_cache(maxsize=None, typed=True)  # typed: 4.0 must not find the entry of 4
 def activation_quantizer(bits: int, signed: bool) -> type[ExtendedInjector]:
     """Return the Brevitas activation quantizer of `bits` bits, unsigned or signed, with a learned power-of-two scale.
 

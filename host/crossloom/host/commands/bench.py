@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from crossloom.sim import Artifact, InputError, load, run as simulate
+from crossloom.sim import Artifact, InputError, load
+from crossloom.sim import run as simulate
 from crossloom.sim.types import AnyArray
 
 from ..designs import find_design
@@ -34,6 +35,7 @@ def _contestants(artifact: Artifact, images: AnyArray) -> dict[str, Callable[[],
     """The three forward passes on the same images; Brevitas and torch get ready-made float tensors."""
     need_training()
     import torch
+
     from crossloom.training.config import parse_config
     from crossloom.training.inputs import to_float
     from crossloom.training.models import build_float, build_quantized

@@ -54,13 +54,16 @@ def run(args: argparse.Namespace) -> Report:
     config = find_recipe(args.recipe, args.seed)
     dataset = find_dataset(config.data, args.data, args.data_dir)
     finished = train_and_export(config, dataset, args.out or f"runs/{config.name}", resume=args.resume, bars=bar)
-    data = summary(finished)
+    data, proof = summary(finished), finished.proof
     rows = [
         ["artifact", data["artifact"]],
-        ["data set", f"{data['dataset']}, {len(dataset.train):,} training, {len(dataset.validation):,} validation, "
-                     f"{len(dataset.test):,} test images"],
+        ["data set", data["dataset"]],
+        [
+            "images",
+            f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test",
+        ],
         ["validation accuracy", percent(data["validation_accuracy"])],
         ["test accuracy", f"{percent(data['test_accuracy'])} (integer simulator)"],
-        ["proof", f"{finished.proof.codes:,} codes on {finished.proof.edges} edges of {finished.proof.samples:,} images equal torch"],
-    ]  # fmt: skip
+        ["proof", f"{proof.codes:,} codes on {proof.edges} edges of {proof.samples:,} images equal torch"],
+    ]
     return Report(data, table([data["name"], ""], rows))

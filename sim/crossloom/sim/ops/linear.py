@@ -208,8 +208,7 @@ class Conv2d(Op):
 
     def macs(self, output: Edge) -> int:
         """OH * OW * out * kh * kw * in/groups."""
-        macs: int = output.shape[0] * output.shape[1] * self.weight.size
-        return macs
+        return output.shape[0] * output.shape[1] * self.weight.size
 
     def scratch(self, inputs: Sequence[Edge], output: Edge) -> int:
         """The padded input and its patches."""
@@ -217,4 +216,5 @@ class Conv2d(Op):
         kh, kw = self.weight.shape[1:3]
         padded = (h + self.pad[0] + self.pad[1]) * (w + self.pad[2] + self.pad[3]) * c
         patches = output.shape[0] * output.shape[1] * kh * kw * c * (1 if self.groups == 1 else 2)
-        return (padded + patches + output.size) * output.carrier.itemsize
+        codes: int = padded + patches + output.size
+        return codes * output.carrier.itemsize
