@@ -1,0 +1,157 @@
+"""The base install: the wheel in a clean environment, numpy alone, as on the board."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OLDEST_NUMPY = "1.23.5"
+QUIET = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+
+
+def call(*command, cwd):
+    return subprocess.run(list(map(str, command)), cwd=cwd, env=QUIET, capture_output=True, text=True, check=False)
+
+
+def python310():
+    """A Python 3.10 that runs, or None."""
+    candidates = ["python3.10", *sorted(Path.home().glob(".pyenv/versions/3.10*/bin/python3"))]
+    for candidate in candidates:
+        try:
+            found = subprocess.run(
+                [candidate, "-c", "import sys; print(sys.version_info[:2])"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError:
+            continue
+        if found.returncode == 0 and found.stdout.strip() == "(3, 10)":
+            return str(candidate)
+    return None
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy of what git tracks, so that the tree stays clean."""
+    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((ROOT / name).read_bytes())
+    found = call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, cwd=copy)
+    assert found.returncode == 0, found.stdout + found.stderr
+    (path,) = out.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session", params=["this Python", "Python 3.10"])
+def clean(request, wheel, tmp_path_factory):
+    """An interpreter with the wheel and the oldest numpy that we claim, and nothing else."""
+    base = sys.executable if request.param == "this Python" else python310()
+    if base is None:
+        pytest.skip("Python 3.10 not found")
+    folder = tmp_path_factory.mktemp("clean")
+    assert call(base, "-m", "venv", folder, cwd=folder).returncode == 0
+    python = folder / "bin" / "python"
+    found = call(
+        python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"numpy=={OLDEST_NUMPY}", wheel, cwd=folder
+    )
+    assert found.returncode == 0, found.stderr
+    return python
+
+
+def test_the_claimed_numpy_is_the_tested_one():
+    assert f'dependencies = ["numpy>={OLDEST_NUMPY}"]' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_base_install_is_numpy_alone(clean, tmp_path):
+    found = call(clean, "-m", "pip", "list", "--format=json", "--disable-pip-version-check", cwd=tmp_path)
+    names = {item["name"].lower() for item in json.loads(found.stdout)} - {"pip", "setuptools", "wheel"}
+    assert names == {"crossloom", "numpy"}
+
+
+def test_sim_and_host_work_with_numpy_alone(clean, tmp_path):
+    code = """
+import sys, numpy, crossloom.sim as sim, crossloom.host as host
+assert numpy.__version__ == "1.23.5"
+golden = sim.load(host.find_design("digits-cnn")).golden
+with host.Accelerator("digits-cnn") as accelerator:
+    found = accelerator(golden.inputs)
+    assert accelerator.backend == "integer"
+assert (found.labels == golden.labels).mean() >= 0.98
+assert not {"torch", "scipy", "PIL"} & sys.modules.keys()
+network = sim.random_network(7, 5)
+sim.run(network, codes=sim.random_codes(network, 0, 5))
+print("fine")
+"""
+    found = call(clean, "-c", code, cwd=tmp_path)
+    assert found.stdout.strip() == "fine", found.stderr
+
+
+def test_the_command_line_works_from_the_wheel(clean, tmp_path):
+    command = clean.parent / "crossloom"
+    info = json.loads(call(command, "info", "digits-cnn", "--json", cwd=tmp_path).stdout)
+    assert info["accuracy"] >= 0.98
+    verify = json.loads(call(command, "verify", "digits-cnn", "--json", "--devices", "integer", cwd=tmp_path).stdout)
+    assert verify["differences"] == {"golden": 0, "integer": 0}
+    assert verify["vectors"] == 360
+    run = json.loads(call(command, "run", "digits-cnn", "--json", cwd=tmp_path).stdout)
+    assert len(run["labels"]) == 4
+    cost = json.loads(call(command, "cost", "digits-cnn", "--json", cwd=tmp_path).stdout)
+    assert cost["macs"] == info["macs_mean"]
+
+
+def test_a_missing_extra_is_named(clean, tmp_path):
+    found = call(clean.parent / "crossloom", "train", "digits-cnn", cwd=tmp_path)
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr.count("\n") == 1
+    assert "pip install 'crossloom[training]'" in found.stderr
+
+
+def test_the_wheel_holds_every_module_and_what_they_read(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for stage in ("sim", "host", "training", "hls", "rtl"):
+        for path in (ROOT / stage / "crossloom").rglob("*"):
+            if path.suffix in (".py", ".typed"):
+                assert str(path.relative_to(ROOT / stage)) in names
+    assert "crossloom/bitstreams/digits-cnn/digits-cnn.loom" in names
+    assert "crossloom/training/configs/digits-cnn.toml" in names
+    assert not [n for n in names if n.startswith("tests/") or n.endswith(".pt") or n == "crossloom/__init__.py"]
+
+
+def best_seconds(*command):
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=QUIET)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def test_importing_the_host_costs_under_a_tenth_of_a_second_over_numpy():
+    code = "import time, numpy; t = time.perf_counter(); import crossloom.host as h; h.Accelerator; "
+    code += "print(time.perf_counter() - t)"
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(7)
+    ]
+    assert min(times) < 0.1
+
+
+def test_help_answers_within_a_fifth_of_a_second():
+    assert best_seconds(str(Path(sys.executable).parent / "crossloom"), "--help") < 0.2
