@@ -20,7 +20,7 @@ from torch.nn import functional
 from crossloom.sim import ExportError, Requant, Rounding, load, run
 from crossloom.training.export import convert
 from crossloom.training.folding import fold_batch_norm
-from crossloom.training.prove import compare_torch, export, prove, torch_edges, write_artifact
+from crossloom.training.prove import compare_torch, export_model, prove, torch_edges, write_artifact
 from crossloom.training.quantizers import BiasQuant, activation_quantizer, weight_quantizer
 
 warnings.filterwarnings("ignore", category=UserWarning)
@@ -248,7 +248,7 @@ def exported(model, shape=(8, 8, 3), values=VALUES):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_equals_its_integer_network_on_every_edge(name):
-    network, proof = export(
+    network, proof = export_model(
         built(name), name="matrix", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images()
     )
     assert proof.samples == 1000
@@ -269,7 +269,9 @@ def test_images_need_not_be_square_and_channels_may_differ_in_the_table():
     values = np.stack([VALUES[:, 0], VALUES[:, 0] / 2], axis=1)
     torch.manual_seed(0)
     model = seq(act(), conv(2, 4), relu(), nn.Flatten(), dense(4 * 3 * 5))
-    network, proof = export(model, name="m", classes=CLASSES, shape=(5, 7, 2), values=values, images=images((5, 7, 2)))
+    network, proof = export_model(
+        model, name="m", classes=CLASSES, shape=(5, 7, 2), values=values, images=images((5, 7, 2))
+    )
     assert proof.samples == 1000
     assert network.input.table.shape == (256, 2)
 
@@ -287,7 +289,9 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
     model = built("per channel")
     sums = []
     for i in range(2):
-        network, _ = export(model, name="m", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images(count=50))
+        network, _ = export_model(
+            model, name="m", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images(count=50)
+        )
         path = tmp_path / f"{i}.loom"
         saved = write_artifact(
             path,
@@ -367,7 +371,7 @@ def test_a_sum_that_torch_cannot_carry_is_refused():
     with torch.no_grad():
         model[2].bias.fill_(1e4)
     with pytest.raises(ExportError, match=r"partial sums reach \d+; torch adds exactly below 2\^24"):
-        export(model, name="m", classes=CLASSES, shape=(20, 25, 4), values=VALUES, images=images((20, 25, 4), 4))
+        export_model(model, name="m", classes=CLASSES, shape=(20, 25, 4), values=VALUES, images=images((20, 25, 4), 4))
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------
@@ -556,7 +560,7 @@ def test_a_dead_channel_of_brevitas_own_quantizer_is_refused_and_of_ours_is_not(
 
     with pytest.raises(ExportError, match=r"1: the scale of channel 2 lies \d+ bits below the layer's largest"):
         exported(model(Int8WeightPerChannelFixedPoint))
-    network, _ = export(
+    network, _ = export_model(
         model(weight_quantizer(4, True)), name="m", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images()
     )
     assert (network.nodes[0].op.weight[2] == 0).all()
@@ -567,7 +571,7 @@ def test_a_folded_batch_norm_exports():
     model = _batch_norm().train()
     for _ in range(3):
         model(torch.randn(16, 3, 8, 8))
-    _, proof = export(
+    _, proof = export_model(
         fold_batch_norm(model), name="m", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images()
     )
     assert proof.samples == 1000

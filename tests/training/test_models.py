@@ -73,6 +73,7 @@ def outputs_of(model: Any, x: Any) -> dict[str, Any]:
     handles = [
         module.register_forward_hook(lambda _m, _i, out, name=name: seen.__setitem__(name, out))
         for name, module in model.named_modules()
+        if not isinstance(module, torch.jit.ScriptModule)  # which take no hooks, under BREVITAS_JIT=1
     ]
     with torch.no_grad():
         model(x)

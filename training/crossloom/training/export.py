@@ -33,7 +33,7 @@ class Exported:
 def convert(
     model: nn.Module, *, name: str, classes: Sequence[str], shape: tuple[int, int, int], values: FloatArray
 ) -> Exported:
-    """Return the integer network of a Brevitas model, not yet proved equal; `export` proves it as well.
+    """Return the integer network of a Brevitas model, not yet proved equal; `prove.export_model` proves it as well.
 
     `shape` is the image's (H, W, C); `values` (levels, 1 or C) float32 is what an image value becomes at the
     model's input. The model is put in eval mode. Raises ExportError naming the layer, what was found there and

@@ -109,7 +109,7 @@ def prove(exported: Exported, images: AnyArray, progress: Progress | None = None
     return Proof(len(images), len(exported.seen), result.codes)
 
 
-def export(
+def export_model(
     model: nn.Module,
     *,
     name: str,

@@ -1,0 +1,167 @@
+"""The long way on the command line: train, verify, demo, bench, on a recipe cut short."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crossloom.host.cli import main
+from crossloom.host.commands import bench
+from crossloom.sim import load, save
+from crossloom.training import workflow
+from crossloom.training.config import override
+
+SHORT = {"training": {"epochs": 1, "float_epochs": 2}}
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A folder with a short run of the shipped recipe."""
+    folder = tmp_path_factory.mktemp("run")
+    config = override(workflow.find_recipe("digits-cnn", 3), SHORT)
+    workflow.train_and_export(config, workflow.find_dataset(config.data), folder)
+    return folder
+
+
+def _json(capsys, *argv):
+    code = main([*map(str, argv), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_train_writes_a_proved_artifact_and_says_how_good_it_is(capsys, tmp_path, monkeypatch):
+    found = workflow.find_recipe
+    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))
+    code, data = _json(capsys, "train", "digits-cnn", "--out", tmp_path / "run", "--seed", "5")
+    assert code == 0
+    assert data["seed"] == 5
+    assert data["proof"]["samples"] >= 1000
+    artifact = load(data["artifact"])
+    assert artifact.sha256 == data["sha256"]
+    assert artifact.info["seed"] == 5
+    assert str(tmp_path) not in json.dumps(dict(artifact.info))
+    assert artifact.info["accuracy"]["value"] == data["test_accuracy"] == data["torch_test_accuracy"]
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["phase"] for line in lines] == ["float", "float", "qat"]
+
+
+def test_the_same_run_exports_to_the_same_bytes(run_dir):
+    first = (run_dir / "digits-cnn.loom").read_bytes()
+    config = override(workflow.find_recipe("digits-cnn", 3), SHORT)
+    dataset = workflow.find_dataset(config.data)
+    finished = workflow.train_and_export(config, dataset, run_dir, resume=True)
+    assert finished.path.read_bytes() == first
+
+
+def test_verify_compares_with_the_torch_model_at_hand(capsys, run_dir):
+    code, data = _json(capsys, "verify", run_dir / "digits-cnn.loom", "--run", run_dir, "--devices", "integer")
+    assert code == 0
+    assert data["differences"] == {"golden": 0, "torch": 0, "integer": 0}
+    assert (data["vectors"], data["layers"]) == (360, 16)
+    assert main(["verify", str(run_dir / "digits-cnn.loom"), "--run", str(run_dir)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "differences: 0"
+
+
+def test_verify_leaves_out_a_torch_model_that_is_not_at_hand_and_says_so(capsys, run_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, data = _json(capsys, "verify", run_dir / "digits-cnn.loom")
+    assert code == 0
+    assert data["differences"] == {"golden": 0}
+    assert "no checkpoint" in data["skipped"]["torch"]
+    assert main(["verify", str(run_dir / "digits-cnn.loom"), "--run", str(tmp_path)]) == 1
+    assert "holds no checkpoint.pt" in capsys.readouterr().err
+
+
+def test_verify_refuses_the_run_of_another_network(capsys, run_dir):
+    assert main(["verify", "digits-cnn", "--run", str(run_dir)]) == 1
+    assert "its checkpoint holds other weights" in capsys.readouterr().err
+
+
+def test_verify_finds_golden_vectors_that_are_wrong(capsys, run_dir, tmp_path):
+    from dataclasses import replace
+
+    artifact = load(run_dir / "digits-cnn.loom")
+    digests = artifact.golden.digests.copy()
+    digests[7, 3] += 1
+    digests[9, 5] += 1
+    path = tmp_path / "wrong.loom"
+    save(replace(artifact, golden=replace(artifact.golden, digests=digests)), path)
+    code, data = _json(capsys, "verify", path)
+    assert code == 1
+    assert data["differences"]["golden"] == 2
+    edge = artifact.golden.edges[3]
+    assert data["first"]["golden"] == f"edge {edge}, image 7: the digest differs from the simulator's"
+
+
+def test_verify_finds_a_device_that_answers_otherwise(capsys, run_dir, monkeypatch):
+    from crossloom.host import backends
+
+    class Broken(backends.IntegerBackend):
+        name = "broken"
+
+        def run(self, codes):
+            found = super().run(codes)
+            found.scores[3, 0] += 1
+            return found
+
+    monkeypatch.setitem(backends.BACKENDS, "broken", Broken)
+    code, data = _json(capsys, "verify", run_dir / "digits-cnn.loom", "--devices", "integer,broken")
+    assert code == 1
+    assert data["differences"]["integer"] == 0
+    assert data["differences"]["broken"] == 1
+    assert data["first"]["broken"] == "image 3: scores or branch differ"
+
+
+def test_demo_goes_the_whole_way_and_closes_with_the_line(capsys, tmp_path, monkeypatch):
+    found = workflow.find_recipe
+    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))
+    for _ in range(2):  # a second demo replaces the first
+        assert main(["demo", "--out", str(tmp_path)]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "differences: 0"
+    (tmp_path / "other" / "digits-cnn").mkdir(parents=True)
+    assert main(["demo", "--out", str(tmp_path / "other")]) == 1
+    assert "exists and is no earlier demo" in capsys.readouterr().err
+
+
+def test_bench_measures_all_three_and_the_memory(capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SECONDS", 0.01)
+    monkeypatch.setattr(bench, "MEMORY_IMAGES", 64)
+    code, data = _json(capsys, "bench", "sim", "--runs", "5")
+    assert code == 0
+    for batch in ("1", "256"):
+        assert all(data[batch][name] > 0 for name in ("integer", "brevitas", "torch"))
+    assert data["memory"]["images"] == 64
+    assert 20 < data["memory"]["peak_mib"] < 2048
+    assert main(["bench", "sim", "--runs", "4"]) == 1
+    assert "needed at least 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["train", "nonesuch"], "recipe 'nonesuch': not found; shipped recipes: digits-cnn"),
+        (["train", "absent.toml"], "absent.toml"),
+        (["train", "digits-cnn", "--data", "absent.npz"], "absent.npz"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(capsys, tmp_path, monkeypatch, argv, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert words in captured.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_users_own_images_train_and_verify(capsys, tmp_path, monkeypatch):
+    found = workflow.find_recipe
+    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = rng.integers(0, 60, (120, 8, 8, 1), dtype=np.uint8) + (60 * labels).astype(np.uint8)[:, None, None, None]
+    np.savez(tmp_path / "own.npz", images=images, labels=labels, classes=np.array(["dark", "grey", "light"]))
+    code, data = _json(capsys, "train", "digits-cnn", "--data", tmp_path / "own.npz", "--out", tmp_path / "run")
+    assert code == 0
+    assert data["test_accuracy"] > 0.5
+    code, data = _json(capsys, "verify", data["artifact"], "--run", tmp_path / "run")
+    assert code == 0
+    assert data["differences"] == {"golden": 0, "torch": 0}
