@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from .models import build_quantized as build_quantized
     from .models import fold_batch_norm as fold_batch_norm
     from .models import quantize as quantize
+    from .prove import export_model as export_model
+    from .prove import write_artifact as write_artifact
     from .quantizers import activation_quantizer as activation_quantizer
     from .quantizers import weight_quantizer as weight_quantizer
     from .runs import TrainedModel as TrainedModel
     from .runs import load_run as load_run
+    from .workflow import train_and_export as train_and_export
 
 _WHERE = {
     "Config": "config",
@@ -46,6 +49,9 @@ _WHERE = {
     "quantize": "models",
     "activation_quantizer": "quantizers",
     "weight_quantizer": "quantizers",
+    "export_model": "prove",
+    "write_artifact": "prove",
+    "train_and_export": "workflow",
     "TrainedModel": "runs",
     "load_run": "runs",
 }

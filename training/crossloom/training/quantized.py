@@ -56,7 +56,7 @@ def activation_type(where: str, proxy: Any) -> tuple[QType, Rounding]:
         raise ExportError(
             f"{where}: {type(proxy).__name__}; needed an integer quantizer whose scale is fixed after training"
         )
-    scale, zero_point, bits = proxy.scale(), proxy.zero_point(), proxy.bit_width()
+    scale, zero_point, bits = (value.detach() for value in (proxy.scale(), proxy.zero_point(), proxy.bit_width()))
     _check_integers(where, proxy, zero_point)
     if scale.numel() != 1:
         raise ExportError(f"{where}: {scale.numel()} scales; an activation has one scale: use per-tensor scaling")
@@ -88,7 +88,7 @@ def weight_codes(where: str, module: Any) -> tuple[IntArray, QType]:
                 f"{CHANNEL_SPAN} are supported: crossloom.training.weight_quantizer keeps it in range"
             )
     codes = codes_of(where, plain(weight).numpy(), np.array(fracs).reshape([-1] + [1] * (weight.value.dim() - 1)))
-    lo, hi = int_range(round(float(weight.bit_width)), bool(weight.signed), bool(proxy.is_narrow_range))
+    lo, hi = int_range(round(float(weight.bit_width.detach())), bool(weight.signed), bool(proxy.is_narrow_range))
     return codes, QType(lo, hi, fracs[0] if len(set(fracs)) == 1 else tuple(fracs))
 
 

@@ -125,6 +125,11 @@ def window_shape(
     return (padded[0] - kernel[0]) // stride[0] + 1, (padded[1] - kernel[1]) // stride[1] + 1
 
 
+def spread(values: AnyArray, edge: Edge) -> AnyArray:
+    """Return (size,) or (1,): a value per channel repeated for every pixel, so that numpy's inner loop is long."""
+    return values if len(values) == 1 else np.tile(values, edge.size // len(values))
+
+
 def padded_batch(x: AnyArray, pad: tuple[int, ...], code: int) -> AnyArray:
     """Return (N, H + top + bottom, W + left + right, C) with the border filled with `code`."""
     if not any(pad):

@@ -19,6 +19,7 @@ from .base import (
     need_image,
     need_stream,
     padded_batch,
+    spread,
     window_shape,
     window_views,
 )
@@ -165,7 +166,7 @@ class Conv2d(Op):
         out, kh, kw, per_group = self.weight.shape
         groups, stride, pad, pad_code = self.groups, self.stride, self.pad, self.pad_code
         oh, ow, _ = output.shape
-        bias = self.bias.astype(carrier)
+        bias = spread(self.bias.astype(carrier), output)
         if per_group == 1 and groups > 1:
             # (kh*kw, in, out/in): output channel o reads input channel o // (out/in)
             taps = self.weight.reshape(groups, out // groups, kh * kw).transpose(2, 0, 1).astype(carrier)
@@ -175,9 +176,9 @@ class Conv2d(Op):
                 y: AnyArray = views[0][..., None] * taps[0]
                 for view, tap in zip(views[1:], taps[1:], strict=True):
                     y += view[..., None] * tap
-                y = y.reshape(len(x), oh, ow, out)
+                y = y.reshape(len(x), -1)
                 y += bias
-                return y
+                return y.reshape(len(x), oh, ow, out)
 
             return run_depthwise
 
@@ -201,6 +202,7 @@ class Conv2d(Op):
             else:
                 rows = patches.reshape(n * oh * ow, kh * kw, groups, per_group).transpose(2, 0, 1, 3)
                 y = (rows.reshape(groups, n * oh * ow, -1) @ taps).transpose(1, 0, 2).reshape(n * oh * ow, out)
+            y = y.reshape(n, -1)
             y += bias
             return y.reshape(n, oh, ow, out)
 

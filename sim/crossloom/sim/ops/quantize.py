@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import NetworkError
 from ..types import EXACT_FLOAT32, MAX_CODE_BITS, AnyArray, IntArray, QType, Rounding, check_int, frozen_ints
-from .base import Edge, Kernel, Op
+from .base import Edge, Kernel, Op, spread
 
 MIN_SHIFT, MAX_SHIFT = -16, 47
 MAX_THRESHOLDS = 65535
@@ -57,26 +57,26 @@ class Requant(Op):
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
         """Return exact scaling by a power of two, rounding and clip in floats that carry every integer exactly."""
         (x,) = inputs
-        lo, hi, rounding, out = self.out.lo, self.out.hi, self.rounding, output.carrier
+        rounding, out = self.rounding, output.carrier
         work = np.promote_types(x.carrier, out)
         if rounding is Rounding.HALF_UP:
             # acc / 2^shift + 1/2 is a fraction of acc + 2^(shift-1), which must be carried exactly too.
             reach = max(abs(x.type.lo), abs(x.type.hi)) + (1 << max(int(self.shift.max()) - 1, 0))
             work = work if reach < EXACT_FLOAT32 else np.dtype(np.float64)
-        scale = np.ldexp(np.ones(1), -self.shift.astype(np.int64)).astype(work)
+        lo, hi = work.type(self.out.lo), work.type(self.out.hi)
+        scale = spread(np.ldexp(np.ones(1), -self.shift.astype(np.int64)).astype(work), output)
 
         def run(acc: AnyArray) -> AnyArray:
-            y: AnyArray = acc.astype(work, copy=False) * scale
+            y: AnyArray = acc.reshape(len(acc), -1).astype(work, copy=False) * scale
             if rounding is Rounding.HALF_EVEN:
                 np.rint(y, out=y)
             else:
                 if rounding is Rounding.HALF_UP:
                     y += 0.5
                 np.floor(y, out=y)
-            np.maximum(y, lo, out=y)
-            np.minimum(y, hi, out=y)
+            np.clip(y, lo, hi, out=y)
             codes: AnyArray = y.astype(out, copy=False)
-            return codes
+            return codes.reshape(acc.shape)
 
         return run
 
