@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from crossloom.host import find_design
 from crossloom.host.cli import main
 from crossloom.sim import Artifact, load, save
 
@@ -108,3 +109,18 @@ def test_wrong_usage_exits_with_2(capsys):
             main(argv)
         assert caught.value.code == 2
         capsys.readouterr()
+
+
+def test_a_picture_is_read_as_the_design_needs_it(capsys, tmp_path):
+    from PIL import Image
+
+    image = load(find_design("digits-cnn")).golden.images[2, :, :, 0]
+    Image.fromarray(image).save(tmp_path / "digit.png")
+    Image.fromarray(np.stack([image] * 3, axis=-1)).save(tmp_path / "colour.png")
+    for name in ("digit.png", "colour.png"):
+        code, data = _json(capsys, "run", "digits-cnn", str(tmp_path / name))
+        assert code == 0
+        assert data["names"] == ["6"]
+    Image.fromarray(image[:5]).save(tmp_path / "small.png")
+    assert main(["run", "digits-cnn", str(tmp_path / "small.png")]) == 1
+    assert "needed (N, 8, 8, 1)" in capsys.readouterr().err

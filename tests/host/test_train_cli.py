@@ -165,3 +165,18 @@ def test_a_users_own_images_train_and_verify(capsys, tmp_path, monkeypatch):
     code, data = _json(capsys, "verify", data["artifact"], "--run", tmp_path / "run")
     assert code == 0
     assert data["differences"] == {"golden": 0, "torch": 0}
+
+
+def test_a_design_without_its_test_images_is_verified_from_the_data_set(capsys, tmp_path, run_dir, monkeypatch):
+    from dataclasses import replace
+
+    artifact = load(run_dir / "digits-cnn.loom")
+    path = tmp_path / "bare.loom"
+    save(replace(artifact, golden=replace(artifact.golden, inputs=None, labels=None)), path)
+    monkeypatch.chdir(tmp_path)
+    code, data = _json(capsys, "verify", path)
+    assert code == 0
+    assert data["differences"] == {"golden": 0}
+    np.savez(tmp_path / "own.npz", images=artifact.golden.inputs, labels=artifact.golden.labels, levels=17)
+    assert main(["verify", str(path), "--data", str(tmp_path / "own.npz")]) == 1
+    assert "the golden digests are of 360 images of digits test" in capsys.readouterr().err

@@ -322,11 +322,12 @@ def test_the_coarse_heads_weights_change_the_weights_identity_alone():
 
 
 def test_class_names_and_scales_change_the_weights_identity_alone():
-    for changed in (
-        routed_network(classes=tuple("vwxyz")),
-        with_node(flat_network(), "fc", weight_type=QType(-7, 7, 9)),
+    steps = with_node(flat_network(), "conv_q", op=Threshold(np.array([[0, 9]]), 0, 1, 3))
+    for base, changed in (
+        (routed_network(), routed_network(classes=tuple("vwxyz"))),
+        (flat_network(), with_node(flat_network(), "fc", weight_type=QType(-7, 7, 9))),
+        (steps, with_node(steps, "conv_q", frac=5)),
     ):
-        base = routed_network() if changed.route else flat_network()
         assert _ids(changed)[0] == _ids(base)[0]
         assert _ids(changed)[1] != _ids(base)[1]
 

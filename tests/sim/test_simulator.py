@@ -1,5 +1,6 @@
 """Whole networks: equal to the reference, indifferent to batching, strict about what goes in."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -185,3 +186,17 @@ def test_the_cifar_shape_has_38_6_million_products_and_lively_edges():
     assert result.macs.tolist() == [38_634_752] * 2
     assert all(np.unique(result.edges[n.name]).size > 4 for n in net.nodes)
     assert all(edge.carrier == np.float32 for edge in net.edges.values())
+
+
+def test_memory_does_not_grow_with_the_number_of_images():
+    net = cifar_shape()
+    peaks = []
+    for count in (20, 200):
+        images = np.zeros((count, 32, 32, 3), np.uint8)
+        run(net, images[:1])
+        tracemalloc.start()
+        run(net, images)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * module.CHUNK_BYTES
+    assert peaks[1] - peaks[0] < 180 * 1024, "answers alone may grow: labels, logits, products"

@@ -289,13 +289,14 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
     model = built("per channel")
     sums = []
     for i in range(2):
-        network, _ = export_model(
+        network, proof = export_model(
             model, name="m", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images(count=50)
         )
         path = tmp_path / f"{i}.loom"
         saved = write_artifact(
             path,
             network,
+            proof,
             dataset="noise test",
             images=images(count=20),
             labels=np.zeros(20, np.int64),
@@ -575,3 +576,18 @@ def test_a_folded_batch_norm_exports():
         fold_batch_norm(model), name="m", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images()
     )
     assert proof.samples == 1000
+
+
+def test_nothing_is_written_without_a_proof_of_that_very_network(tmp_path):
+    network, proof = export_model(
+        built("no bias"), name="m", classes=CLASSES, shape=(8, 8, 3), values=VALUES, images=images(count=20)
+    )
+    last = network.nodes[-1]
+    changed = replace(last, op=replace(last.op, weight=_one_more(last.op.weight, 7)))
+    other = replace(network, nodes=(*network.nodes[:-1], changed))
+    arguments = {"dataset": "noise test", "images": images(count=5), "labels": np.zeros(5, np.int64), "info": {}}
+    with pytest.raises(ExportError, match="the proof is of other weights"):
+        write_artifact(tmp_path / "x.loom", other, proof, **arguments)
+    assert not list(tmp_path.iterdir())
+    saved = write_artifact(tmp_path / "x.loom", network, proof, **arguments)
+    assert saved.info["proof"] == {"samples": 20, "edges": proof.edges, "codes": proof.codes, "differences": 0}

@@ -18,10 +18,11 @@ from torch import nn  # noqa: E402
 
 from crossloom.sim.errors import ConfigError, ExportError, InputError  # noqa: E402
 from crossloom.training.config import parse_config  # noqa: E402
-from crossloom.training.folding import LeafTracer, fold_batch_norm  # noqa: E402
+from crossloom.training.folding import fold_batch_norm  # noqa: E402
 from crossloom.training.inputs import input_values, to_float  # noqa: E402
 from crossloom.training.models import build_float, build_quantized, quantize  # noqa: E402
 from crossloom.training.quantizers import BiasQuant, activation_quantizer, weight_quantizer  # noqa: E402
+from crossloom.training.trace import trace  # noqa: E402
 
 LAYERS: list[dict[str, Any]] = [
     {"type": "conv", "channels": 6},
@@ -155,7 +156,7 @@ def test_a_batch_norm_follows_every_layer_of_the_float_network_but_the_last() ->
 
 def test_torch_fx_traces_the_quantized_network_with_brevitas_layers_whole() -> None:
     model = quantize(float_network(), images())
-    graph = LeafTracer().trace(model)
+    graph = trace(model).graph
     targets = [str(n.target) for n in graph.nodes if n.op == "call_module"]
     assert {"quant_input", "conv1", "conv1_relu", "residual3.main.conv1", "residual5.shortcut.projection"} <= set(
         targets

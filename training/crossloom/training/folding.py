@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from crossloom.sim.errors import ExportError
 
 from .quantizers import BiasQuant
+from .trace import trace
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 _FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Linear)
@@ -34,14 +35,6 @@ def folded(weight: Tensor, bias: Tensor | None, norm: BatchNorm) -> tuple[Tensor
     return (weight.detach().double() * gain.view(shape)).to(weight.dtype), (start * gain + shift).to(weight.dtype)
 
 
-class LeafTracer(fx.Tracer):
-    """A torch.fx tracer that keeps every Brevitas layer whole."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Return whether `m` is one node of the graph."""
-        return m.__module__.startswith("brevitas.") or super().is_leaf_module(m, module_qualified_name)
-
-
 def fold_batch_norm(model: nn.Module) -> nn.Module:
     """Fold each batch norm that stands right after a (Quant)Conv or (Quant)Linear into it, in place; return `model`.
 
@@ -51,13 +44,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     after a layer whose result something else reads too, used twice, or in a model that torch.fx cannot trace.
     """
     model.eval()
-    try:
-        graph = LeafTracer().trace(model)
-    except Exception as error:  # torch.fx raises several kinds, all of them about the user's forward
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ExportError(
-            f"fold_batch_norm: torch.fx cannot trace the model ({reason}); needed a forward without branches on data"
-        ) from None
+    graph = trace(model).graph
     modules = dict(model.named_modules())
     calls = [node for node in graph.nodes if node.op == "call_module"]
     norms = [node for node in calls if isinstance(modules[str(node.target)], BatchNorm)]

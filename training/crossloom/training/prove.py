@@ -39,8 +39,9 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Proof:
-    """Equality shown: how many samples, edges and codes were compared, with no difference."""
+    """Equality shown for the network with this weights identity: samples, edges and codes compared, none differing."""
 
+    weights_sha256: str
     samples: int
     edges: int
     codes: int
@@ -106,7 +107,7 @@ def prove(exported: Exported, images: AnyArray, progress: Progress | None = None
             f"the integer network differs from the torch model in {result.total} of {result.codes} codes; "
             f"first: {result.first}"
         )
-    return Proof(len(images), len(exported.seen), result.codes)
+    return Proof(weights_sha256(network), len(images), len(exported.seen), result.codes)
 
 
 def export_model(
@@ -160,6 +161,7 @@ def convert_run(run_dir: str | os.PathLike[str], name: str | None = None) -> Exp
 def write_artifact(
     path: str | os.PathLike[str],
     network: Network,
+    proof: Proof,
     *,
     dataset: str,
     images: AnyArray,
@@ -170,8 +172,12 @@ def write_artifact(
     """Measure accuracy on the test images uint8 (N, H, W, C), add golden vectors, and save the artifact.
 
     `info` is what belongs to the recipe alone (configuration, seed): no time, path or version, so that the same
-    checkpoint gives the same bytes anywhere.
+    checkpoint gives the same bytes anywhere. Raises ExportError where the proof is of another network.
     """
+    if proof.weights_sha256 != weights_sha256(network):
+        raise ExportError(
+            f"{path}: the proof is of other weights than {network.name}'s; prove this network, then write it"
+        )
     right = int((run(network, images).labels == labels).sum())
     accuracy = {
         "value": right / len(labels),
@@ -179,6 +185,7 @@ def write_artifact(
         "images": len(labels),
         "origin": f"measured by the integer simulator on {dataset}",
     }
+    shown = {"samples": proof.samples, "edges": proof.edges, "codes": proof.codes, "differences": 0}
     golden = make_golden(network, dataset, images, labels, progress)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return save(Artifact(network, {**info, "accuracy": accuracy, "dataset": dataset}, golden), path)
+    return save(Artifact(network, {**info, "accuracy": accuracy, "dataset": dataset, "proof": shown}, golden), path)

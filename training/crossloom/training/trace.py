@@ -11,12 +11,18 @@ from torch import Tensor, fx, nn
 
 from crossloom.sim import ExportError
 
-from .folding import LeafTracer
-
 Tap: TypeAlias = tuple[str, str, int]
 """Where a value is seen: name of the graph's node, "" for its result or the name of a quantizer inside, which call."""
 
 QUANTIZERS = ("input_quant", "bias_quant", "output_quant", "act_quant", "trunc_quant")
+
+
+class LeafTracer(fx.Tracer):
+    """A torch.fx tracer that keeps every Brevitas layer whole."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Return whether `m` is one node of the graph."""
+        return m.__module__.startswith("brevitas.") or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module) -> fx.GraphModule:

@@ -107,6 +107,13 @@ def export_trained(trained: TrainedModel, dataset: Dataset, folder: Path, bars: 
         proof = prove(exported, samples, tick)
     with bars("golden vectors", len(images)) if bars else nullcontext() as tick:
         artifact = write_artifact(
-            path, exported.network, dataset=dataset.name + TEST, images=images, labels=labels, info=info, progress=tick
+            path,
+            exported.network,
+            proof,
+            dataset=dataset.name + TEST,
+            images=images,
+            labels=labels,
+            info=info,
+            progress=tick,
         )
     return Finished(path, artifact, proof, trained)
