@@ -1,8 +1,15 @@
-"""What all tests share: in continuous integration a test may only be skipped for a known reason."""
+"""What all tests share: Hypothesis' settings, and in continuous integration no unexpected skip."""
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Shared machines are slow at odd moments; continuous integration repeats the same examples, people get new ones.
+settings.register_profile(
+    "crossloom", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
+settings.load_profile("crossloom")
 
 EXPECTED = ("Python 3.10 not found", "numpy 1.26 not obtainable", "shared data not at hand")
 

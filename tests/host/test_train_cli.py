@@ -111,6 +111,22 @@ def test_verify_finds_a_device_that_answers_otherwise(capsys, run_dir, monkeypat
     assert data["first"]["broken"] == "image 3: scores or branch differ"
 
 
+def test_verify_finds_a_device_that_takes_another_branch(capsys, routed, monkeypatch):
+    from crossloom.host import backends
+
+    class Lost(backends.IntegerBackend):
+        def run(self, codes):
+            found = super().run(codes)
+            found.coarse[5] ^= 1
+            return found
+
+    monkeypatch.setitem(backends.BACKENDS, "lost", Lost)
+    code, data = _json(capsys, "verify", routed, "--devices", "lost,integer")
+    assert code == 1
+    assert data["differences"] == {"golden": 0, "lost": 1, "integer": 0}
+    assert data["first"]["lost"].startswith("image 5:")
+
+
 def test_demo_goes_the_whole_way_and_closes_with_the_line(capsys, tmp_path, monkeypatch):
     found = workflow.find_recipe
     monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))

@@ -377,7 +377,7 @@ def test_golden_arrays_that_do_not_fit_are_refused(tmp_path):
         refused(rebuilt(found), words, tmp_path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_resealed_random_edits_raise_nothing_but_our_errors(data):
     raw = bytearray(_FUZZED)

@@ -13,6 +13,7 @@ from crossloom.sim import (
     Dense,
     Flatten,
     MaxPool,
+    NetworkError,
     QType,
     Requant,
     Rounding,
@@ -26,7 +27,7 @@ from crossloom.sim.ops import Edge
 from crossloom.sim.types import bits_of, code_dtype
 
 LIMIT24, LIMIT47, LIMIT53 = 1 << 24, 1 << 47, 1 << 53
-FAST = settings(max_examples=60, deadline=None)
+FAST = settings(max_examples=60)
 
 
 def evaluate(op, edges, *batches, banked=False):
@@ -77,7 +78,7 @@ def draw_codes(draw, shape, lo, hi):
 # -- rounding and clip ------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.integers(-LIMIT47, LIMIT47 - 1),
     st.integers(-16, 47),
@@ -94,6 +95,8 @@ def draw_codes(draw, shape, lo, hi):
 @example(-1, 1, Rounding.HALF_UP, QType(-8, 7))
 @example(5, 1, Rounding.HALF_EVEN, QType(-8, 7))
 @example((1 << 31) - 1, 0, Rounding.FLOOR, QType(-(1 << 31), (1 << 31) - 1))
+@example((1 << 23) + 1, 0, Rounding.HALF_UP, QType(-LIMIT24 + 1, LIMIT24 - 1))
+@example(-(1 << 23) - 1, 0, Rounding.HALF_UP, QType(-LIMIT24 + 1, LIMIT24 - 1))
 @example(1 << 20, -16, Rounding.FLOOR, QType(-(1 << 31), (1 << 31) - 1))
 def test_requant_equals_the_rounded_fraction(value, shift, rounding, out):
     op = Requant(np.array([shift]), rounding, QType(out.lo, out.hi, -shift))
@@ -108,11 +111,13 @@ def test_requant_equals_the_rounded_fraction(value, shift, rounding, out):
 @pytest.mark.parametrize("shift", range(-16, 48))
 def test_requant_is_exact_around_every_tie_and_float_limit(rounding, shift):
     half = 1 << max(shift - 1, 0)
-    corners = [0, half, 3 * half, 5 * half, LIMIT24, LIMIT47 - 1]
+    corners = [0, half, 3 * half, 5 * half, LIMIT24 // 2, LIMIT24, LIMIT47 - 1]
     values = np.unique([s * c + d for c in corners for d in (-2, -1, 0, 1, 2) for s in (-1, 1)])
-    for reach in (LIMIT24 - 1, LIMIT47 - 1):
+    for reach in (LIMIT24 - 2, LIMIT24 - 1, LIMIT24, LIMIT47 - 1):
         some = values[np.abs(values) <= reach]
-        for out in (QType(-8, 7, -shift), QType(-(1 << 31), (1 << 31) - 1, -shift)):
+        # Outputs whose codes float32 carries, just and no more, and one that needs float64.
+        for limit in (8, LIMIT24 - 1, LIMIT24, 1 << 31):
+            out = QType(-limit, limit - 1, -shift)
             codes, _ = evaluate(Requant(np.array([shift]), rounding, out), [acc(-reach, reach)], some[:, None])
             wanted = [reference.requant(int(v), shift, rounding.value, out.lo, out.hi) for v in some]
             assert codes[:, 0].tolist() == wanted
@@ -127,6 +132,21 @@ def test_requant_shifts_each_channel_by_its_own():
         assert codes[:, c].tolist() == [
             reference.requant(v, int(shift[c]), "half_even", -31, 31) for v in range(-100, 101)
         ]
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("shifts", [(0, 1, 24, -16), (0, 1, -1, -16)])
+def test_requant_shifts_channels_of_an_image_by_their_own_however_far_apart(shifts, rounding):
+    shift = np.array(shifts)
+    reach, shape = LIMIT24 - 2, (2, 3, 4)
+    edge = Edge(shape, QType(-reach, reach, tuple(int(s) for s in shift)), True, reach)
+    corners = [0, 1, -1, 3, -3, LIMIT24 // 2 + 1, -LIMIT24 // 2 - 1, reach, -reach, LIMIT24 // 4 + 1, LIMIT24 // 2]
+    values = np.resize(np.repeat(corners, 4), (11, *shape))
+    out = QType(-LIMIT24 + 1, LIMIT24 - 1)
+    codes, _ = evaluate(Requant(shift, rounding, out), [edge], values)
+    for index in np.ndindex(codes.shape):
+        wanted = reference.requant(int(values[index]), int(shift[index[-1]]), rounding.value, out.lo, out.hi)
+        assert codes[index] == wanted
 
 
 # -- thresholds -------------------------------------------------------------------------------------------------
@@ -159,6 +179,25 @@ def test_a_threshold_of_hi_plus_one_never_fires_and_one_of_lo_always_does():
     assert (codes == 1).all()
 
 
+@pytest.mark.parametrize("count", [16, 17])
+def test_equal_thresholds_count_once_each(count):
+    edge = acc(-8, 7, (2,))
+    table = np.stack([np.full(count, 3), np.repeat([-8, 8], [count - 1, 1])])
+    codes, _ = evaluate(Threshold(table, -1, 2, 0), [edge], np.repeat(np.arange(-8, 8), 2).reshape(16, 2))
+    assert codes[:, 0].tolist() == [-1] * 11 + [-1 + 2 * count] * 5
+    assert codes[:, 1].tolist() == [-1 + 2 * (count - 1)] * 16
+
+
+def test_many_channels_of_widest_accumulators_are_still_told_apart():
+    channels, count = 1 << 16, 17
+    rng = np.random.default_rng(0)
+    table = np.sort(rng.integers(-LIMIT47, LIMIT47, (channels, count), endpoint=True), axis=1)
+    values = rng.integers(-LIMIT47, LIMIT47, (1, channels))
+    codes, _ = evaluate(Threshold(table, 0, 1, 0), [acc(-LIMIT47, LIMIT47 - 1, (channels,))], values)
+    for c in (0, 1, channels // 2 - 1, channels // 2, channels - 1, *rng.integers(0, channels, 500)):
+        assert codes[0, c] == reference.threshold(int(values[0, c]), table[c].tolist(), 0, 1)
+
+
 # -- layers -----------------------------------------------------------------------------------------------------
 
 
@@ -182,7 +221,80 @@ def test_dense_equals_plain_sums(data):
     assert codes.tolist() == [reference.dense(row, weight.tolist(), bias.tolist()) for row in x.tolist()]
 
 
-@settings(max_examples=150, deadline=None)
+TYPES = [QType(0, 1), QType(0, 15), QType(-1, 1), QType(-8, 7), QType(-128, 127), QType(3, 9), QType(-9, -3)]
+# The widest code keeps every layer below the 48-bit limit, and its sums far above 2^24.
+WIDE = QType(-(1 << 24), (1 << 24) - 1)
+
+
+def corners(lo, hi, shape):
+    """All lowest, all highest, and both in turn."""
+    return [np.full(shape, lo), np.full(shape, hi), np.resize([lo, hi], np.prod(shape)).reshape(shape)]
+
+
+@pytest.mark.parametrize("weight_type", [QType(-7, 7), QType(-8, 7), QType(-1, 1), QType(-(1 << 15), (1 << 15) - 1)])
+@pytest.mark.parametrize("source", [*TYPES, WIDE])
+def test_extreme_codes_times_extreme_weights_are_exact(source, weight_type):
+    for bias in (-(1 << 24), (1 << 24) - 1):
+        for weight in corners(weight_type.lo, weight_type.hi, (2, 3, 3, 2)):
+            x = np.stack(corners(source.lo, source.hi, (4, 3, 4)))
+            op = Conv2d(weight, np.array([bias, 0]), weight_type, 25, (2, 1), (2, 0, 0, 1), source.lo, 2)
+            codes, _ = evaluate(op, [Edge((4, 3, 4), source)], x)
+            wanted = [
+                reference.conv2d(i, weight.tolist(), [bias, 0], op.stride, op.pad, source.lo, 2) for i in x.tolist()
+            ]
+            assert codes.tolist() == wanted
+            flat, rows = x.reshape(3, -1), weight.reshape(1, -1)
+            rows = np.resize(rows, (2, flat.shape[1]))
+            codes, _ = evaluate(Dense(rows, op.bias, weight_type, 25), [Edge((flat.shape[1],), source)], flat)
+            assert codes.tolist() == [reference.dense(i, rows.tolist(), [bias, 0]) for i in flat.tolist()]
+
+
+@pytest.mark.parametrize("per_group", [1, 2])
+def test_each_group_reads_its_own_channels_in_order(per_group):
+    # Input channel c holds 10^c and output o weighs its own inputs by 1, 2, ..: the digits tell who read what.
+    groups, each = 3, 2
+    x = (10 ** np.arange(groups * per_group)).reshape(1, 1, -1)
+    weight = np.resize(np.arange(1, per_group + 1), (groups * each, 1, 1, per_group)) + 3 * (
+        np.arange(groups * each) % each
+    ).reshape(-1, 1, 1, 1)
+    op = Conv2d(weight, np.zeros(groups * each, int), QType(-7, 7), 1, groups=groups)
+    codes, _ = evaluate(op, [Edge(x.shape, QType(0, 10**6))], x[None])
+    wanted = {1: [1, 4, 10, 40, 100, 400], 2: [21, 54, 2100, 5400, 210000, 540000]}
+    assert codes[0, 0, 0].tolist() == wanted[per_group]
+
+
+@pytest.mark.parametrize("source", [*TYPES, WIDE])
+def test_pools_and_joins_of_extreme_codes_are_exact(source):
+    x = np.stack(corners(source.lo, source.hi, (4, 3, 2)))
+    edge = Edge((4, 3, 2), source)
+    for pad in ((0, 0, 0, 0), (1, 0, 0, 2), (0, 1, 2, 1)):
+        codes, _ = evaluate(MaxPool((2, 3), (1, 2), pad), [edge], x)
+        assert codes.tolist() == [reference.pool(i, (2, 3), (1, 2), pad, source.lo, max) for i in x.tolist()]
+    for kernel in ((2, 2), (3, 3), (4, 1)):
+        codes, output = evaluate(SumPool(kernel, (1, 1)), [edge], x)
+        assert codes.tolist() == [reference.pool(i, kernel, (1, 1), (0, 0, 0, 0), 0, sum) for i in x.tolist()]
+        window = kernel[0] * kernel[1]
+        assert (output.type.lo, output.type.hi) == (source.lo * window, source.hi * window)
+    for left, right in ((0, 0), (0, 22), (22, 0)):
+        other = QType(source.lo, source.hi, right)
+        edges = [Edge((4, 3, 2), QType(source.lo, source.hi, left)), Edge((4, 3, 2), other)]
+        codes, output = evaluate(Add(), edges, x, x[::-1])
+        top = max(left, right)
+        assert codes.tolist() == [
+            reference.operator(Add(), list(pair), [e.type for e in edges])
+            for pair in zip(x.tolist(), x[::-1].tolist(), strict=True)
+        ]
+        assert output.type.hi == source.hi * 2 ** (top - left) + source.hi * 2 ** (top - right)
+        assert output.magnitude >= max(abs(output.type.lo), abs(output.type.hi))
+
+
+def test_streams_that_join_to_more_than_32_bits_are_refused():
+    low, high = Edge((1,), QType(-(1 << 31), 0)), Edge((1,), QType(0, (1 << 32) - 1))
+    with pytest.raises(NetworkError, match="33 bits; a stream edge has at most 32"):
+        Concat().infer("join", [low, high], False)
+
+
+@settings(max_examples=150)
 @given(st.data())
 def test_conv2d_equals_plain_sums(data):
     source = data.draw(code_types())
@@ -234,10 +346,11 @@ def test_add_aligns_by_left_shifts_and_concat_joins(data):
     codes, output = evaluate(Add(), edges, *xs)
     top = max(fracs)
     assert output.type.frac == top
-    assert codes.tolist() == (xs[0] * 2 ** (top - fracs[0]) + xs[1] * 2 ** (top - fracs[1])).tolist()
+    pairs = list(zip(*(x.tolist() for x in xs), strict=True))
+    assert codes.tolist() == [reference.operator(Add(), list(pair), [e.type for e in edges]) for pair in pairs]
     edges = [Edge(shape, t) for t in types]
     codes, output = evaluate(Concat(), edges, *xs)
-    assert codes.tolist() == np.concatenate(xs, axis=-1).tolist()
+    assert codes.tolist() == [reference.operator(Concat(), list(pair), types) for pair in pairs]
     assert (output.type.lo, output.type.hi) == (min(t.lo for t in types), max(t.hi for t in types))
 
 
@@ -293,6 +406,52 @@ def test_float32_carries_sums_below_2_to_the_24_and_no_more(bias, carrier):
     assert codes.tolist() == [[bias + 1], [bias]]
 
 
+@pytest.mark.parametrize(("reach", "carrier"), [(LIMIT24 - 1, np.float32), (LIMIT24, np.float64)])
+def test_every_kind_of_edge_changes_its_carrier_at_2_to_the_24(reach, carrier):
+    assert Edge((1,), QType(0, reach)).carrier == carrier
+    assert Edge((1,), QType(-reach, 0)).carrier == carrier
+    assert Edge((1,), QType(0, 1), True, reach).carrier == carrier
+    quarter = Edge((2, 2, 1), QType(0, -(-reach // 4)))
+    assert SumPool((2, 2), (2, 2)).infer("x", [quarter], False).carrier == (
+        np.float32 if 4 * quarter.type.hi < LIMIT24 else np.float64
+    )
+    one = Edge((1,), QType(0, 1))
+    assert Add().infer("x", [Edge((1,), QType(0, reach - 1)), one], False).carrier == carrier
+
+
+@pytest.mark.parametrize("odd", [LIMIT24 + 1, LIMIT24 + 3, 2 * LIMIT24 - 1])
+def test_odd_codes_between_2_to_the_24_and_25_survive_every_operator(odd):
+    edge, x = Edge((1, 1, 1), QType(0, odd)), np.array([[[[odd]]], [[[odd - 2]]]])
+    one = np.array([[[[1]]]])
+    for op in (MaxPool((1, 1), (1, 1)), SumPool((1, 1), (1, 1)), Flatten(), Conv2d(one, np.zeros(1, int), WIDE8, 1)):
+        assert evaluate(op, [edge], x)[0].ravel().tolist() == [odd, odd - 2]
+    zero = Edge((1, 1, 1), QType(0, 1))
+    assert evaluate(Add(), [edge, zero], x, x * 0)[0].ravel().tolist() == [odd, odd - 2]
+    assert evaluate(Concat(), [zero, edge], x * 0, x)[0].ravel().tolist() == [0, odd, 0, odd - 2]
+
+
+WIDE8 = QType(-128, 127)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_partial_sums_are_exact_just_below_2_to_the_53_and_refused_at_it(over):
+    # Codes lo..hi of one sign and weights that cancel: a narrow result, with partial sums as wide as floats allow.
+    top = 1 << 31
+    weight = np.array([[32767] * 64 + [-32767] * 64 + [1]])
+    bias = LIMIT53 - 1 - top * (128 * 32767 + 1) + over
+    assert 0 < bias < LIMIT47
+    op = Dense(weight, np.array([bias]), QType(-32767, 32767), 48)
+    edge = Edge((129,), QType(top - 1, top))
+    if over:
+        with pytest.raises(NetworkError, match=r"partial sums up to 9007199254740992.*sums below 2\^53"):
+            op.infer("x", [edge], False)
+        return
+    x = np.array([[top] * 129, [top - 1] * 64 + [top] * 65, [top] * 128 + [top - 1]])
+    codes, output = evaluate(op, [edge], x)
+    assert output.magnitude == LIMIT53 - 1
+    assert codes[:, 0].tolist() == [reference.dense(i, weight.tolist(), [bias])[0] for i in x.tolist()]
+
+
 def test_odd_sums_just_above_2_to_the_24_are_exact():
     weight = np.full((1, 257), 255)
     op = Dense(weight, np.array([255 * 257]), QType(-255, 255), 20)
@@ -339,9 +498,9 @@ def test_widths_and_dtypes_hold_their_range_and_no_more(lo, hi, bits, dtype):
 # -- whole networks ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(25))
 def test_every_edge_of_random_networks_equals_the_reference(seed):
-    net = random_network(seed, 4)
+    net = random_network(seed, 5)
     codes = random_codes(net, seed, 6)
     result = run(net, codes=codes, edges=net.edges)
     for i, image in enumerate(codes.tolist()):

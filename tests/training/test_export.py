@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from brevitas.quant import Int16Bias, Int32Bias
+from brevitas.quant.binary import SignedBinaryActPerTensorConst
 from brevitas.quant.fixed_point import (
     Int8ActPerTensorFixedPoint,
     Int8WeightPerTensorFixedPoint,
     Uint8ActPerTensorFixedPoint,
 )
 from brevitas.quant.scaled_int import Int8ActPerTensorFloat, Int8WeightPerTensorFloat
+from brevitas.quant.shifted_scaled_int import ShiftedUint8ActPerTensorFloat
 from torch import nn
 from torch.nn import functional
 
@@ -464,6 +466,32 @@ REFUSED = {
     ),
     "a softmax": (lambda: seq(act(), nn.Flatten(), dense(192), nn.Softmax(1)), "Softmax has no exact integer form"),
     "a relu as the end": (lambda: seq(act(), nn.Flatten(), dense(192), nn.ReLU()), "its result is not quantized"),
+    "binary activations": (
+        lambda: seq(
+            act(), conv(3, 4), qnn.QuantIdentity(SignedBinaryActPerTensorConst), nn.Flatten(), dense(144, bias=False)
+        ),
+        "2: ClampedBinaryQuant; needed an integer quantizer of 2 bits or more",
+    ),
+    "a zero point": (
+        lambda: seq(
+            qnn.QuantIdentity(ShiftedUint8ActPerTensorFloat, return_quant_tensor=True), nn.Flatten(), dense(192)
+        ),
+        "0: its zero point is not 0; needed a symmetric quantizer",
+    ),
+    "scales per channel of an activation": (
+        lambda: seq(
+            act(),
+            conv(3, 4),
+            qnn.QuantIdentity(
+                activation_quantizer(4, True).let(
+                    scaling_per_output_channel=True, per_channel_broadcastable_shape=(1, 4, 1, 1)
+                )
+            ),
+            nn.Flatten(),
+            dense(144, bias=False),
+        ),
+        "2: 4 scales; an activation has one scale",
+    ),
     "a rounding up": (
         lambda: seq(
             qnn.QuantIdentity(
@@ -535,7 +563,7 @@ def test_what_has_no_exact_form_is_refused_by_name(name):
     if name == "logits with a scale per channel":
         with torch.no_grad():
             model[2].weight[0] /= 8
-    if name == "float scale of an activation":
+    if name in ("float scale of an activation", "a zero point"):
         model.train()(torch.randn(4, 3, 8, 8))
     with pytest.raises(ExportError) as caught:
         exported(model)

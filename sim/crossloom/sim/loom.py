@@ -165,7 +165,7 @@ def _zip_bytes(entries: Mapping[str, bytes]) -> bytes:
 
 
 def _unzip(data: bytes) -> dict[str, bytes]:
-    """Read the entries of `_zip_bytes`: no compression, no duplicate; what else hides, `from_bytes` finds by rewriting."""
+    """Read the entries of `_zip_bytes`: no compression, no duplicate; `from_bytes` finds what else hides."""
     entries: dict[str, bytes] = {}
     at = 0
     while data[at : at + 4] == b"PK\x03\x04":

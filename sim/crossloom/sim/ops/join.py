@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import NetworkError
 from ..types import AnyArray, QType
 from .base import Edge, Kernel, Op, accumulator_edge, need_image, need_stream
+from .quantize import check_stream_type
 
 MAX_ALIGN = 31
 
@@ -73,6 +74,7 @@ class Concat(Op):
         if len(set(fracs)) != 1:
             raise NetworkError(f"{where}: joins fracs {fracs}; needed equal fracs: put a Requant before it")
         type_ = QType(min(x.type.lo for x in inputs), max(x.type.hi for x in inputs), fracs[0])
+        check_stream_type(where, type_)
         return Edge((*inputs[0].shape[:-1], sum(x.channels for x in inputs)), type_)
 
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:

@@ -65,6 +65,8 @@ class Requant(Op):
             work = work if reach < EXACT_FLOAT32 else np.dtype(np.float64)
         lo, hi = work.type(self.out.lo), work.type(self.out.hi)
         scale = spread(np.ldexp(np.ones(1), -self.shift.astype(np.int64)).astype(work), output)
+        # A left shift leaves an integer; to add 1/2 there would need one bit more than `reach` allows for.
+        half = spread(np.where(self.shift > 0, 0.5, 0.0).astype(work), output)
 
         def run(acc: AnyArray) -> AnyArray:
             y: AnyArray = acc.reshape(len(acc), -1).astype(work, copy=False) * scale
@@ -72,7 +74,7 @@ class Requant(Op):
                 np.rint(y, out=y)
             else:
                 if rounding is Rounding.HALF_UP:
-                    y += 0.5
+                    y += half
                 np.floor(y, out=y)
             np.clip(y, lo, hi, out=y)
             codes: AnyArray = y.astype(out, copy=False)
@@ -137,7 +139,10 @@ class Threshold(Op):
         return Edge(x.shape, self.out)
 
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
-        """Return a comparison per threshold, or one binary search over all channels' thresholds at once."""
+        """Return a comparison per threshold, or one binary search over all channels' thresholds at once.
+
+        A search per channel where the common table's keys would not fit 64 bits.
+        """
         (x,) = inputs
         base, step, count, out = self.base, self.step, self.thresholds.shape[1], output.carrier
         rows = self.thresholds
@@ -159,9 +164,19 @@ class Threshold(Op):
 
             return run_compare
 
-        # One sorted table for all channels: channel c is lifted by c * span, past the reach of channel c - 1.
         low = min(x.type.lo, int(rows.min()))
         span = max(x.type.hi, int(rows.max())) - low + 1
+        if len(rows) * span >= 1 << 63:
+
+            def run_each(acc: AnyArray) -> AnyArray:
+                y = np.empty(acc.shape, out)
+                for channel, row in enumerate(rows):
+                    y[..., channel] = np.searchsorted(row, acc[..., channel].astype(np.int64), "right") * step + base
+                return y
+
+            return run_each
+
+        # One sorted table for all channels: channel c is lifted by c * span, past the reach of channel c - 1.
         lift = np.arange(len(rows), dtype=np.int64) * span - low
         table = (rows + lift[:, None]).ravel()
         first = np.arange(len(rows), dtype=np.int64) * count
