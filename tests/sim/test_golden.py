@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from handmade import flat_network, routed_network
 
-from crossloom.sim import InputError, digest, make_golden, run, simulated_digests
+from crossloom.sim import InputError, digest, digests, make_golden, run, simulated_digests
 from crossloom.sim.types import QType
 
 
@@ -70,3 +70,42 @@ def test_batches_do_not_change_digests(monkeypatch):
 def test_no_images_are_refused():
     with pytest.raises(InputError, match="golden: no images"):
         make_golden(flat_network(), "none", images(0))
+
+
+@pytest.mark.parametrize(
+    ("bad", "labels", "words"),
+    [
+        (images()[..., 0], None, "images uint8 [7, 3, 3]; needed uint8 (N, 3, 3, 1)"),
+        (images() / 4, None, "images float64"),
+        (images().astype(np.int64), None, "images int64"),
+        (images(), np.arange(6), "labels int64 [6]; needed one integer per image"),
+        (images(), np.arange(7) / 1, "labels float64 [7]"),
+    ],
+)
+def test_what_could_not_be_read_back_is_never_made(bad, labels, words):
+    with pytest.raises(InputError) as caught:
+        make_golden(flat_network(), "hand test", bad, labels)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("build", [flat_network, routed_network])
+def test_one_changed_code_of_any_image_and_edge_changes_that_digest_alone(build):
+    net = build()
+    names = tuple(net.edges)
+    codes = run(net, images(), edges=names).edges
+    before = digests(net, codes, names)
+    for column, name in enumerate(names):
+        changed = {n: c.copy() for n, c in codes.items()}
+        last = (5, *(n - 1 for n in net.edges[name].shape))
+        changed[name][last] ^= 1
+        assert np.argwhere(digests(net, changed, names) != before).tolist() == [[5, column]]
+
+
+def test_a_digest_is_the_documented_number_and_reads_the_type_not_the_array():
+    # blake2b-64 of 01 00 02 00 ff ff, read little-endian, sixteen bits each.
+    raw = bytes([1, 0, 2, 0, 255, 255])
+    wanted = int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
+    for dtype in (np.int16, np.int32, np.int64, np.float64):
+        assert int(digest(np.array([1, 2, -1], dtype), QType(-300, 300))) == wanted
+    assert int(digest(np.array([1, 2, -1]), QType(-2, 2))) != wanted

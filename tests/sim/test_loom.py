@@ -249,7 +249,7 @@ def test_deep_nesting_is_refused_quickly(tmp_path):
         (b'{"a": 1}', "not in the one form"),
         (b'{"b":1,"a":1}', "not in the one form"),
         (b'{"a":"\\u00fc"}', "not in the one form"),
-        (b'{"a":"\\ud800"}', "not in the one form"),
+        (b'{"a":"\\ud800"}', "info.json: 'utf-8' codec can't encode"),
         (b'{"a":\xff}', "not JSON"),
         (b"", "not JSON"),
         (b'{"a":1', "not JSON"),
@@ -271,6 +271,15 @@ def _node(plain, **changes):
     ("change", "words"),
     [
         (_schema, "schema 2; this version reads schema 1"),
+        (lambda p: p.update(schema="1\n2"), r"schema '1\n2'; this version reads schema 1"),
+        (lambda p: p.update(schema=[1]), "schema [1]; this version"),
+        (lambda p: p.update(schema=True), "schema True; this version"),
+        (lambda p: p.update(schema=1.0), "not in the one form"),
+        (lambda p: p["input"]["type"].update(lo="x\n" * 500), r"type: lo: found 'x\nx"),
+        (lambda p: p["input"]["type"].update(hi=1 << 47), "type: hi: found 140737488355328; needed an integer"),
+        (lambda p: p["nodes"][0].update(inputs="input"), "inputs: found str; needed a list"),
+        (lambda p: p["nodes"].append(3), "node 4: needed an object with name, op, inputs"),
+        (lambda p: p.update(route=[]), "route: found list; needed an object"),
         (lambda p: p.pop("classes"), "key 'classes' is missing"),
         (lambda p: p.update(extra=1), "unknown key 'extra'"),
         (lambda p: p.update(nodes={}), "nodes: found dict; needed a list"),
@@ -364,6 +373,27 @@ def test_golden_vectors_of_other_weights_are_refused(tmp_path):
     refused(rebuilt(entries), "made with other weights", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda p: p.update(extra=1), "golden/index.json: needed exactly the keys dataset, digest, edges"),
+        (lambda p: p.pop("digest"), "golden/index.json: needed exactly the keys"),
+        (lambda p: p.update(dataset=3), "golden/index.json: needed exactly the keys"),
+        (lambda p: p.update(digest="md5\n"), r"golden/index.json: digest 'md5\n'; this version knows blake2b-64"),
+        (lambda p: p["edges"].reverse(), "its edges are not the network's, in execution order"),
+        (lambda p: p.update(edges=3), "its edges are not the network's"),
+    ],
+)
+def test_a_golden_index_of_another_form_is_refused(change, words, tmp_path):
+    refused(edited("flat", "golden/index.json", change), words, tmp_path)
+
+
+def test_an_array_that_is_not_of_integers_is_not_written():
+    for array in (np.zeros(3), np.zeros(3, bool), np.array([None])):
+        with pytest.raises(ArtifactError, match="artifacts hold integer arrays only"):
+            npy_bytes(array)
+
+
 def test_golden_arrays_that_do_not_fit_are_refused(tmp_path):
     entries = _unzip(to_bytes(made("flat")))
     bad = npy_array("x", entries["golden/codes.conv.npy"])[:, :, :, :1]
@@ -391,6 +421,128 @@ def test_resealed_random_edits_raise_nothing_but_our_errors(data):
 
 
 _FUZZED = to_bytes(Artifact(routed_network(), {"a": [1.5]}))
+
+
+def _altered(data, value):
+    """Draw a change somewhere inside a JSON value."""
+    if isinstance(value, dict) and value and data.draw(st.integers(0, 4)):
+        key = data.draw(st.sampled_from(sorted(value)))
+        if data.draw(st.integers(0, 9)) == 0:
+            return {k: v for k, v in value.items() if k != key}
+        return {**value, key: _altered(data, value[key])}
+    if isinstance(value, list) and value and data.draw(st.integers(0, 4)):
+        at = data.draw(st.integers(0, len(value) - 1))
+        style = data.draw(st.sampled_from(["change", "drop", "double", "swap"]))
+        if style == "swap":
+            return [*value[at:], *value[:at]]
+        middle = {"change": lambda: [_altered(data, value[at])], "drop": list, "double": lambda: [value[at]] * 2}[style]
+        return [*value[:at], *middle(), *value[at + 1 :]]
+    if type(value) is int and data.draw(st.booleans()):
+        return value + data.draw(st.sampled_from([-1, 1, 2, 256, 1 << 31, 1 << 47, -(1 << 62)]))
+    return data.draw(st.sampled_from(ODD))
+
+
+ODD = [
+    *(None, True, False, 0, -1, 1, 3, 1.5, 1 << 31, 1 << 62, "", "a", "A\nB", "\u202e", "fc", "fine", "flat", "input"),
+    *([], {}, [1], [[1]], {"a": 1}, "conv2d", "dense", "concat", "threshold", "half_up", "x" * 300, [0] * 300),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_networks_changed_in_any_place_are_refused_in_one_line_or_run(data):
+    entries = _unzip(_FUZZED)
+    plain = json.loads(entries["network.json"])
+    for _ in range(data.draw(st.integers(1, 2))):
+        plain = _altered(data, plain)
+    entries["network.json"] = module.canonical_json(plain)
+    try:
+        network = from_bytes(rebuilt(entries)).network
+    except CrossloomError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 2000
+        return
+    if np.prod(network.input.shape) < 10_000:
+        run(network, np.zeros((1, *network.input.shape), np.uint8), edges=network.edges)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_entries_changed_in_any_byte_are_refused_in_one_line_or_run(data):
+    entries = _unzip(_FUZZED_GOLDEN)
+    for _ in range(data.draw(st.integers(1, 3))):
+        name = data.draw(st.sampled_from(sorted(entries)))
+        raw = bytearray(entries[name])
+        at = data.draw(st.integers(0, len(raw)))
+        cut = data.draw(st.sampled_from([0, 0, 1, 1, 1, 7]))
+        raw[at : at + cut] = data.draw(st.binary(min_size=0, max_size=3))
+        entries[name] = bytes(raw)
+    try:
+        network = from_bytes(rebuilt(entries)).network
+    except CrossloomError as error:
+        assert "\n" not in str(error)
+        return
+    run(network, np.zeros((1, *network.input.shape), np.uint8), edges=network.edges)
+
+
+_FUZZED_GOLDEN = to_bytes(made("flat"))
+
+
+def test_a_doubled_key_among_very_many_is_found_at_once(tmp_path):
+    keys = [*range(200_000), 199_999]
+    raw = b"{" + b",".join(b'"%d":0' % key for key in keys) + b"}"
+    start = time.perf_counter()
+    refused(replaced("flat", info_dot_json=raw), "key '199999' stands twice", tmp_path)
+    assert time.perf_counter() - start < 10
+
+
+def test_the_network_itself_is_held_to_strict_json_too(tmp_path):
+    raw = _unzip(to_bytes(made("flat")))["network.json"]
+    for changed, words in [
+        (raw.replace(b'"schema":1', b'"schema":1,"schema":1'), "network.json: key 'schema' stands twice"),
+        (raw.replace(b'"schema":1', b'"schema":NaN'), "network.json: NaN is no number"),
+        (raw.replace(b'"schema":1', b'"schema":' + b"[" * 40 + b"]" * 40), "network.json: nested deeper than 32"),
+        (raw.replace(b'"hand-made"', b'"hand-\\ud800"'), "network: name"),
+        (raw.replace(b'["a",', b'["\\ud800",'), "class name"),
+        (raw.replace(b'"schema":1', b'"schema": 1'), "not in the one form"),
+        (raw + b" ", "not in the one form"),
+        (b"\xef\xbb\xbf" + raw, "not in the one form"),
+        (raw.decode().encode("utf-16"), "not in the one form"),
+    ]:
+        assert changed != raw
+        refused(replaced("flat", network_dot_json=changed), words, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["network.json", "info.json"])
+def test_an_artifact_without_its_core_entries_is_refused(name, tmp_path):
+    entries = _unzip(to_bytes(made("flat")))
+    del entries[name]
+    refused(rebuilt(entries), f"entry {name} is missing", tmp_path)
+
+
+def test_more_entries_and_larger_json_than_the_limits_are_refused(tmp_path, monkeypatch):
+    data = to_bytes(made("flat"))
+    monkeypatch.setattr(module, "MAX_ENTRIES", 3)
+    refused(data, "more than 3 entries", tmp_path)
+    monkeypatch.setattr(module, "MAX_ENTRIES", 100)
+    monkeypatch.setattr(module, "MAX_JSON_BYTES", 20)
+    refused(data, "'golden/index.json' claims", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda g: replace(g, images=g.images[:0], codes={n: c[:0] for n, c in g.codes.items()}),
+        lambda g: replace(g, digests=g.digests[:0], inputs=None, labels=None),
+        lambda g: replace(g, digests=g.digests[:3], inputs=g.inputs[:3], labels=g.labels[:3]),
+        lambda g: replace(
+            g, images=g.images.repeat(2, axis=0), codes={n: c.repeat(2, axis=0) for n, c in g.codes.items()}
+        ),
+    ],
+)
+def test_golden_vectors_that_would_prove_nothing_are_refused(change, tmp_path):
+    artifact = made("flat")
+    refused(to_bytes(replace(artifact, golden=change(artifact.golden))), "images in full of", tmp_path)
 
 
 def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
@@ -450,6 +602,58 @@ def test_a_kill_while_saving_leaves_the_old_file_whole(tmp_path):
     assert found.returncode == -signal.SIGKILL
     assert path.read_bytes() == before
     assert load(path).network.name == "hand-made"
+
+
+def _nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        ({"a": float("nan")}, "info.json: Out of range float"),
+        ({"a": float("inf")}, "info.json: Out of range float"),
+        ({"a": object()}, "info.json: Object of type object"),
+        ({"a": np.float32(1)}, "info.json: Object of type float32"),
+        ({"a": "\ud800"}, "info.json: "),
+        ({1: 2, "a": 3}, "info.json: "),
+        ({1: 2, "1": 3}, "info.json: "),
+        ({"a": 10**30}, "info.json: number of 31 digits"),
+        ({"a": _nested(40)}, "info.json: nested deeper than 32"),
+        ({"a": _nested(100_000)}, "info.json: "),
+    ],
+)
+def test_nothing_is_saved_that_could_not_be_loaded(info, words, tmp_path):
+    path = tmp_path / "x.loom"
+    save(made("flat"), path)
+    before = path.read_bytes()
+    with pytest.raises(ArtifactError) as caught:
+        save(Artifact(made("flat").network, info), path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["x.loom"]
+
+
+def test_a_test_set_whose_name_is_no_text_is_not_saved(tmp_path):
+    artifact = made("flat")
+    with pytest.raises(ArtifactError, match=r"golden/index\.json"):
+        save(replace(artifact, golden=replace(artifact.golden, dataset="\ud800")), tmp_path / "x.loom")
+
+
+def test_info_beyond_the_limit_is_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_JSON_BYTES", 2000)
+    with pytest.raises(ArtifactError, match=r"info\.json: 3008 bytes; at most 2000"):
+        save(Artifact(made("flat").network, {"a": "x" * 3000}), tmp_path / "x.loom")
+
+
+@pytest.mark.parametrize("info", [{}, {"a": [1, 1.5, None, True, "ü", {"b": []}], "c": -(1 << 62)}, {"a": _nested(30)}])
+def test_info_of_plain_json_comes_back(info, tmp_path):
+    save(Artifact(made("flat").network, info), tmp_path / "x.loom")
+    assert load(tmp_path / "x.loom").info == info
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):

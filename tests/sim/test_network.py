@@ -169,6 +169,76 @@ CASES = {
     ),
     "a type with lo above hi": (lambda: QType(3, 2), "type: hi: found 2; needed an integer in 3.."),
     "a frac out of range": (lambda: QType(0, 1, 65), "type: frac: found 65"),
+    "operands 32 bits apart": (
+        lambda: Add().infer("sum", [Edge((1,), QType(0, 1, 0)), Edge((1,), QType(0, 1, 32))], False),
+        "sum: operands with fracs 0 and 32; they may differ by 31 bits",
+    ),
+    "images of different size side by side": (
+        lambda: Concat().infer("join", [Edge((2, 2, 1), QType(0, 1)), Edge((2, 3, 1), QType(0, 1))], False),
+        "join: joins shapes [[2, 2, 1], [2, 3, 1]]; needed equal shapes but for the channels",
+    ),
+    "an image beside a vector": (
+        lambda: Concat().infer("join", [Edge((2, 2, 1), QType(0, 1)), Edge((1,), QType(0, 1))], False),
+        "needed equal shapes but for the channels",
+    ),
+    "a sum with a frac per channel made flat": (
+        lambda: Flatten().infer("flat", [Edge((1, 1, 2), QType(0, 9, (1, 2)), True, 9)], False),
+        "flat: flattens an accumulator with one frac per channel; put a Requant before it",
+    ),
+    "65,536 thresholds": (
+        lambda: Threshold(np.zeros((1, 65536), int), 0, 1, 0),
+        "65536 thresholds a channel; at most 65535",
+    ),
+    "thresholds of other channels": (
+        lambda: with_node(flat_network(), "conv_q", op=Threshold(np.zeros((3, 1), int), 0, 1, 3)),
+        "thresholds of 3 channels; 2 channels need 1 or 2",
+    ),
+    "a stream with a frac per channel": (
+        lambda: Requant(np.array([1, 2]), Rounding.FLOOR, QType(0, 3, (1, 2))),
+        "one frac per channel; a stream edge has one frac",
+    ),
+    "a threshold output of 33 bits": (
+        lambda: Threshold(np.zeros((1, 65535), int), (1 << 31) - 1, 1 << 16, 0),
+        "33 bits; a stream edge has at most 32",
+    ),
+    "no frac at all": (lambda: QType(0, 3, ()), "frac is an empty tuple; needed one int, or one per channel"),
+    "a bias of more than 64 bits": (
+        lambda: Dense(np.ones((1, 1), int), np.array([1 << 63], np.uint64), QType(-7, 7), 48),
+        "bias: a value does not fit int64",
+    ),
+    "a branch node named as a trunk node": (
+        lambda: _routed(*(_renamed(i, c, "fine1", "coarse") for i, c in ((0, (2, 0)), (1, (1, 3, 4))))),
+        "node 'coarse' stands in the trunk and in a branch; needed unique names",
+    ),
+    "a branch node nobody reads": (
+        lambda: _routed(*(_with_idle(i, c) for i, c in ((0, (2, 0)), (1, (1, 3, 4))))),
+        "nothing in the branches reads 'idle'; remove it or connect it",
+    ),
+    "a cycle in a branch": (
+        lambda: _routed(*(_renamed(i, c, "fine1_q", "fine1_q", ("fine",)) for i, c in ((0, (2, 0)), (1, (1, 3, 4))))),
+        "branch 'branch0': node 'fine1_q': input 'fine' depends on 'fine1_q' itself: the graph has a cycle",
+    ),
+    "branches of other roundings": (
+        lambda: _routed(
+            branch(0, (2, 0)), _swapped(1, replace(branch(1, (1,)).nodes[1].op, rounding=Rounding.HALF_EVEN))
+        ),
+        "rounding is half_even; the first branch has floor",
+    ),
+    "branches of other weight types": (
+        lambda: _routed(branch(0, (2, 0)), _swapped(0, replace(dense(4, 18, 4), weight_type=QType(-8, 7, 3)))),
+        "branch 'branch1': node 'fine1': ",
+    ),
+    "a numpy integer for a number": (
+        lambda: QType(0, np.int64(3)),
+        "type: hi: found numpy's int64 3; needed a Python integer, int(...)",
+    ),
+    "a numpy integer for a stride": (
+        lambda: MaxPool((2, 2), (1, np.int8(1))),
+        "maxpool: stride: found numpy's int8 1",
+    ),
+    "a numpy integer for a class": (lambda: branch(0, (2, np.int64(0))), "branch 'branch0': class: found numpy's"),
+    "a negative class": (lambda: branch(0, (2, -1)), "branch 'branch0': class: found -1; needed an integer in 0.."),
+    "a bool for a class": (lambda: branch(0, (2, True)), "branch 'branch0': class: found True"),
     "a bool for a number": (lambda: QType(False, 1), "type: lo: found False"),
     "an input table outside its type": (
         lambda: Input((2, 2, 1), QType(0, 3), np.array([[0], [4]])),
@@ -246,6 +316,20 @@ CASES = {
 
 def _routed(*branches):
     return routed_network(route=replace(routed_network().route, branches=branches))
+
+
+def _renamed(index, classes, old, new, inputs=None):
+    """A branch with one node renamed, in what reads it too, and perhaps reading something else."""
+    nodes = []
+    for node in branch(index, classes).nodes:
+        reads = inputs if inputs and node.name == old else tuple(new if n == old else n for n in node.inputs)
+        nodes.append(replace(node, name=new if node.name == old else node.name, inputs=reads))
+    return replace(branch(index, classes), nodes=tuple(nodes))
+
+
+def _with_idle(index, classes):
+    nodes = branch(index, classes).nodes
+    return replace(branch(index, classes), nodes=(*nodes, Node("idle", dense(2, 4, 1), ("fine1_q",))))
 
 
 def _swapped(index, op):
@@ -346,12 +430,52 @@ def test_a_class_added_within_capacity_keeps_the_structure():
         lambda net: with_node(net, "conv", pad_code=1),
         lambda net: with_node(net, "conv_q", out=QType(0, 14, 3)),
         lambda net: with_node(net, "conv", bias_bits=6),
+        lambda net: with_node(net, "conv_q", op=Threshold(np.arange(15)[None], 0, 1, 3)),
+        lambda net: with_node(net, "fc", weight_type=QType(-8, 7, 3)),
+        lambda net: with_node(net, "conv_q", shift=np.array([2, 2])),
+        lambda net: replace(
+            net, nodes=(*net.nodes[:-1], Node("fc", dense(4, 18, 1), ("flat",))), classes=tuple("abcd")
+        ),
+        lambda net: replace(
+            net,
+            input=replace(net.input, shape=(3, 4, 1)),
+            nodes=(*net.nodes[:-1], Node("fc", dense(3, 24, 1), ("flat",))),
+        ),
         lambda net: replace(net, input=Input((3, 3, 1), QType(0, 3, 2), np.array([0, 1, 3, 2, 2])[:, None])),
         lambda net: replace(net, nodes=(*net.nodes[:-1], replace(net.nodes[-1], name="last")), output="last"),
     ],
 )
 def test_what_hardware_depends_on_changes_the_structure(change):
     assert structure_sha256(change(flat_network())) != structure_sha256(flat_network())
+
+
+def test_a_routes_capacity_and_banks_belong_to_the_structure():
+    base = routed_network()
+    more = replace(branch(0, (5,)), name="branch2")
+    coarse = replace(base.nodes[-1], op=dense(3, 18, 9))
+    third = replace(
+        base,
+        nodes=(*base.nodes[:-1], coarse),
+        classes=tuple("abcdef"),
+        route=replace(base.route, branches=(*base.route.branches, more)),
+    )
+    wide = []
+    for bank in base.route.branches:
+        wide.append(replace(bank, nodes=(*bank.nodes[:-1], replace(bank.nodes[-1], op=dense(4, 4, 5)))))
+    larger = replace(base, route=replace(base.route, capacity=4, branches=tuple(wide)))
+    assert len({_ids(net)[0] for net in (base, third, larger)}) == 3
+
+
+def test_the_order_of_classes_in_a_branch_changes_the_weights_identity_alone():
+    changed = _routed(branch(0, (0, 2)), branch(1, (1, 3, 4)))
+    assert _ids(changed)[0] == _ids(routed_network())[0]
+    assert _ids(changed)[1] != _ids(routed_network())[1]
+
+
+def test_a_hierarchy_names_classes_by_branch_and_a_flat_network_has_none():
+    assert routed_network().hierarchy == {"branch0": ["c", "a"], "branch1": ["b", "d", "e"]}
+    assert flat_network().hierarchy is None
+    assert flat_network().branch_edges == ()
 
 
 def test_the_structure_names_widths_and_no_values():

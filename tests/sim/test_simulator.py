@@ -1,6 +1,8 @@
 """Whole networks: equal to the reference, indifferent to batching, strict about what goes in."""
 
+import gc
 import tracemalloc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 import reference
 from handmade import branch, dense, flat_network, routed_network, with_node
 
-from crossloom.sim import Input, InputError, QType, input_codes, random_codes, random_network, run
+from crossloom.sim import Input, InputError, Network, Node, QType, Route, input_codes, random_codes, random_network, run
 from crossloom.sim import simulator as module
 from crossloom.sim.shapes import cifar_shape
 
@@ -163,6 +165,7 @@ def test_images_that_do_not_fit_are_refused_in_one_line(images, words):
         (lambda net: run(net, codes=every_image()[0]), "codes: shape [3, 3, 1]"),
         (lambda net: run(net, codes=every_image().astype(int) - 1), "codes: code -1 at"),
         (lambda net: run(net, every_image(), edges=["nowhere"]), "no edge 'nowhere'; this network has input, conv"),
+        (lambda net: run(net, every_image(), edges=[3]), "no edge '3'; this network has input, conv"),
     ],
 )
 def test_calls_that_do_not_fit_are_refused_in_one_line(call, words):
@@ -200,3 +203,82 @@ def test_memory_does_not_grow_with_the_number_of_images():
         tracemalloc.stop()
     assert peaks[1] < 2 * module.CHUNK_BYTES
     assert peaks[1] - peaks[0] < 180 * 1024, "answers alone may grow: labels, logits, products"
+
+
+def test_a_branch_may_read_the_input_itself():
+    source = Input((18,), QType(0, 15, 3), np.arange(16)[:, None])
+    coarse = Node("coarse", dense(2, 18, 9), ("input",))
+    banks = tuple(
+        replace(bank, nodes=(replace(bank.nodes[0], inputs=("input",)), *bank.nodes[1:]))
+        for bank in routed_network().route.branches
+    )
+    net = Network("direct", source, (coarse,), "coarse", tuple("abcde"), Route("input", "fine", 3, banks))
+    images = np.random.default_rng(0).integers(0, 16, (60, 18), dtype=np.uint8)
+    result = run(net, images, edges=net.edges)
+    assert set(result.branch.tolist()) == {0, 1}
+    for i, image in enumerate(images.tolist()):
+        edges, label, chosen = reference.network(net, image)
+        assert {name: result.edges[name][i].tolist() for name in net.edges} == edges
+        assert (result.labels[i], result.branch[i]) == (label, chosen)
+
+
+def test_equal_fine_logits_give_the_class_of_the_lowest_row():
+    net = routed_network()
+    banks = []
+    for bank in net.route.branches:
+        last = bank.nodes[-1]
+        same = replace(last.op, weight=last.op.weight[[0, 0, 0]], bias=last.op.bias[[0, 0, 0]])
+        banks.append(replace(bank, nodes=(*bank.nodes[:-1], replace(last, op=same))))
+    result = run(replace(net, route=replace(net.route, branches=tuple(banks))), every_image())
+    # Row 0 of the banks is class 2 and class 1, neither of them the lowest class of its branch and of all.
+    assert {(b, c) for b, c in zip(result.branch.tolist(), result.labels.tolist(), strict=True)} == {(0, 2), (1, 1)}
+
+
+def test_an_image_is_answered_the_same_in_any_company():
+    net, images = routed_network(), every_image()[:12]
+    whole = run(net, images, edges=net.edges)
+    order = np.random.default_rng(1).permutation(np.repeat(np.arange(12), 5))
+    mixed = run(net, images[order], edges=net.edges)
+    alone = [run(net, images[i : i + 1], edges=net.edges) for i in range(12)]
+    for name in ("labels", "branch", "fine", "logits", "macs"):
+        assert np.array_equal(getattr(mixed, name), getattr(whole, name)[order])
+        assert np.array_equal(np.concatenate([getattr(one, name) for one in alone]), getattr(whole, name))
+    for name in net.edges:
+        assert np.array_equal(mixed.edges[name], whole.edges[name][order])
+    assert np.array_equal(np.ma.getmaskarray(mixed.scores), np.ma.getmaskarray(whole.scores)[order])
+
+
+def test_edges_come_only_on_request_and_in_their_own_dtype():
+    net = routed_network()
+    assert run(net, every_image()[:2]).edges == {}
+    result = run(net, every_image()[:2], edges=("fine", "input", "fine"))
+    assert set(result.edges) == {"fine", "input"}
+    assert all(codes.dtype == net.edges[name].type.dtype for name, codes in result.edges.items())
+
+
+def test_levels_that_float32_cannot_tell_from_a_tie_are_rounded_as_the_float_says():
+    source = Input((3,), QType(0, 255), np.arange(256)[:, None])
+    below, above = np.nextafter(0.5, 0), np.nextafter(0.5, 1)
+    # 255 * 0.5 is 127.5, a tie: 128 is even; the doubles beside it are no ties.
+    assert input_codes(source, np.array([[below, 0.5, above]])).tolist() == [[127, 128, 128]]
+    ties = np.array([[1 / 510, 3 / 510, 0.5]])
+    assert input_codes(source, ties).tolist() == [[round(255 * float(t)) for t in ties[0]]]
+
+
+def test_a_network_that_ran_is_freed_when_nobody_holds_it():
+    net = routed_network()
+    run(net, every_image()[:2])
+    gone = weakref.ref(net)
+    del net
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_network_is_prepared_once_and_its_copy_anew(monkeypatch):
+    built, original = [], module.Simulator
+    monkeypatch.setattr(module, "Simulator", lambda net: built.append(net) or original(net))
+    net = flat_network()
+    copy = replace(net)
+    for which in (net, net, copy, net):
+        run(which, every_image()[:1])
+    assert built == [net, copy]

@@ -88,6 +88,10 @@ class Golden:
         for name, edge in network.edges.items():
             codes[name] = _golden_array(rest, f"codes.{name}", edge.type.dtype.str, (len(images), *edge.shape))
         found = _golden_array(rest, "digests", "<u8", (None, len(network.edges)))
+        if not 1 <= len(images) <= min(len(found), FULL_IMAGES):
+            raise ArtifactError(
+                f"{where}: {len(images)} images in full of {len(found)}; needed 1 to {FULL_IMAGES}, each with digests"
+            )
         inputs = _golden_array(rest, "inputs", "|u1", (len(found), *shape)) if "inputs" in rest else None
         labels = _golden_array(rest, "labels", "<i8", (len(found),)) if "labels" in rest else None
         if rest:
@@ -112,9 +116,19 @@ def make_golden(
     labels: AnyArray | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Golden:
-    """Run the integer simulator over the test images uint8 (N, *shape) and keep what the others must reproduce."""
+    """Run the integer simulator over the test images uint8 (N, *shape) and keep what the others must reproduce.
+
+    Raises InputError for other images, none, or `labels` that are not one integer each.
+    """
     if len(images) == 0:
         raise InputError("golden: no images; needed at least one")
+    shape = network.input.shape
+    if images.dtype != np.uint8 or images.shape[1:] != shape:
+        raise InputError(
+            f"golden: images {images.dtype} {list(images.shape)}; needed uint8 (N, {', '.join(map(str, shape))})"
+        )
+    if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
+        raise InputError(f"golden: labels {labels.dtype} {list(labels.shape)}; needed one integer per image")
     names = tuple(network.edges)
     full = run(network, images[:FULL_IMAGES], edges=names).edges
     return Golden(

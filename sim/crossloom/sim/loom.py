@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,12 +49,13 @@ class Artifact:
 def to_bytes(artifact: Artifact) -> bytes:
     """Return the artifact's file: the same bytes for the same content, on any machine and numpy."""
     network, arrays = encode(artifact.network)
-    entries = {"network.json": canonical_json(network), "info.json": canonical_json(dict(artifact.info))}
+    entries = {"network.json": _json_bytes("network.json", network)}
+    entries["info.json"] = _json_bytes("info.json", dict(artifact.info))
     for name, array in arrays.items():
         entries[f"tensors/{name}.npy"] = npy_bytes(array)
     if artifact.golden is not None:
         index, golden_arrays = artifact.golden.encode(weights_sha256(artifact.network))
-        entries["golden/index.json"] = canonical_json(index)
+        entries["golden/index.json"] = _json_bytes("golden/index.json", index)
         for name, array in golden_arrays.items():
             entries[f"golden/{name}.npy"] = npy_bytes(array)
     data = _zip_bytes(entries)
@@ -123,11 +125,7 @@ def from_bytes(data: bytes) -> Artifact:
     golden = _golden(network, entries, arrays)
     artifact = Artifact(network, info, golden, hashlib.sha256(data).hexdigest())
     # One content, one file: bytes between entries, other spellings of the same JSON or array do not survive this.
-    try:
-        same = to_bytes(artifact) == data
-    except UnicodeEncodeError:
-        same = False
-    if not same:
+    if to_bytes(artifact) != data:
         raise ArtifactError("the file is not in the one form that Crossloom writes; export it again")
     return artifact
 
@@ -190,6 +188,18 @@ def _unzip(data: bytes) -> dict[str, bytes]:
     return entries
 
 
+def _json_bytes(where: str, value: object) -> bytes:
+    """Return the canonical form; raise ArtifactError for what `_json` would refuse to read back."""
+    try:
+        raw = canonical_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{where}: {error}; needed plain JSON: strings, finite numbers, lists, objects") from error
+    if len(raw) > MAX_JSON_BYTES:
+        raise ArtifactError(f"{where}: {len(raw)} bytes; at most {MAX_JSON_BYTES} are supported")
+    _json(where, raw)
+    return raw
+
+
 def _json(where: str, raw: bytes) -> Any:
     """Parse strict JSON: no duplicate key, NaN, huge number or deep nesting."""
     depth, in_string, escaped = 0, False, False
@@ -209,8 +219,8 @@ def _json(where: str, raw: bytes) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         plain = dict(pairs)
         if len(plain) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            counts = Counter(key for key, _ in pairs)
+            twice = next(key for key in counts if counts[key] > 1)
             raise ArtifactError(f"{where}: key {twice[:40]!r} stands twice")
         return plain
 

@@ -85,6 +85,8 @@ class Branch:
         check_identifier("branch", self.name)
         if not self.classes or len(set(self.classes)) != len(self.classes):
             raise NetworkError(f"branch {self.name!r}: classes {list(self.classes)}; needed at least one, no duplicate")
+        for label in self.classes:
+            check_int(f"branch {self.name!r}: class", label, 0, MAX_CLASSES - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +143,7 @@ class Network:
             raise NetworkError(f"network: output {self.output!r} is no node")
         used = {name for n in self.nodes for name in n.inputs} | {self.output}
         edges = self.edges
-        logits = edges[self.output]
+        logits = self._trunk_edges[self.output]
         if self.route is None:
             _check_logits("output", logits, len(self.classes), "one row per class")
         else:

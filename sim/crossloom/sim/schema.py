@@ -68,7 +68,7 @@ def decode(plain: object, arrays: Mapping[str, IntArray]) -> Network:
     top = _object("network.json", plain, {"schema", "name", "classes", "input", "nodes", "output", "route"})
     if top["schema"] != SCHEMA or isinstance(top["schema"], bool):
         raise NetworkError(
-            f"network.json: schema {str(top['schema'])[:20]}; this version reads schema {SCHEMA}: "
+            f"network.json: schema {repr(top['schema'])[:20]}; this version reads schema {SCHEMA}: "
             "use the Crossloom version that wrote it"
         )
     source = _object("network.json: input", top["input"], {"shape", "type"})

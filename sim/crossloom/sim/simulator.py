@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -113,7 +112,7 @@ class Simulator:
         wanted = list(dict.fromkeys(edges))
         for name in wanted:
             if name not in network.edges:
-                raise InputError(f"run: no edge {name[:80]!r}; this network has {', '.join(network.edges)}")
+                raise InputError(f"run: no edge {str(name)[:80]!r}; this network has {', '.join(network.edges)}")
         kept = {n: np.empty((count, *network.edges[n].shape), network.edges[n].type.dtype) for n in wanted}
         logits = np.empty((count, network.edges[network.output].size), np.int64)
         branch = np.empty(count, np.int64) if route else None
@@ -150,9 +149,6 @@ class Simulator:
         return Result(logits, branch, fine, labels, scores, macs, kept)
 
 
-_compiled: WeakKeyDictionary[Network, Simulator] = WeakKeyDictionary()
-
-
 def run(
     network: Network,
     images: AnyArray | None = None,
@@ -169,10 +165,12 @@ def run(
     the number of images done. Memory beyond the returned arrays does not grow with N.
     Raises InputError for the wrong shape, dtype, range or name.
     """
-    simulator = _compiled.get(network)
+    # Kept in the network, as its cached properties are: no table of our own would outlive it.
+    simulator = vars(network).get("_simulator")
     if simulator is None:
-        simulator = _compiled[network] = Simulator(network)
-    return simulator.run(images, codes=codes, edges=edges, progress=progress)
+        simulator = vars(network)["_simulator"] = Simulator(network)
+    found: Result = simulator.run(images, codes=codes, edges=edges, progress=progress)
+    return found
 
 
 def input_codes(network_input: Input, images: AnyArray) -> IntArray:

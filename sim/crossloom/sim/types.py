@@ -55,10 +55,12 @@ def code_dtype(lo: int, hi: int) -> np.dtype[Any]:
 
 
 def check_int(where: str, value: object, lo: int, hi: int) -> int:
-    """Return `value` as int; raise NetworkError unless it is an integer (no bool) in lo..hi."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not lo <= value <= hi:
-        raise NetworkError(f"{where}: found {value!r}; needed an integer in {lo}..{hi}")
-    return int(value)
+    """Return `value`; raise NetworkError unless it is a Python int (no bool, no numpy scalar) in lo..hi."""
+    if isinstance(value, np.integer):  # it would wrap in bounds, and has no place in JSON
+        raise NetworkError(f"{where}: found numpy's {value.dtype} {value}; needed a Python integer, int(...)")
+    if isinstance(value, bool) or not isinstance(value, int) or not lo <= value <= hi:
+        raise NetworkError(f"{where}: found {repr(value)[:80]}; needed an integer in {lo}..{hi}")
+    return value
 
 
 def check_identifier(where: str, name: object) -> str:
