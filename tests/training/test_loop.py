@@ -292,6 +292,21 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_without_unpickling(
         load_run(tmp_path)
 
 
+def test_a_recipe_may_set_the_number_of_threads_and_torch_gets_its_own_back(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    for threads in (0, 1, before + 1):
+        train(
+            config_of(epochs=1, float_epochs=0, threads=threads),
+            small(),
+            tmp_path / str(threads),
+            progress=False,
+            on_epoch=lambda record: seen.append(torch.get_num_threads()),
+        )
+    assert seen == [before, 1, before + 1]
+    assert torch.get_num_threads() == before
+
+
 def test_channel_rules_still_hold_in_the_trained_weights(whole: tuple[TrainedModel, Path]) -> None:
     model = build_quantized(whole[0].config, (1, 8, 8), 10)
     model.load_state_dict(whole[0].model.state_dict())

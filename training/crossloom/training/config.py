@@ -74,7 +74,9 @@ class AugmentationConfig:
 class TrainingConfig:
     """The loop: `float_epochs` with batch norm, then `epochs` of quantization-aware training, each with its schedule.
 
-    `float_precision` "bfloat16" or "auto" (bfloat16 where the CPU has AMX) concerns the float phase alone.
+    `float_precision` "bfloat16" or "auto" (bfloat16 where the CPU has AMX) concerns the float phase alone. `threads`
+    0 leaves torch's own number; 1 is best for small networks, keeps its pace on a busy machine, and gives the same
+    weights whatever the number of cores.
     """
 
     epochs: int = integer(1, 100_000, 20)
@@ -86,6 +88,7 @@ class TrainingConfig:
     label_smoothing: float = number(0.0, 0.9, 0.0)
     schedule: str = choice("cosine", "constant", default="cosine")
     seed: int = integer(0, 2**32 - 1, 1)
+    threads: int = integer(0, 1024, 0)
     float_precision: str = choice("float32", "bfloat16", "auto", default="float32")
     augmentation: AugmentationConfig = AugmentationConfig()
 

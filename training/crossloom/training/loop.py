@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +78,14 @@ def train(
         raise ConfigError(
             f"{run_dir}: cannot be made ({error.strerror}); needed a folder to write in; choose another one"
         ) from None
-    run = _Run(config, dataset, run_dir, state)
-    with _Bar(run, progress) as tick:
-        for record in run.epochs():
-            tick(record)
-            if on_epoch:
-                on_epoch(record)
-    return run.finish()
+    with _threads(config.training.threads):
+        run = _Run(config, dataset, run_dir, state)
+        with _Bar(run, progress) as tick:
+            for record in run.epochs():
+                tick(record)
+                if on_epoch:
+                    on_epoch(record)
+        return run.finish()
 
 
 def evaluate(model: nn.Module, dataset: Dataset, part: Ints, values: FloatArray) -> tuple[float, float]:
@@ -252,6 +253,18 @@ def _optimizer(model: Network, training: TrainingConfig) -> torch.optim.Optimize
         {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=training.learning_rate)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Give torch `count` threads for a while; 0 leaves its own number."""
+    before = torch.get_num_threads()
+    try:
+        if count:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _use_bfloat16(training: TrainingConfig) -> bool:
