@@ -14,14 +14,24 @@ settings.load_profile("crossloom")
 EXPECTED = ("Python 3.10 not found", "numpy 1.26 not obtainable", "shared data not at hand")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Turn an unexpected skip into a failure where CI is set, so that no test goes missing quietly."""
-    outcome = yield
-    report = outcome.get_result()
+def refuse_unexpected_skip(report):
+    """Turn a skip into a failure where CI is set, so that no test goes missing quietly."""
     if not report.skipped or not os.environ.get("CI") or hasattr(report, "wasxfail"):
-        return
+        return report
     reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
     if not reason.removeprefix("Skipped: ").startswith(EXPECTED):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid}: skipped in CI ({reason}); expected are only: {', '.join(EXPECTED)}"
+        report.longrepr = f"{report.nodeid}: skipped in CI ({reason}); expected are only: {', '.join(EXPECTED)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Look at the skip of one test: called in it, or by a mark."""
+    return refuse_unexpected_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    """Look at the skip of a whole file: importorskip, or allow_module_level."""
+    return refuse_unexpected_skip((yield))
