@@ -414,10 +414,12 @@ def test_resealed_random_edits_raise_nothing_but_our_errors(data):
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(raw) - 65))
         raw[place] = data.draw(st.integers(0, 255))
+    start = time.perf_counter()
     try:
         from_bytes(seal(bytes(raw)))
     except CrossloomError as error:
         assert "\n" not in str(error)
+    assert time.perf_counter() - start < 5
 
 
 _FUZZED = to_bytes(Artifact(routed_network(), {"a": [1.5]}))
@@ -545,6 +547,22 @@ def test_golden_vectors_that_would_prove_nothing_are_refused(change, tmp_path):
     refused(to_bytes(replace(artifact, golden=change(artifact.golden))), "images in full of", tmp_path)
 
 
+def test_a_path_that_no_file_can_have_is_refused_in_one_line(tmp_path):
+    for path in (f"{tmp_path}/a\0b.loom", tmp_path / "no\nsuch" / "x.loom", tmp_path / "\udcff" / "x.loom"):
+        for call in (lambda path=path: load(path), lambda path=path: save(made("flat"), path)):
+            with pytest.raises(ArtifactError, match=r"(a\\x00b|no\\nsuch/x|\\udcff/x)\.loom': cannot be") as caught:
+                call()
+            assert str(caught.value).isprintable()
+
+
+def test_a_bad_file_of_an_odd_name_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "a\nb.loom"
+    path.write_bytes(b"x")
+    with pytest.raises(ArtifactError, match=r"a\\nb\.loom': not a whole \.loom file") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
     for path in (tmp_path / "absent.loom", tmp_path):
         with pytest.raises(ArtifactError, match=f"{path.name}: cannot be read"):
@@ -591,17 +609,38 @@ def test_a_file_size_limit_leaves_the_old_file_whole(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_kill_while_saving_leaves_the_old_file_whole(tmp_path):
+def test_an_interrupt_while_saving_leaves_the_old_file_alone_in_its_folder(tmp_path, monkeypatch):
     path = tmp_path / "x.loom"
     save(made("flat"), path)
     before = path.read_bytes()
-    code = "import os, sys, signal; from handmade import made; from crossloom.sim import save\n"
-    code += "os.fsync = lambda d: os.kill(os.getpid(), signal.SIGKILL)\nsave(made('routed'), sys.argv[1])\n"
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    for place, name in ((os, "fsync"), (Path, "chmod"), (Path, "replace")):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(place, name, interrupted)
+            save(made("routed"), path)
+        assert path.read_bytes() == before
+        assert [p.name for p in tmp_path.iterdir()] == ["x.loom"]
+
+
+@pytest.mark.parametrize("place", ["tempfile.mkstemp", "os.fdopen", "os.fsync", "Path.chmod", "Path.replace"])
+def test_a_kill_while_saving_leaves_the_old_file_whole(place, tmp_path):
+    path = tmp_path / "x.loom"
+    save(made("flat"), path)
+    before = path.read_bytes()
+    code = "import os, sys, signal, tempfile; from pathlib import Path\n"
+    code += "from handmade import made; from crossloom.sim import save\n"
+    code += f"{place} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\nsave(made('routed'), sys.argv[1])\n"
     path_list = os.pathsep.join([str(ROOT / "sim"), str(HERE)])
     found = subprocess.run([sys.executable, "-c", code, str(path)], env={"PYTHONPATH": path_list}, check=False)
     assert found.returncode == -signal.SIGKILL
     assert path.read_bytes() == before
     assert load(path).network.name == "hand-made"
+    assert all(p.name.startswith(".x.loom.") for p in tmp_path.iterdir() if p != path)
+    save(made("routed"), path)  # what a kill left behind is in nobody's way
+    assert load(path).network.name == "hand-routed"
 
 
 def _nested(depth):

@@ -1,5 +1,6 @@
 """Every rule that a network must keep, broken one at a time; each refusal is one clear line."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -239,6 +240,18 @@ CASES = {
     "a numpy integer for a class": (lambda: branch(0, (2, np.int64(0))), "branch 'branch0': class: found numpy's"),
     "a negative class": (lambda: branch(0, (2, -1)), "branch 'branch0': class: found -1; needed an integer in 0.."),
     "a bool for a class": (lambda: branch(0, (2, True)), "branch 'branch0': class: found True"),
+    "an edge of more codes than memory": (
+        lambda: extended(
+            Node("c0", Concat(), ("conv_q", "conv_q")),
+            *(Node(f"c{i}", Concat(), (f"c{i - 1}",) * 64) for i in range(1, 12)),
+            flat_network().nodes[-1],
+        ),
+        "node 'c4' (concat): 603979776 codes per image, [3, 3, 67108864]; at most 268435456 are supported",
+    ),
+    "an input of more codes than memory": (
+        lambda: flat_network(input=replace(flat_network().input, shape=(4096, 4096, 17))),
+        "input: 285212672 codes per image, [4096, 4096, 17]; at most 268435456 are supported",
+    ),
     "a bool for a number": (lambda: QType(False, 1), "type: lo: found False"),
     "an input table outside its type": (
         lambda: Input((2, 2, 1), QType(0, 3), np.array([[0], [4]])),
@@ -346,6 +359,39 @@ def test_a_broken_rule_is_refused_in_one_line(name):
         build()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_size_of_an_edge_never_wraps():
+    assert Edge((3, 3, 1 << 61), QType(0, 1)).size == 9 << 61
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: branch(0, (7,) * 500_000),
+        lambda: replace(trunk()[0].op, stride=(1,) * 500_000),
+        lambda: replace(flat_network().input, shape=(1,) * 500_000),
+        lambda: Node("x", Concat(), ("input",) * 500_000),
+        lambda: Route("flat", "fine", 3, (branch(0, (2, 0)), *[replace(branch(1, (1,)), name="b" * 64)] * 256)),
+        lambda: Route("flat", "fine", 3, (*[replace(branch(1, (1,)), name="b" * 64)] * 256,)),
+        lambda: flat_network(classes=("c" * 10_000, "d", "e")),
+        lambda: Node("x" * 10_000, Flatten(), ("input",)),
+        lambda: QType(0, [1] * 10_000),
+    ],
+)
+def test_what_is_wrong_is_said_in_few_words_however_long_it_is(build):
+    with pytest.raises(NetworkError) as caught:
+        build()
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_name_used_twice_among_very_many_is_found_at_once():
+    names = tuple(f"c{i}" for i in range(65_535))
+    start = time.perf_counter()
+    with pytest.raises(NetworkError, match="class name 'c65534' is used twice"):
+        flat_network(classes=(*names, names[-1]))
+    assert time.perf_counter() - start < 5
 
 
 def test_an_accumulator_of_49_bits_is_refused_and_one_of_48_is_not():

@@ -379,6 +379,39 @@ def test_the_accumulator_range_of_a_dense_layer_is_reached_exactly(data):
 
 @FAST
 @given(st.data())
+def test_no_partial_sum_in_any_order_passes_the_magnitude(data):
+    source = data.draw(code_types())
+    weight = draw_codes(data.draw, (3, 7), -7, 7)
+    bias = draw_codes(data.draw, (3,), -100, 100)
+    magnitude = Dense(weight, bias, QType(-7, 7), 8).infer("x", [Edge((7,), source)], False).magnitude
+    row = data.draw(st.integers(0, 2))
+    x = draw_codes(data.draw, (7,), source.lo, source.hi)
+    terms = [*(int(w) * int(v) for w, v in zip(weight[row], x, strict=True)), int(bias[row])]
+    # Greatest and least first reach farthest; any other order stays between.
+    for order in (sorted(terms), sorted(terms, reverse=True), data.draw(st.permutations(terms))):
+        assert all(abs(sum(order[:n])) <= magnitude for n in range(len(order) + 1))
+
+
+@pytest.mark.parametrize("source", [*TYPES, WIDE])
+def test_the_range_of_sums_of_streams_and_of_windows_is_reached_exactly(source):
+    edge = Edge((3, 3, 2), source)
+    ends = np.stack([np.full(edge.shape, source.lo), np.full(edge.shape, source.hi)])
+    codes, output = evaluate(SumPool((2, 3), (1, 1)), [edge], ends)
+    assert (codes.min(), codes.max()) == (output.type.lo, output.type.hi)
+    assert output.magnitude == 6 * max(abs(source.lo), abs(source.hi))
+    for frac in (0, 3):
+        other = Edge(edge.shape, QType(-5, 2, frac))
+        codes, output = evaluate(Add(), [edge, other], ends, np.stack([np.full(edge.shape, v) for v in (-5, 2)]))
+        assert (codes.min(), codes.max()) == (output.type.lo, output.type.hi)
+        assert output.magnitude == (max(abs(source.lo), abs(source.hi)) << frac) + 5
+    weight = np.resize([7, -7, 3], (1, 3, 3, 2))
+    drives = [np.where(weight[0] > 0, a, b) for a, b in ((source.lo, source.hi), (source.hi, source.lo))]
+    codes, output = evaluate(Conv2d(weight, np.array([-9]), QType(-7, 7), 5), [edge], np.stack(drives))
+    assert codes.ravel().tolist() == [output.type.lo, output.type.hi]
+
+
+@FAST
+@given(st.data())
 def test_banked_bounds_hold_for_any_weights_of_the_type(data):
     source = data.draw(code_types())
     weight_type, bias_bits = _layer_types(data)

@@ -10,7 +10,20 @@ import pytest
 import reference
 from handmade import branch, dense, flat_network, routed_network, with_node
 
-from crossloom.sim import Input, InputError, Network, Node, QType, Route, input_codes, random_codes, random_network, run
+from crossloom.sim import (
+    Flatten,
+    Input,
+    InputError,
+    MaxPool,
+    Network,
+    Node,
+    QType,
+    Route,
+    input_codes,
+    random_codes,
+    random_network,
+    run,
+)
 from crossloom.sim import simulator as module
 from crossloom.sim.shapes import cifar_shape
 
@@ -138,6 +151,8 @@ def test_ties_go_to_the_lowest_index():
         (np.zeros((3, 3, 1), np.uint8), "add the batch axis: images[None]"),
         (np.zeros((3, 3), np.uint8), "add the batch axis: images[None]"),
         (np.zeros((2, 9), np.uint8), "shape [2, 9]"),
+        (np.uint8(3), "shape []; needed (N, 3, 3, 1)"),
+        ([[1], [1, 2]], "images: lists of unequal lengths; needed an array"),
         (np.full((1, 3, 3, 1), 4, np.uint8), "value 4 at [0, 0, 0, 0]; this network's images have levels 0..3"),
         (np.zeros((1, 3, 3, 1), np.int64), "dtype int64; needed uint8 0..3, or floats in 0..1"),
         (np.zeros((1, 3, 3, 1), bool), "dtype bool"),
@@ -163,6 +178,8 @@ def test_images_that_do_not_fit_are_refused_in_one_line(images, words):
         (lambda net: run(net, every_image(), codes=every_image()), "needed images or codes"),
         (lambda net: run(net, codes=every_image() / 1.0), "codes: dtype float64"),
         (lambda net: run(net, codes=every_image()[0]), "codes: shape [3, 3, 1]"),
+        (lambda net: run(net, codes=[[1], [1, 2]]), "codes: lists of unequal lengths; needed an array"),
+        (lambda net: run(net, codes=np.full((1, 3, 3, 1), 2**64 - 1, np.uint64)), "codes: code 18446744073709551615"),
         (lambda net: run(net, codes=every_image().astype(int) - 1), "codes: code -1 at"),
         (lambda net: run(net, every_image(), edges=["nowhere"]), "no edge 'nowhere'; this network has input, conv"),
         (lambda net: run(net, every_image(), edges=[3]), "no edge '3'; this network has input, conv"),
@@ -282,3 +299,36 @@ def test_a_network_is_prepared_once_and_its_copy_anew(monkeypatch):
     for which in (net, net, copy, net):
         run(which, every_image()[:1])
     assert built == [net, copy]
+
+
+def test_memory_does_not_grow_with_padding_far_wider_than_the_image():
+    source = Input((1, 1, 2), QType(0, 3), np.arange(4)[:, None])
+    pool = Node("pool", MaxPool((65, 65), (65, 65), (64, 64, 64, 64)), ("input",))
+    net = Network(
+        "wide",
+        source,
+        (pool, Node("flat", Flatten(), ("pool",)), Node("fc", dense(2, 2, 1), ("flat",))),
+        "fc",
+        ("a", "b"),
+    )
+    images = np.random.default_rng(0).integers(0, 4, (400, 1, 1, 2), dtype=np.uint8)
+    run(net, images[:1])
+    tracemalloc.start()
+    result = run(net, images, edges=["pool"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(result.edges["pool"], images)
+    assert peak < 2 * module.CHUNK_BYTES
+
+
+@pytest.mark.parametrize("type_", [QType(0, (1 << 32) - 1), QType(-(1 << 31), (1 << 31) - 1)])
+def test_input_codes_of_32_bits_are_carried_whole(type_):
+    table = np.array([[max(type_.lo, 0)], [3]])
+    net = Network("wide", Input((4,), type_, table), (Node("fc", dense(2, 4, 1), ("input",)),), "fc", ("a", "b"))
+    codes = random_codes(net, 0, 8)
+    assert (codes.min(), codes.max()) == (type_.lo, type_.hi)
+    result = run(net, codes=codes, edges=net.edges)
+    for i, image in enumerate(codes.tolist()):
+        edges, label, _ = reference.network(net, image)
+        assert {name: result.edges[name][i].tolist() for name in net.edges} == edges
+        assert result.labels[i] == label

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .network import Network, Node
-from .ops import Conv2d, MaxPool, SumPool
+from .ops import Conv2d, Dense, MaxPool, SumPool
 from .types import AnyArray
 
 MAX_SHOWN = 12
@@ -97,11 +97,20 @@ def _inputs(node: Node, edges: Mapping[str, AnyArray], index: tuple[int, ...]) -
             kernel = node.op.weight.shape[1:3] if isinstance(node.op, Conv2d) else node.op.kernel_size
             top, left = (0, 0) if isinstance(node.op, SumPool) else (node.op.pad[0], node.op.pad[2])
             y, x = index[0] * node.op.stride[0] - top, index[1] * node.op.stride[1] - left
-            window = codes[max(y, 0) : y + kernel[0], max(x, 0) : x + kernel[1]]
-            codes = window if isinstance(node.op, Conv2d) else window[..., index[2]]
-        elif codes.shape == edges[node.name].shape:
-            codes = codes[index]
+            window = codes[max(y, 0) : max(y + kernel[0], 0), max(x, 0) : max(x + kernel[1], 0)]
+            codes = window[..., _channels_read(node.op, index[2])]
+        elif not isinstance(node.op, Dense) and codes.size == edges[node.name].size:
+            codes = codes.reshape(edges[node.name].shape)[index]
         flat = np.ravel(codes).tolist()
         shown = ", ".join(map(str, flat[:MAX_SHOWN])) + (f", ... ({len(flat)} codes)" if len(flat) > MAX_SHOWN else "")
-        parts.append(f"{name} {shown}")
+        parts.append(f"{name} {shown or 'padding alone'}")
     return "; ".join(parts)
+
+
+def _channels_read(op: Conv2d | MaxPool | SumPool, channel: int) -> slice:
+    """The input channels that one output channel reads."""
+    if not isinstance(op, Conv2d):
+        return slice(channel, channel + 1)
+    out, *_, per_group = op.weight.shape
+    first = channel // (out // op.groups) * per_group
+    return slice(first, first + per_group)

@@ -80,11 +80,13 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Artifact:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(target)
-    except OSError as error:
+        temporary = None
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise ArtifactError(f"{_shown(target)}: cannot be written ({_reason(error)}); nothing was changed") from error
+    finally:  # an interrupt, too, leaves nothing behind
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
-        raise ArtifactError(f"{target}: cannot be written ({error.strerror or error}); nothing was changed") from error
     return Artifact(artifact.network, artifact.info, artifact.golden, hashlib.sha256(data).hexdigest())
 
 
@@ -94,14 +96,23 @@ def load(path: str | os.PathLike[str]) -> Artifact:
     try:
         with source.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ArtifactError(f"{source}: cannot be read ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{_shown(source)}: cannot be read ({_reason(error)})") from error
     if len(data) > MAX_FILE_BYTES:
-        raise ArtifactError(f"{source}: over {MAX_FILE_BYTES} bytes; no artifact is that large")
+        raise ArtifactError(f"{_shown(source)}: over {MAX_FILE_BYTES} bytes; no artifact is that large")
     try:
         return from_bytes(data)
     except (ArtifactError, NetworkError) as error:
-        raise ArtifactError(f"{source}: {error}") from error
+        raise ArtifactError(f"{_shown(source)}: {error}") from error
+
+
+def _shown(path: Path) -> str:
+    """The path as one printable line."""
+    return str(path) if str(path).isprintable() else repr(str(path))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def from_bytes(data: bytes) -> Artifact:

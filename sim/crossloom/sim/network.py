@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ MAX_BRANCHES = 256
 MAX_CLASSES = 65536
 MAX_CLASS_NAME = 80
 MAX_SIDE = 4096
+MAX_EDGE = 1 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Input:
 
     def __post_init__(self) -> None:
         if not isinstance(self.shape, tuple) or len(self.shape) not in (1, 3):
-            raise NetworkError(f"input: shape {self.shape!r}; needed (H, W, C) or (C,)")
+            raise NetworkError(f"input: shape {repr(self.shape)[:80]}; needed (H, W, C) or (C,)")
         for n in self.shape:
             check_int("input: shape", n, 1, MAX_SIDE)
         check_stream_type("input: type", self.type)
@@ -68,7 +70,9 @@ class Node:
         least, most = self.op.arity
         if not isinstance(self.inputs, tuple) or not least <= len(self.inputs) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
-            raise NetworkError(f"node {self.name!r}: {self.op.kind} reads {self.inputs!r}; needed {wanted} inputs")
+            raise NetworkError(
+                f"node {self.name!r}: {self.op.kind} reads {repr(self.inputs)[:80]}; needed {wanted} inputs"
+            )
         for name in self.inputs:
             check_identifier(f"node {self.name!r}: input", name)
 
@@ -84,7 +88,9 @@ class Branch:
     def __post_init__(self) -> None:
         check_identifier("branch", self.name)
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise NetworkError(f"branch {self.name!r}: classes {list(self.classes)}; needed at least one, no duplicate")
+            raise NetworkError(
+                f"branch {self.name!r}: classes {list(self.classes[:20])}; needed at least one, no duplicate"
+            )
         for label in self.classes:
             check_int(f"branch {self.name!r}: class", label, 0, MAX_CLASSES - 1)
 
@@ -108,7 +114,7 @@ class Route:
             raise NetworkError(f"route: {len(self.branches)} branches; needed 2 to {MAX_BRANCHES}")
         names = [b.name for b in self.branches]
         if len(set(names)) != len(names):
-            raise NetworkError(f"route: branch names {names}; needed no duplicate")
+            raise NetworkError(f"route: branch names {repr(names)[:80]}; needed no duplicate")
         for branch in self.branches:
             if len(branch.classes) > self.capacity:
                 raise NetworkError(
@@ -166,6 +172,7 @@ class Network:
     @cached_property
     def _trunk_edges(self) -> Mapping[str, Edge]:
         edges = {INPUT: Edge(self.input.shape, self.input.type)}
+        _check_size("input", edges[INPUT])
         _infer(self.nodes, edges, self.head)
         return edges
 
@@ -244,6 +251,14 @@ def _infer(nodes: Sequence[Node], edges: dict[str, Edge], banked: Iterable[str],
             edges[node.name] = node.op.infer(where, [edges[name] for name in node.inputs], node.name in banked)
         except NetworkError as error:
             raise error if str(error).startswith(where) else NetworkError(f"{where}: {error}") from None
+        _check_size(where, edges[node.name])
+
+
+def _check_size(where: str, edge: Edge) -> None:
+    if edge.size > MAX_EDGE:
+        raise NetworkError(
+            f"{where}: {edge.size} codes per image, {list(edge.shape)}; at most {MAX_EDGE} are supported"
+        )
 
 
 def _check_order(nodes: Sequence[Node], known: set[str], prefix: str = "") -> None:
@@ -286,7 +301,8 @@ def _check_class_names(classes: tuple[str, ...]) -> None:
                 f"network: class name {str(name)[:MAX_CLASS_NAME]!r}; needed 1 to {MAX_CLASS_NAME} printable characters"
             )
     if len(set(classes)) != len(classes):
-        twice = next(name for i, name in enumerate(classes) if name in classes[:i])
+        counts = Counter(classes)
+        twice = next(name for name in classes if counts[name] > 1)
         raise NetworkError(f"network: class name {twice!r} is used twice; needed unique names")
 
 

@@ -252,7 +252,7 @@ def _class_names(count: int) -> tuple[str, ...]:
 
 
 def random_codes(network: Network, seed: int, count: int) -> IntArray:
-    """Return int32 input codes (count, *shape), corners first.
+    """Return int32 input codes (count, *shape), int64 where the type needs it; corners first.
 
     All lowest, all highest, a checkerboard of both, and for each output channel of the layers that read the input
     the codes that drive its accumulator to its highest and lowest value; then random codes, every other image of
@@ -266,7 +266,7 @@ def random_codes(network: Network, seed: int, count: int) -> IntArray:
     while len(images) < count:
         low = rng.random(shape) < 0.5
         images.append(np.where(low, lo, hi) if len(images) % 2 else rng.integers(lo, hi, shape, endpoint=True))
-    return np.stack(images[:count]).astype(np.int32)
+    return np.stack(images[:count]).astype(np.promote_types(np.int32, type_.dtype))
 
 
 def _driving(nodes: Sequence[Node], shape: tuple[int, ...], lo: int, hi: int) -> list[IntArray]:

@@ -182,7 +182,7 @@ def input_codes(network_input: Input, images: AnyArray) -> IntArray:
 def _check_images(network_input: Input, images: AnyArray) -> AnyArray:
     """Return the images as (N, *shape), still uint8 or float; raise InputError for what no table entry exists for."""
     shape, levels = network_input.shape, network_input.levels
-    images = np.asarray(images)
+    images = _array("images", images)
     wanted = f"needed (N, {', '.join(str(n) for n in shape)})"
     if images.ndim == len(shape) and len(shape) == 3 and shape[2] == 1:
         images = images[..., None] if images.shape[1:] == shape[:2] else images
@@ -205,8 +205,15 @@ def _check_images(network_input: Input, images: AnyArray) -> AnyArray:
     return images
 
 
+def _array(what: str, values: object) -> AnyArray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(f"{what}: lists of unequal lengths; needed an array") from None
+
+
 def _check_codes(network_input: Input, codes: AnyArray | None) -> AnyArray:
-    codes = np.asarray(codes)
+    codes = _array("codes", codes)
     if codes.dtype.kind not in "iu":
         raise InputError(f"codes: dtype {codes.dtype}; needed integers")
     if codes.shape[1:] != network_input.shape or codes.ndim != len(network_input.shape) + 1:

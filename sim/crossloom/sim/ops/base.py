@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -37,7 +38,7 @@ class Edge:
     @property
     def size(self) -> int:
         """Codes per image."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def carrier(self) -> np.dtype[Any]:
@@ -111,7 +112,7 @@ def need_image(where: str, edge: Edge, what: str) -> tuple[int, int, int]:
 def check_tuple(where: str, values: object, length: int, lo: int, hi: int) -> tuple[int, ...]:
     """Return `values` as a tuple of `length` integers in lo..hi, or raise NetworkError."""
     if not isinstance(values, tuple) or len(values) != length:
-        raise NetworkError(f"{where}: found {values!r}; needed {length} integers")
+        raise NetworkError(f"{where}: found {repr(values)[:80]}; needed {length} integers")
     return tuple(check_int(where, value, lo, hi) for value in values)
 
 

@@ -64,8 +64,12 @@ class MaxPool(Op):
         return run
 
     def scratch(self, inputs: Sequence[Edge], output: Edge) -> int:
-        """The padded input, at most four times the input for a padding below the kernel's size."""
-        return (4 if any(self.pad) else 0) * inputs[0].size * output.carrier.itemsize
+        """The padded input."""
+        if not any(self.pad):
+            return 0
+        h, w, c = inputs[0].shape
+        padded = (h + self.pad[0] + self.pad[1]) * (w + self.pad[2] + self.pad[3]) * c
+        return padded * output.carrier.itemsize
 
 
 @dataclass(frozen=True)
