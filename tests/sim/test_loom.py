@@ -193,6 +193,12 @@ def test_a_rezipped_artifact_is_refused(tmp_path):
     refused(seal(buffer.getvalue()), "compressed", tmp_path)
 
 
+def test_an_entry_said_to_be_compressed_is_refused_though_its_sizes_agree(tmp_path):
+    data = bytearray(to_bytes(made("flat")))
+    data[8] = zipfile.ZIP_DEFLATED
+    refused(seal(bytes(data)), "is compressed; artifacts store entries as they are", tmp_path)
+
+
 def test_appended_and_hidden_bytes_are_refused(tmp_path):
     data = to_bytes(made("flat"))
     refused(data + b"x", WHOLE, tmp_path)
