@@ -71,3 +71,44 @@ def test_thresholds_are_counted_at_their_own_width():
     network = Network("t", INPUT, (Node("flat", Flatten(), ("input",)), *nodes), "fc", ("a", "b"))
     # fc0 reaches 0..96, 7 bits unsigned; "never" is 97
     assert {layer.name: layer.memory_bits for layer in cost(network).layers}["t"] == 12 * 7
+
+
+def test_without_route_the_flat_baseline_is_the_network_itself():
+    network = Network("flat", INPUT, (*_trunk(), Node("fc", _dense(2, 48), ("flat",))), "fc", ("a", "b"))
+    found = cost(network)
+    assert (found.macs_flat, found.macs_bcnn, found.saved_flat, found.saved_bcnn) == (found.macs, None, None, None)
+
+
+def _deep(last):
+    """Branches of a hidden layer, 48 -> 5, and logits for three classes at most; seven classes in three branches."""
+    classes = ((0, 1, 2), (3, 4), (5, 6))
+    hidden = (
+        Node("fine0", _dense(5, 48), ("flat",)),
+        Node("fine0_q", Requant(np.array([2]), Rounding.FLOOR, QType(0, 15, -2)), ("fine0",)),
+    )
+    branches = tuple(Branch(f"b{i}", own, (*hidden, *last)) for i, own in enumerate(classes))
+    nodes = (
+        *_trunk(),
+        Node("coarse0", _dense(6, 48), ("flat",)),
+        Node("coarse0_q", Requant(np.array([2]), Rounding.FLOOR, QType(0, 15, -2)), ("coarse0",)),
+        Node("coarse", _dense(3, 6), ("coarse0_q",)),
+    )
+    return Network("deep", INPUT, nodes, "coarse", tuple("abcdefg"), Route("flat", last[-1].name, 3, branches))
+
+
+def test_the_baselines_of_a_routed_network_are_counted_by_hand():
+    found = cost(_deep((Node("fine", _dense(3, 5), ("fine0_q",)),)))
+    trunk, head = 16 * 3 * 18, 48 * 6 + 6 * 3
+    assert found.macs == trunk + head + 48 * 5 + 5 * 3 == 1425
+    assert found.macs_flat == trunk + 48 * 5 + 5 * 7 == 1139  # seven rows, one per class: no coarse head, no spare row
+    assert found.macs_bcnn == trunk + head + 48 * 5 + 5 * 7 == 1445
+    assert found.saved_bcnn == 1 - 1425 / 1445
+    assert found.saved_flat == 1 - 1425 / 1139 < 0  # so small a tail is not worth a coarse head
+    assert found.to_json()["macs_flat"] == 1139
+    assert found.to_json()["macs_bcnn"] == 1445
+
+
+def test_rows_of_logits_that_a_requant_passes_on_scale_too():
+    narrow = Requant(np.array([0]), Rounding.FLOOR, QType(-99, 99, -2))
+    found = cost(_deep((Node("fine", _dense(3, 5), ("fine0_q",)), Node("fine_q", narrow, ("fine",)))))
+    assert (found.macs, found.macs_flat, found.macs_bcnn) == (1425, 1139, 1445)

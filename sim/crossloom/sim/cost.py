@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,7 +37,13 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """The layers and their sums; `macs` is per image: the trunk, the coarse head and one branch."""
+    """The layers and their sums; `macs` is per image: the trunk, the coarse head and one branch.
+
+    What the same layers would take without routing: `macs_flat` counts the trunk without the coarse head, and one
+    tail shaped like a branch whose output has exactly one row per class, none spare; for a network without route it
+    is `macs`. `macs_bcnn` counts trunk, coarse head and that tail, as a B-CNN (arXiv 1709.09890) computes every level
+    for every image; None without route.
+    """
 
     layers: tuple[LayerCost, ...]
     parameters: int
@@ -44,6 +51,18 @@ class Cost:
     memory_bits: int
     weight_bits: int
     activation_bits: int
+    macs_flat: int
+    macs_bcnn: int | None
+
+    @property
+    def saved_flat(self) -> float | None:
+        """Fraction of `macs_flat` that routing saves, negative where it takes more; None without route."""
+        return None if self.macs_bcnn is None else _saved(self.macs, self.macs_flat)
+
+    @property
+    def saved_bcnn(self) -> float | None:
+        """Fraction of `macs_bcnn` that routing saves, negative where it takes more; None without route."""
+        return None if self.macs_bcnn is None else _saved(self.macs, self.macs_bcnn)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, with the origin of the figures."""
@@ -81,6 +100,7 @@ def cost(network: Network) -> Cost:
                     copies,
                 )
             )
+    macs_flat, macs_bcnn = _unrouted(network, {layer.name: layer.macs for layer in layers})
     streams = [edge.type.bits for name, edge in network.edges.items() if name != INPUT and not edge.accumulator]
     return Cost(
         tuple(layers),
@@ -89,4 +109,35 @@ def cost(network: Network) -> Cost:
         sum(layer.memory_bits for layer in layers),
         max((layer.weight_bits for layer in layers), default=0),
         max(streams, default=network.input.type.bits),
+        macs_flat,
+        macs_bcnn,
     )
+
+
+def _saved(macs: int, baseline: int) -> float:
+    return 1 - macs / baseline if baseline else 0.0
+
+
+def _unrouted(network: Network, macs: Mapping[str, int]) -> tuple[int, int | None]:
+    """Return `Cost.macs_flat` and `Cost.macs_bcnn`, given the products of every layer."""
+    route = network.route
+    if route is None:
+        return sum(macs.values()), None
+    head = sum(macs[name] for name in network.head)
+    trunk = sum(macs[node.name] for node in network.nodes) - head
+    nodes = {node.name: node for node in route.branches[0].nodes}
+    # The rows of the logits are made by the last layer with products: the output itself, or what a Requant or
+    # Flatten passes on to it.
+    last, pending = set(), [route.output]
+    while pending:
+        name = pending.pop()
+        if name not in nodes or name in last:
+            continue
+        if macs[name]:
+            last.add(name)
+        else:
+            pending.extend(nodes[name].inputs)
+    rows = sum(macs[name] for name in last)
+    # Exact where every row costs the same, which a Dense layer's do; else rounded up.
+    tail = sum(macs[name] for name in nodes) - rows - (-rows * len(network.classes) // route.capacity)
+    return trunk + tail, trunk + head + tail

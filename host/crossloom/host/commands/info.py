@@ -34,6 +34,8 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         "dataset": artifact.golden.dataset if artifact.golden else artifact.info.get("dataset"),
         "vectors": artifact.golden.vectors if artifact.golden else 0,
         "macs_mean": total.macs,
+        "macs_flat": total.macs_flat,
+        "macs_bcnn": total.macs_bcnn,
         "parameters": total.parameters,
         "weight_bits": total.weight_bits,
         "activation_bits": total.activation_bits,
@@ -44,9 +46,21 @@ def describe(artifact: Artifact) -> dict[str, Any]:
     }
 
 
+def _beside(macs: int, saved: float) -> str:
+    """A baseline's products, and the fraction of them that routing saves, in words."""
+    return f"{macs:,} (counted): routing takes {100 * abs(saved):.1f} % {'fewer' if saved >= 0 else 'more'}"
+
+
 def run(args: argparse.Namespace) -> Report:
     """Describe one design."""
-    data = describe(load(find_design(args.design)))
+    artifact = load(find_design(args.design))
+    data, total = describe(artifact), cost(artifact.network)
+    unrouted: list[list[str]] = []
+    if total.macs_bcnn is not None and total.saved_flat is not None and total.saved_bcnn is not None:
+        unrouted = [
+            ["  as a flat network", _beside(total.macs_flat, total.saved_flat)],
+            ["  as a B-CNN", _beside(total.macs_bcnn, total.saved_bcnn)],
+        ]
     rows = [
         ["structure", data["structure_sha256"][:16]],
         ["weights", data["weights_sha256"][:16]],
@@ -54,6 +68,7 @@ def run(args: argparse.Namespace) -> Report:
         ["data set", f"{data['dataset']}, {data['vectors']:,} golden images"],
         ["input", f"{' x '.join(map(str, data['input']['shape']))}, {data['input']['levels']} levels"],
         ["products an image", f"{data['macs_mean']:,} (counted)"],
+        *unrouted,
         ["parameters", f"{data['parameters']:,} in {data['memory_bits'] / 8192:.1f} KiB (counted)"],
         ["widest weight", f"{data['weight_bits']} bits"],
         ["widest activation", f"{data['activation_bits']} bits"],
