@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import pytest
 from crossloom.sim.errors import ConfigError
 from crossloom.training.augment import augment
 from crossloom.training.config import AugmentationConfig, DataConfig
-from crossloom.training.datasets import digits, idx_dataset, load_dataset, split
+from crossloom.training.datasets import digits, exclude, idx_dataset, load_dataset, with_class
+from crossloom.training.labelled import Dataset, split
 from crossloom.training.userdata import user_dataset
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
@@ -51,6 +54,69 @@ def test_the_arrays_of_a_data_set_are_read_only() -> None:
         digits().images[0, 0, 0, 0] = 1
 
 
+def test_excluding_classes_keeps_every_other_image_in_its_part() -> None:
+    data = digits()
+    rest = exclude(data, ["7", "2"])
+    assert (rest.name, rest.classes, rest.levels) == ("digits", ("0", "1", "3", "4", "5", "6", "8", "9"), 17)
+    for part in ("train", "validation", "test"):
+        before, after = getattr(data, part), getattr(rest, part)
+        stay = before[~np.isin(data.labels[before], (2, 7))]
+        assert (data.images[stay] == rest.images[after]).all()
+        assert [data.classes[i] for i in data.labels[stay]] == [rest.classes[i] for i in rest.labels[after]]
+    assert len(rest.images) == len(data.images) - np.isin(data.labels, (2, 7)).sum()
+
+
+def test_excluding_nothing_changes_nothing_and_a_recipe_can_exclude() -> None:
+    assert exclude(digits(), ()).sha256 == digits().sha256
+    assert load_dataset(DataConfig(name="digits", exclude=("4",))).sha256 == exclude(digits(), ["4"]).sha256
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["10"], "'10' is none of its 10 classes; needed one of them; did you mean '1'"),
+        (["ten"], "'ten' is none of its 10 classes; needed one of them; correct the name"),
+        ([3], "3 is none of its 10 classes"),
+        (["3", "3"], "'3' is there twice"),
+        ([str(d) for d in range(9)], r"1 class\(es\) would remain"),
+        ([str(d) for d in range(10)], r"0 class\(es\) would remain"),
+    ],
+)
+def test_a_bad_exclusion_is_refused_in_one_line(names: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^digits: class to exclude: {message}") as caught:
+        exclude(digits(), names)
+    assert "\n" not in str(caught.value) and "; needed" in str(caught.value)
+
+
+def grouped(*superclasses: str) -> Dataset:
+    count = len(superclasses)
+    images = np.arange(3 * count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    train, validation, test = (np.arange(3 * count)[i::3] for i in range(3))
+    classes = tuple(f"c{i}" for i in range(count))
+    return Dataset("own", classes, 256, images, np.repeat(np.arange(count), 3), train, validation, test, superclasses)
+
+
+def test_super_classes_follow_an_exclusion() -> None:
+    assert exclude(grouped("a", "b", "a", "c", "b"), ["c2", "c3"]).superclasses == ("a", "b", "b")
+
+
+@pytest.mark.parametrize("names", [["c2"], ["c0", "c1"]])
+def test_super_classes_that_an_exclusion_leaves_senseless_are_dropped_with_a_warning(
+    names: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    rest = exclude(grouped("a", "b", "a") if names == ["c2"] else grouped("a", "a", "b", "b"), names)
+    assert rest.superclasses is None and "which is no hierarchy" in caplog.text
+
+
+def test_super_classes_are_part_of_the_hash_of_a_data_set() -> None:
+    hashes = {
+        grouped("a", "b", "a").sha256,
+        grouped("a", "b", "b").sha256,
+        replace(grouped("a", "b", "a"), superclasses=None).sha256,
+    }
+    assert len(hashes) == 3
+
+
 def save(path: Path, **arrays: Any) -> Path:
     np.savez(path / "own.npz", **{"images": IMAGES, "labels": LABELS, **arrays})
     return path / "own.npz"
@@ -68,6 +134,13 @@ def test_an_npz_with_test_images_keeps_them_as_the_test(tmp_path: Path) -> None:
     assert data.test.tolist() == list(range(40, 48)) and data.test.min() > max(data.train.max(), data.validation.max())
 
 
+def test_an_npz_may_name_the_super_class_of_each_class(tmp_path: Path) -> None:
+    flat = user_dataset(save(tmp_path))
+    data = user_dataset(save(tmp_path, superclasses=np.array(["odd", "even", "odd", "even"])))
+    assert data.superclasses == ("odd", "even", "odd", "even") and flat.superclasses is None
+    assert data.sha256 != flat.sha256 and (data.train == flat.train).all() and data.classes == flat.classes
+
+
 NAN = np.where(np.arange(40)[:, None, None] == 3, np.nan, IMAGES / 255)
 BAD_NPZ: list[tuple[dict[str, Any], str]] = [
     ({"labels": np.zeros(40, int)}, "1 class"),
@@ -78,6 +151,16 @@ BAD_NPZ: list[tuple[dict[str, Any], str]] = [
     ({"classes": ["a", "b", "c", "x\ny"]}, "printable"),
     ({"classes": [1, 2, 3, 4]}, "classes are int64"),
     ({"classes": ["a", "b", "c"]}, "label 3 at index 3; needed 0..2"),
+    ({"superclasses": ["a", "b", "a"]}, "3 super-class names for 4 classes"),
+    ({"superclasses": ["a"] * 4}, r"1 super-class\(es\) of 4 classes; needed at least 2"),
+    ({"superclasses": ["a", "b", "c", "d"]}, r"4 super-class\(es\) of 4 classes.*fewer than classes"),
+    ({"superclasses": ["a", "b", "a", " "]}, "super-class name ' '; needed 1 to 80 printable"),
+    ({"superclasses": ["a", "b", "a", "x\ny"]}, "super-class name .* printable"),
+    ({"superclasses": ["a", "b", "a", "x" * 81]}, "super-class name 'xxx.*1 to 80"),
+    ({"superclasses": ["Cat", "b", "Cat", "cat"]}, "super-class names 'Cat' and 'cat' are the same"),
+    ({"superclasses": [0, 1, 0, 1]}, "superclasses are int64"),
+    ({"superclasses": [["a", "b", "a", "b"]]}, r"superclasses are <U1 of shape \[1, 4\]"),
+    ({"superclass": ["a", "b", "a", "b"]}, "'superclass' is unknown.*did you mean 'superclasses'"),
     ({"labels": LABELS - 1}, "label -1 at index 0"),
     ({"labels": LABELS.astype(float)}, "labels are float64"),
     ({"labels": LABELS[:9]}, r"labels of shape \[9\] for 40 images"),
@@ -159,6 +242,109 @@ def test_grey_images_have_one_channel_and_train_and_test_folders_are_kept(tmp_pa
     folder(tmp_path / "test", count=2, mode="L")
     data = user_dataset(tmp_path)
     assert data.shape == (6, 5, 1) and data.test.tolist() == [10, 11, 12, 13]
+
+
+def test_class_folders_inside_super_class_folders_keep_the_labels_of_a_flat_folder(tmp_path: Path) -> None:
+    flat = user_dataset(folder(tmp_path / "flat", ("ant", "bat", "cod")))
+    folder(tmp_path / "own" / "wings", ("ant", "bat"))
+    folder(tmp_path / "own" / "a fish", ("cod",))
+    for i in range(5):  # the same pixels as in the flat folder
+        name = f"{i}.png"
+        (tmp_path / "own" / "a fish" / "cod" / name).write_bytes((tmp_path / "flat" / "cod" / name).read_bytes())
+    data = user_dataset(tmp_path / "own")
+    assert (data.classes, data.superclasses) == (flat.classes, ("wings", "wings", "a fish"))
+    assert (data.images == flat.images).all() and (data.labels == flat.labels).all() and (data.test == flat.test).all()
+
+
+def nested(root: Path, count: int = 4) -> Path:
+    folder(root / "insect", ("ant", "bee"), count)
+    folder(root / "fish", ("cod", "eel"), count)
+    return root
+
+
+def test_super_classes_inside_train_and_test_are_read(tmp_path: Path) -> None:
+    nested(tmp_path / "train")
+    nested(tmp_path / "test", 2)
+    data = user_dataset(tmp_path)
+    assert data.classes == ("ant", "bee", "cod", "eel") and data.superclasses == ("insect", "insect", "fish", "fish")
+    assert data.test.tolist() == list(range(16, 24))
+
+
+def class_beside(root: Path) -> None:
+    folder(root, ("fly",))
+
+
+def empty_beside(root: Path) -> None:
+    (root / "bird").mkdir()
+
+
+def class_twice(root: Path) -> None:
+    folder(root / "insect", ("cod",))
+
+
+def class_twice_but_for_case(root: Path) -> None:
+    folder(root / "insect", ("Cod",))
+
+
+def third_level(root: Path) -> None:
+    folder(root / "insect" / "ant", ("red",))
+
+
+def image_beside_classes(root: Path) -> None:
+    Image.new("L", (5, 6)).save(root / "fish" / "0.png")
+
+
+def one_super_class(root: Path) -> None:
+    (root / "fish").rename(root.parent / "away")
+
+
+def class_each(root: Path) -> None:
+    for name in ("insect/ant", "fish/cod"):
+        (root / name).rename(root.parent / Path(name).name)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (class_beside, "own: 'fish' holds folders and 'fly' holds none; needed classes alone, or all of them in super"),
+        (empty_beside, "'fish' holds folders and 'bird' holds none"),
+        (class_twice, "class 'cod' is in super-classes 'fish' and 'insect'; needed it in one"),
+        (class_twice_but_for_case, "'Cod' and 'cod' are the same"),
+        (third_level, r"ant: holds folders; needed SUPERCLASS/CLASS"),
+        (image_beside_classes, r"0.png: a file beside the class folders"),
+        (one_super_class, r"1 super-class\(es\) of 2 classes; needed at least 2"),
+        (class_each, r"2 super-class\(es\) of 2 classes; .*fewer than classes"),
+    ],
+)
+def test_badly_nested_folders_are_refused_in_one_line(
+    tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    root = nested(tmp_path / "own")
+    spoil(root)
+    with pytest.raises(ConfigError, match=message) as caught:
+        user_dataset(root)
+    assert "\n" not in str(caught.value) and "; needed" in str(caught.value)
+
+
+def test_another_nesting_in_train_than_in_test_is_refused(tmp_path: Path) -> None:
+    nested(tmp_path / "train")
+    nested(tmp_path / "test")
+    (tmp_path / "test" / "fish" / "cod").rename(tmp_path / "test" / "insect" / "cod")
+    with pytest.raises(ConfigError, match="class 'cod' is in 'fish' in train and in 'insect' in test"):
+        user_dataset(tmp_path)
+    for place in ("fish/eel", "insect/cod", "insect/ant", "insect/bee"):
+        (tmp_path / "test" / place).rename(tmp_path / "test" / Path(place).name)
+    for name in ("fish", "insect"):
+        (tmp_path / "test" / name).rmdir()
+    with pytest.raises(ConfigError, match="class 'ant' is in 'insect' in train and in no super-class in test"):
+        user_dataset(tmp_path)
+
+
+def test_an_image_folder_inside_a_class_folder_is_no_longer_passed_over(tmp_path: Path) -> None:
+    root = folder(tmp_path / "own")
+    folder(root / "ant", ("more",))
+    with pytest.raises(ConfigError, match="'ant' holds folders and 'bee' holds none"):
+        user_dataset(root)
 
 
 def odd_size(root: Path) -> None:
@@ -312,3 +498,40 @@ def test_a_flip_mirrors_about_half_of_the_images() -> None:
     flipped = augment(images, AugmentationConfig(flip=True), np.random.default_rng(0))
     mirrored = (flipped == images[:, :, ::-1]).all(axis=(1, 2, 3))
     assert 60 < mirrored.sum() < 140 and (flipped[~mirrored] == images[~mirrored]).all()
+
+
+def test_one_class_can_be_added_to_others_and_its_images_keep_their_parts(tmp_path):
+    whole = digits()
+    rest = exclude(whole, ["7"])
+    mine = whole.labels == 7
+    np.savez(
+        tmp_path / "seven.npz", images=whole.images[mine], labels=np.zeros(mine.sum(), int), classes=["7"], levels=17
+    )
+    seven = load_dataset(DataConfig(path=str(tmp_path / "seven.npz")), least=1)
+    for base in (rest, whole):  # images that it has of the class already make way
+        both = with_class(base, seven, "7")
+        assert both.classes == (*rest.classes, "7") and both.levels == 17
+        assert len(both.images) == len(whole.images)
+        for part in ("train", "validation", "test"):
+            new = getattr(both, part)[both.labels[getattr(both, part)] == 9]
+            assert np.array_equal(both.images[new], seven.images[getattr(seven, part)])
+            old = getattr(both, part)[both.labels[getattr(both, part)] < 9]
+            assert np.array_equal(both.images[old], rest.images[getattr(rest, part)])
+
+
+def test_a_class_that_does_not_fit_is_refused_in_one_line(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, size, levels, words in (
+        ("big", 9, 17, "images of [9, 9, 1]; needed [8, 8, 1]"),
+        ("bright", 8, 256, "value 255; needed below 17"),
+    ):
+        images = rng.integers(0, levels, (12, size, size), dtype=np.uint8)
+        images[:, 0, 0] = levels - 1
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=np.zeros(12, int), classes=["x"], levels=levels)
+        other = load_dataset(DataConfig(path=str(tmp_path / f"{name}.npz")), least=1)
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            with_class(digits(), other, "x")
+        with pytest.raises(ConfigError, match="class 'y': no images"):
+            with_class(digits(), other, "y")
+        with pytest.raises(ConfigError, match=re.escape("1 class(es); needed 2")):
+            load_dataset(DataConfig(path=str(tmp_path / f"{name}.npz")))

@@ -40,10 +40,16 @@ def test_the_snippet_for_a_model_of_ones_own_runs(tmp_path, monkeypatch):
 def test_the_page_lists_every_key_of_a_recipe_with_its_default():
     from dataclasses import fields
 
-    from crossloom.training.config import AugmentationConfig, DataConfig, QuantizationConfig, TrainingConfig
+    from crossloom.training.config import (
+        AugmentationConfig,
+        DataConfig,
+        HierarchyConfig,
+        QuantizationConfig,
+        TrainingConfig,
+    )
 
     text = PAGE.read_text()
-    for kind in (DataConfig, QuantizationConfig, TrainingConfig, AugmentationConfig):
+    for kind in (DataConfig, QuantizationConfig, TrainingConfig, AugmentationConfig, HierarchyConfig):
         for field in fields(kind):
             if field.name != "augmentation":
                 assert f"`{field.name}`" in text or f" {field.name}`" in text, field.name

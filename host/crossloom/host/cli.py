@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DESIGN = "name of a shipped design, or path of a .loom file"
 
 
@@ -18,8 +19,8 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+    def command(name: str, text: str, among: Commands = commands) -> argparse.ArgumentParser:
+        sub = among.add_parser(name, help=text, description=text)
         sub.add_argument("--json", action="store_true", help="print one JSON object instead of text")
         return sub
 
@@ -32,6 +33,13 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
     train.add_argument("--out", help="folder for the run (default: runs/NAME)")
     train.add_argument("--seed", type=int, help="seed instead of the recipe's")
+    train.add_argument("--exclude", action="append", default=[], metavar="CLASS", help="leave this class out (repeat)")
+    train.add_argument(
+        "--baseline", choices=["flat", "bcnn"], help="train this baseline of a hierarchical recipe instead"
+    )
+    train.add_argument(
+        "--with-baselines", action="store_true", help="train both baselines too, and state them in the artifact"
+    )
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the run's folder")
 
     info = command("info", "say what a design is, how well it does and what it was built from")
@@ -56,6 +64,19 @@ def parser() -> argparse.ArgumentParser:
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )
 
+    grow = command("grow", "add a class to a hierarchical design, retraining one branch and the coarse head")
+    grow.add_argument("design", help=DESIGN)
+    grow.add_argument("--class", dest="name", required=True, metavar="NAME", help="the class to add")
+    grow.add_argument(
+        "--data",
+        help="folder or .npz with the new class, and the old ones where the design's own data set is not at hand",
+    )
+    grow.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    grow.add_argument("--keep-coarse", action="store_true", help="leave the coarse head as it is")
+    grow.add_argument("--epochs", type=int, default=20, help="epochs of retraining (default: %(default)s)")
+    grow.add_argument("--seed", type=int, help="seed instead of the design's")
+    grow.add_argument("--out", help="file to write (default: runs/NAME-plus-CLASS/NAME.loom)")
+
     diff = command("diff", "compare two designs: structure, tensors, accuracy")
     diff.add_argument("a", help=DESIGN)
     diff.add_argument("b", help=DESIGN)
@@ -63,10 +84,32 @@ def parser() -> argparse.ArgumentParser:
     cost = command("cost", "count parameters, products, widths and memory per layer")
     cost.add_argument("design", help=DESIGN)
 
-    bench = command("bench", "measure speed and memory")
-    bench.add_argument("what", choices=["sim"], help="what to measure")
+    report = command("report", "write one HTML page: hierarchy, confusion, costs and errors of a design")
+    report.add_argument("design", help=DESIGN)
+    report.add_argument("--out", help="file to write (default: NAME-report.html here)")
+    report.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
+    report.add_argument(
+        "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
+    )
+
+    kinds = commands.add_parser("bench", help="measure speed, memory and accuracy").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    bench = command("sim", "measure the integer simulator beside Brevitas and float torch", kinds)
     bench.add_argument("design", nargs="?", default="digits-cnn", help=DESIGN + " (default: %(default)s)")
     bench.add_argument("--runs", type=int, default=7, help="alternating runs behind each median (default: %(default)s)")
+
+    bench = command("crossbar", "measure the exact crossbar solvers beside badcrossbar", kinds)
+    bench.add_argument("--runs", type=int, default=5, help="alternating runs behind each median (default: %(default)s)")
+
+    bench = command("sha", "train a hierarchical recipe, its baselines and its growth over several seeds", kinds)
+    bench.add_argument("recipe", nargs="?", default="digits-sha", help="recipe with a hierarchy (default: %(default)s)")
+    bench.add_argument("--seeds", type=int, default=5, help="seeds 1 to this (default: %(default)s)")
+    bench.add_argument("--jobs", type=int, default=1, help="trainings at a time (default: %(default)s)")
+    bench.add_argument("--no-grow", action="store_true", help="leave out growing, which trains once for every class")
+    bench.add_argument("--data", help="folder or .npz instead of the recipe's data set")
+    bench.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    bench.add_argument("--out", default="runs/bench-sha", help="folder for runs and results (default: %(default)s)")
     return top
 
 

@@ -9,12 +9,20 @@ from crossloom.sim.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from .config import Config as Config
+    from .config import bcnn_recipe as bcnn_recipe
+    from .config import flat_recipe as flat_recipe
     from .config import load_config as load_config
     from .config import override as override
     from .config import parse_config as parse_config
     from .datasets import Dataset as Dataset
     from .datasets import digits as digits
+    from .datasets import exclude as exclude
     from .datasets import load_dataset as load_dataset
+    from .hierarchical import Hierarchical as Hierarchical
+    from .hierarchy import Hierarchy as Hierarchy
+    from .hierarchy import discover as discover
+    from .hierarchy import make_hierarchy as make_hierarchy
+    from .hierarchy import read_hierarchy as read_hierarchy
     from .inputs import input_values as input_values
     from .inputs import to_float as to_float
     from .loop import evaluate as evaluate
@@ -24,21 +32,31 @@ if TYPE_CHECKING:
     from .models import fold_batch_norm as fold_batch_norm
     from .models import quantize as quantize
     from .prove import export_model as export_model
+    from .prove import export_routed as export_routed
     from .prove import write_artifact as write_artifact
     from .quantizers import activation_quantizer as activation_quantizer
     from .quantizers import weight_quantizer as weight_quantizer
     from .runs import TrainedModel as TrainedModel
     from .runs import load_run as load_run
+    from .workflow import grow_and_export as grow_and_export
     from .workflow import train_and_export as train_and_export
 
 _WHERE = {
     "Config": "config",
+    "bcnn_recipe": "config",
+    "flat_recipe": "config",
     "load_config": "config",
     "override": "config",
     "parse_config": "config",
     "Dataset": "datasets",
     "digits": "datasets",
+    "exclude": "datasets",
     "load_dataset": "datasets",
+    "Hierarchical": "hierarchical",
+    "Hierarchy": "hierarchy",
+    "discover": "hierarchy",
+    "make_hierarchy": "hierarchy",
+    "read_hierarchy": "hierarchy",
     "input_values": "inputs",
     "to_float": "inputs",
     "evaluate": "loop",
@@ -50,8 +68,10 @@ _WHERE = {
     "activation_quantizer": "quantizers",
     "weight_quantizer": "quantizers",
     "export_model": "prove",
+    "export_routed": "prove",
     "write_artifact": "prove",
     "train_and_export": "workflow",
+    "grow_and_export": "workflow",
     "TrainedModel": "runs",
     "load_run": "runs",
 }

@@ -17,6 +17,7 @@ from .rules import (
     choice,
     file_path,
     integer,
+    names,
     number,
     only_known,
     read_section,
@@ -29,17 +30,23 @@ from .rules import (
 MAX_FILE = 1 << 20
 MAX_LAYERS = 256
 MAX_NESTING = 2
+MAX_NAME = 64
 NAMED_DATA = ("digits", "mnist", "fashion-mnist")
+_SECTIONS = ("data", "quantization", "training", "hierarchy")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images. `path` is the folder of a named set, or the user's own folder of images by class, or `.npz`."""
+    """Which images. `path` is the folder of a named set, or the user's own folder of images by class, or `.npz`.
+
+    The classes named in `exclude` are left out, so that they can be added later.
+    """
 
     name: str | None = choice(*NAMED_DATA, default=None)
     path: str | None = file_path(None)
     validation: float = number(0.01, 0.5, 0.1)
+    exclude: tuple[str, ...] = names()
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,31 @@ class TrainingConfig:
     threads: int = integer(0, 1024, 0)
     float_precision: str = choice("float32", "bfloat16", "auto", default="float32")
     augmentation: AugmentationConfig = AugmentationConfig()
+
+
+@dataclass(frozen=True)
+class HierarchyConfig:
+    """Super-classes, and how trunk, coarse head and branches learn together.
+
+    `source`: "auto" takes the data set's own super-classes where it has some, else discovers them; "dataset",
+    "discover" and "file" (with the key `file`, JSON) ask for one. Discovery trains the flat network for
+    `discovery_epochs` and clusters its validation confusion into `superclasses` groups (left out: chosen by
+    silhouette), of equal sizes where `balanced`. Every branch has rows for the largest super-class and `spare` more.
+
+    The loss is w * coarse + (1 - w) * fine; w goes from `coarse_weight` to `final_coarse_weight` over the float
+    phase, as B-CNN (arXiv 1709.09890) shifts its losses from coarse to fine, and stays there. `branches` "shared" is
+    the B-CNN itself: one branch with all classes, computed for every image.
+    """
+
+    source: str = choice("auto", "dataset", "discover", "file", default="auto")
+    file: str | None = file_path(None)
+    superclasses: int | None = integer(2, 256, None)
+    balanced: bool = boolean(False)
+    discovery_epochs: int = integer(1, 100_000, 10)
+    spare: int = integer(0, 1024, 2)
+    coarse_weight: float = number(0.0, 1.0, 0.9)
+    final_coarse_weight: float = number(0.01, 0.99, 0.5)
+    branches: str = choice("routed", "shared", default="routed")
 
 
 @dataclass(frozen=True)
@@ -168,10 +200,17 @@ _LAYERS: dict[str, type[Any]] = {c.type: c for c in (Conv, MaxPool, AvgPool, Glo
 
 @dataclass(frozen=True)
 class Config:
-    """A whole recipe. `source` is the file it came from, for messages."""
+    """A whole recipe. `source` is the file it came from, for messages.
+
+    With a `hierarchy`, `layers` are the trunk, `coarse` the layers of the coarse head and `branch` those of every
+    branch; without, `layers` are the network.
+    """
 
     name: str
     layers: tuple[LayerConfig, ...]
+    coarse: tuple[LayerConfig, ...] = ()
+    branch: tuple[LayerConfig, ...] = ()
+    hierarchy: HierarchyConfig | None = None
     data: DataConfig = DataConfig(name="digits")
     quantization: QuantizationConfig = QuantizationConfig()
     training: TrainingConfig = TrainingConfig()
@@ -206,9 +245,9 @@ def load_config(path: str | Path) -> Config:
 
 def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
     """Return the recipe of a TOML-shaped table; raise ConfigError at the first mistake, `source` leading the line."""
-    only_known(source, "", table, ["name", "data", "quantization", "training", "layers"])
+    only_known(source, "", table, [*_SECTIONS, "name", "layers", "coarse", "branch"])
     name = table.get("name")
-    if not isinstance(name, str) or len(name) > 64 or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.fullmatch(name):
         found = f"found {shown(name)}" if "name" in table else "missing"
         needed = 'lower-case letters, digits and "_", parts joined by "-"'
         refuse(source, "", "name", found, needed, 'write name = "my-net"')
@@ -224,9 +263,20 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
     augmentation = read_section(
         source, "training.augmentation", training_table.pop("augmentation", {}), AugmentationConfig
     )
+    hierarchy = None
+    if "hierarchy" in table:
+        hierarchy = read_section(source, "hierarchy", table["hierarchy"], HierarchyConfig)
+        _check_hierarchy(source, hierarchy)
+    for part in ("coarse", "branch"):
+        if part in table and hierarchy is None:
+            found = "there, but no [hierarchy]"
+            raise ConfigError(f"{source}: [[{part}]]: {found}; needed both or none; write [hierarchy], or remove it")
     return Config(
         name=name,
         layers=_layers(source, "layers", table.get("layers"), 0),
+        coarse=_layers(source, "coarse", table.get("coarse"), 0) if hierarchy else (),
+        branch=_layers(source, "branch", table.get("branch"), 0) if hierarchy else (),
+        hierarchy=hierarchy,
         data=data,
         quantization=read_section(source, "quantization", table.get("quantization", {}), QuantizationConfig),
         training=read_section(source, "training", training_table, TrainingConfig, augmentation=augmentation),
@@ -234,15 +284,58 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
     )
 
 
+def _check_hierarchy(source: str, hierarchy: HierarchyConfig) -> None:
+    """Refuse keys that the source of the super-classes would leave without effect."""
+    if (hierarchy.file is None) == (hierarchy.source == "file"):
+        found = f"source is {shown(hierarchy.source)}"
+        found += ", file is missing" if hierarchy.file is None else ", beside a file"
+        refuse(source, "hierarchy", "file", found, 'file with source "file", and nowhere else', "correct one of them")
+    if hierarchy.source in ("dataset", "file"):
+        for key, given in (("superclasses", hierarchy.superclasses is not None), ("balanced", hierarchy.balanced)):
+            if given:
+                found = f"given, but the super-classes come from the {hierarchy.source}"
+                refuse(source, "hierarchy", key, found, 'source "discover" for it', "remove it, or change source")
+
+
 def config_dict(config: Config) -> dict[str, Any]:
     """Return the TOML-shaped table of a recipe, without `source`; `parse_config` reads it back."""
-    return {
-        "name": config.name,
-        "data": _plain(config.data),
-        "quantization": _plain(config.quantization),
-        "training": _plain(config.training),
-        "layers": [_plain(layer) for layer in config.layers],
-    }
+    table: dict[str, Any] = {"name": config.name}
+    for name in _SECTIONS:
+        section = getattr(config, name)
+        if section is not None:
+            table[name] = _plain(section)
+    for name in ("layers", "coarse", "branch"):
+        layers = getattr(config, name)
+        if layers:
+            table[name] = [_plain(layer) for layer in layers]
+    return table
+
+
+def flat_recipe(config: Config) -> Config:
+    """Return the flat baseline of a hierarchical recipe: trunk and one branch-shaped tail with all classes."""
+    table = config_dict(_hierarchical(config, "flat baseline"))
+    table["layers"] = [*table["layers"], *table.pop("branch")]
+    del table["coarse"], table["hierarchy"]
+    return parse_config({**table, "name": _baseline_name(config, "-flat")}, config.source)
+
+
+def bcnn_recipe(config: Config) -> Config:
+    """Return the B-CNN baseline of a hierarchical recipe: one tail with all classes beside the coarse head."""
+    table = config_dict(_hierarchical(config, "B-CNN baseline"))
+    table["hierarchy"]["branches"] = "shared"
+    return parse_config({**table, "name": _baseline_name(config, "-bcnn")}, config.source)
+
+
+def _baseline_name(config: Config, suffix: str) -> str:
+    return config.name[: MAX_NAME - len(suffix)].rstrip("-") + suffix
+
+
+def _hierarchical(config: Config, what: str) -> Config:
+    if config.hierarchy is None:
+        raise ConfigError(
+            f"{config.source}: {config.name} is flat; a {what} needs a hierarchical recipe; name one with [hierarchy]"
+        )
+    return config
 
 
 def override(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -252,8 +345,8 @@ def override(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config
     """
     table = config_dict(config)
     for section, values in changes.items():
-        if section not in ("data", "quantization", "training"):
-            needed = "data, quantization or training"
+        if section not in table or section not in _SECTIONS:
+            needed = "one of " + ", ".join(name for name in _SECTIONS if name in table)
             raise ConfigError(f"{config.source}: [{section}]: unknown section; needed {needed}; correct the name")
         merged = {**table[section], **values}
         table[section] = {key: value for key, value in merged.items() if value is not None}
@@ -265,7 +358,8 @@ def _plain(part: Any) -> dict[str, Any]:
     for f in fields(part):
         value = getattr(part, f.name)
         if isinstance(value, tuple):
-            value = [_plain(layer) for layer in value]
+            # An empty list says what leaving it out says.
+            value = [_plain(item) if hasattr(item, "type") else item for item in value] or None
         elif hasattr(value, "__dataclass_fields__"):
             value = _plain(value)
         if value is not None:
@@ -281,7 +375,9 @@ def _layers(source: str, section: str, value: object, depth: int) -> tuple[Layer
         found = f"{len(value)} of them" if isinstance(value, list) else f"found {shown(value)}"
         found = "missing" if value is None else found
         needed = f"1 to {MAX_LAYERS} layers"
-        raise ConfigError(f"{source}: [[{section}]]: {found}; needed {needed}; write one [[layers]] table each")
+        named = ".".join(re.findall(r"layers|coarse|branch", section))
+        # Inside a residual, TOML spells it [[layers.layers]], [[branch.layers]].
+        raise ConfigError(f"{source}: [[{section}]]: {found}; needed {needed}; write one [[{named}]] table each")
     return tuple(_layer(source, f"{section}[{i}]", item, depth) for i, item in enumerate(value))
 
 

@@ -1,86 +1,40 @@
-"""Labelled images in memory: the digits that scikit-learn ships, MNIST's file format, and the user's own."""
+"""The data sets that a recipe may name: scikit-learn's digits, MNIST's file format, or the user's own images."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
+import logging
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crossloom.sim.errors import ConfigError, MissingExtraError
 
 from .config import DataConfig
+from .labelled import MAX_BYTES, check_labels
+from .labelled import Dataset as Dataset
+from .labelled import Images as Images
+from .labelled import Ints as Ints
+from .labelled import split as split
+from .rules import shown, suggestion
+from .userdata import user_dataset
 
-MAX_BYTES = 4 << 30
-MAX_SIDE = 4096
-MAX_CLASSES = 65536
-TEST_SHARE = 0.2
-"""Share of a user's images kept for the test where they bring no test images."""
-
-Images = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images (N, H, W, C) uint8 below `levels` (2..256), labels (N,) int64, and the indices of the three parts.
+def load_dataset(data: DataConfig, least: int = 2) -> Dataset:
+    """Return the data set of a recipe's [data], of at least `least` classes where it is the user's own.
 
-    `classes` are the class names in label order. Every class has images in each part; the parts share no image
-    index. The arrays are read-only. Raises ConfigError where any of this does not hold.
+    Raises ConfigError (one line) where it cannot be used as it is.
     """
-
-    name: str
-    classes: tuple[str, ...]
-    levels: int
-    images: Images
-    labels: Ints
-    train: Ints
-    validation: Ints
-    test: Ints
-
-    def __post_init__(self) -> None:
-        where = self.name
-        check_classes(where, self.classes)
-        check_images(where, self.images, self.levels)
-        check_labels(where, self.labels, len(self.images), len(self.classes))
-        parts = (self.train, self.validation, self.test)
-        every = np.concatenate(parts)
-        if len(np.unique(every)) != len(every) or ((every < 0) | (every >= len(self.images))).any():
-            raise ConfigError(f"{where}: the parts overlap or leave the images; needed distinct indices of images")
-        for part, indices in zip(("training", "validation", "test"), parts, strict=True):
-            counts = np.bincount(self.labels[indices], minlength=len(self.classes))
-            if not counts.all():
-                found = f"class {self.classes[int(counts.argmin())]!r} has no {part} image"
-                raise ConfigError(f"{where}: {found}; needed at least one; add images")
-        for name in ("images", "labels", "train", "validation", "test"):
-            view = getattr(self, name).view()
-            view.setflags(write=False)
-            object.__setattr__(self, name, view)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width, channels."""
-        _, h, w, c = self.images.shape
-        return h, w, c
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of images, labels, class names and parts: two data sets with it train the same."""
-        digest = hashlib.sha256(repr((self.classes, self.levels, self.images.shape)).encode())
-        for array in (self.images, self.labels, self.train, self.validation, self.test):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+    return exclude(_source(data, least), data.exclude)
 
 
-def load_dataset(data: DataConfig) -> Dataset:
-    """Return the data set of a recipe's [data]; raise ConfigError (one line) where it cannot be used as it is."""
+def _source(data: DataConfig, least: int) -> Dataset:
     if data.name == "digits":
         return digits(data.validation)
     if data.path is None:
@@ -89,9 +43,84 @@ def load_dataset(data: DataConfig) -> Dataset:
     path = Path(data.path).expanduser()
     if data.name is not None:
         return idx_dataset(data.name, path, data.validation)
-    from .userdata import user_dataset
+    return user_dataset(path, data.validation, least)
 
-    return user_dataset(path, data.validation)
+
+def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """Return the data set without the classes `names`; what remains keeps its order, its name and its part.
+
+    Where fewer than 2 super-classes remain, or as many as classes, the result has none and a warning says so. Raises
+    ConfigError for a name that is no class, one named twice, and where fewer than 2 classes remain.
+    """
+    if not names:
+        return dataset
+    where = f"{dataset.name}: class to exclude"
+    for i, name in enumerate(names):
+        if name not in dataset.classes:
+            found = f"{shown(name)} is none of its {len(dataset.classes)} classes"
+            advice = suggestion(name, list(dataset.classes), "correct the name")
+            raise ConfigError(f"{where}: {found}; needed one of them; {advice}")
+        if name in names[:i]:
+            raise ConfigError(f"{where}: {shown(name)} is there twice; needed distinct classes; write it once")
+    kept = [label for label, name in enumerate(dataset.classes) if name not in names]
+    if len(kept) < 2:
+        raise ConfigError(f"{where}: {len(kept)} class(es) would remain; needed at least 2; exclude fewer")
+    label_of = np.full(len(dataset.classes), -1)
+    label_of[kept] = np.arange(len(kept))
+    stays = np.isin(dataset.labels, kept)
+    index_of = np.cumsum(stays) - 1
+    train, validation, test = (index_of[p[stays[p]]] for p in (dataset.train, dataset.validation, dataset.test))
+    superclasses = None
+    if dataset.superclasses is not None:
+        superclasses = tuple(dataset.superclasses[label] for label in kept)
+        if not 2 <= len(set(superclasses)) < len(kept):
+            found = f"{len(set(superclasses))} super-class(es) of {len(kept)} classes remain"
+            log.warning("%s: %s, which is no hierarchy; it goes on without super-classes", dataset.name, found)
+            superclasses = None
+    return replace(
+        dataset,
+        classes=tuple(dataset.classes[label] for label in kept),
+        images=dataset.images[stays],
+        labels=label_of[dataset.labels[stays]],
+        train=train,
+        validation=validation,
+        test=test,
+        superclasses=superclasses,
+    )
+
+
+def with_class(dataset: Dataset, other: Dataset, name: str) -> Dataset:
+    """Return the data set with the class `name` of another one as its last; images keep their parts.
+
+    Images that the data set has of that class itself are left out. Raises ConfigError where the other has no such
+    class, or its images have another shape or values beyond the data set's levels.
+    """
+    where = f"{other.name}: class {shown(name)}"
+    if name not in other.classes:
+        raise ConfigError(f"{where}: no images; needed some; {suggestion(name, list(other.classes), 'add them')}")
+    if other.shape != dataset.shape:
+        found = f"images of {list(other.shape)}"
+        raise ConfigError(f"{where}: {found}; needed {list(dataset.shape)} as in {dataset.name}; resize them")
+    own = exclude(dataset, [name]) if name in dataset.classes else dataset
+    label = other.classes.index(name)
+    images = other.images[other.labels == label]
+    if int(images.max()) >= own.levels:
+        found = f"value {int(images.max())}"
+        raise ConfigError(f"{where}: {found}; needed below {own.levels}, the levels of {own.name}; scale the images")
+    index_of = np.cumsum(other.labels == label) - 1 + len(own.images)
+    added = [index_of[p[other.labels[p] == label]] for p in (other.train, other.validation, other.test)]
+    parts = zip((own.train, own.validation, own.test), added, strict=True)
+    train, validation, test = (np.concatenate(pair) for pair in parts)
+    return Dataset(
+        own.name,
+        (*own.classes, name),
+        own.levels,
+        np.concatenate([own.images, images]),
+        np.concatenate([own.labels, np.full(len(images), len(own.classes), np.int64)]),
+        train,
+        validation,
+        test,
+    )
 
 
 def digits(validation: float = 0.1) -> Dataset:
@@ -111,87 +140,6 @@ def digits(validation: float = 0.1) -> Dataset:
     labels = bunch.target.astype(np.int64)
     parts = split(images, labels, validation, test_per_class=36)
     return Dataset("digits", tuple(str(d) for d in range(10)), 17, images, labels, *parts)
-
-
-def split(
-    images: Images, labels: Ints, validation: float, test_per_class: int | None = None, test: Ints | None = None
-) -> tuple[Ints, Ints, Ints]:
-    """Return the indices (train, validation, test), each sorted, the same on every machine and library version.
-
-    In each class the images are ordered by the SHA-256 of their bytes (equal images stay together, ties by index);
-    the first go to the test, the next to the validation. `test` gives the test part instead. The test takes
-    `test_per_class` images, or TEST_SHARE of the class; the validation its share of the rest; each at least one.
-    """
-    keys = [hashlib.sha256(image.tobytes()).digest() for image in images]
-    given = set() if test is None else set(test.tolist())
-    trains: list[int] = []
-    validations: list[int] = []
-    tests: list[int] = sorted(given)
-    for label in np.unique(labels):
-        members = [int(i) for i in np.flatnonzero(labels == label) if int(i) not in given]
-        members.sort(key=lambda i: (keys[i], i))
-        count = 0
-        if test is None:
-            count = max(1, round(TEST_SHARE * len(members))) if test_per_class is None else test_per_class
-        tests += members[:count]
-        rest = members[count:]
-        count = max(1, round(validation * len(rest)))
-        validations += rest[:count]
-        trains += rest[count:]
-    train, valid, tested = (np.array(sorted(part), dtype=np.int64) for part in (trains, validations, tests))
-    return train, valid, tested
-
-
-def check_classes(where: str, classes: Sequence[str]) -> None:
-    """Raise ConfigError unless there are 2 to 65536 distinct names of 1 to 80 printable characters."""
-    if not 2 <= len(classes) <= MAX_CLASSES:
-        raise ConfigError(f"{where}: {len(classes)} class(es); needed 2 to {MAX_CLASSES}; add images of another class")
-    seen: dict[str, str] = {}
-    for name in classes:
-        if not isinstance(name, str) or not name.strip() or len(name) > 80 or not name.isprintable():
-            raise ConfigError(f"{where}: class name {str(name)[:80]!r}; needed 1 to 80 printable characters; rename it")
-        key = " ".join(name.casefold().split())
-        if key in seen:
-            raise ConfigError(
-                f"{where}: class names {seen[key]!r} and {name!r} are the same; needed distinct names; rename one"
-            )
-        seen[key] = name
-
-
-def check_images(where: str, images: npt.NDArray[Any], levels: int) -> None:
-    """Raise ConfigError unless `images` is uint8 (N, H, W, C) with every value below `levels`, itself 2..256."""
-    if images.dtype != np.uint8:
-        advice = "store them as uint8, for example (255 * x).round().astype('uint8')"
-        found = f"images are {images.dtype}"
-        if images.dtype.kind == "f" and images.size and not np.isfinite(images).all():
-            found += " with NaN or infinity"
-        raise ConfigError(f"{where}: {found}; needed uint8; {advice}")
-    if images.ndim != 4 or 0 in images.shape or max(images.shape[1:]) > MAX_SIDE:
-        raise ConfigError(
-            f"{where}: images of shape {list(images.shape)}; needed (N, H, W, C), sides 1..{MAX_SIDE}; reshape them"
-        )
-    if isinstance(levels, bool) or not isinstance(levels, int) or not 2 <= levels <= 256:
-        raise ConfigError(f"{where}: levels {levels!r}; needed an integer in 2..256; leave it out for 256")
-    if int(images.max()) >= levels:
-        raise ConfigError(
-            f"{where}: image value {int(images.max())} with {levels} levels; needed 0..{levels - 1}; correct levels"
-        )
-
-
-def check_labels(where: str, labels: npt.NDArray[Any], count: int, classes: int) -> None:
-    """Raise ConfigError unless `labels` are `count` integers 0..classes-1."""
-    if labels.dtype.kind not in "iu":
-        raise ConfigError(f"{where}: labels are {labels.dtype}; needed integers 0..{classes - 1}; convert them")
-    if labels.shape != (count,):
-        raise ConfigError(
-            f"{where}: labels of shape {list(labels.shape)} for {count} images; needed ({count},); correct them"
-        )
-    bad = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(bad):
-        i = int(bad[0])
-        raise ConfigError(
-            f"{where}: label {int(labels[i])} at index {i}; needed 0..{classes - 1}; correct it or name its class"
-        )
 
 
 _FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import brevitas.nn as qnn
@@ -13,21 +14,33 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from crossloom.sim import ExportError, Network, NetworkError
+from crossloom.sim import Branch, Conv2d, Dense, Edge, ExportError, Network, NetworkError, Node, Route
 
 from .inputs import FloatArray
-from .layers import LayerBuilder, Seen, Value, identifier
+from .layers import RAW, LayerBuilder, Seen, Value, identifier
 from .trace import Recorder, trace
 
 
 @dataclass(frozen=True, eq=False)
+class Section:
+    """A traced torch model, or a part of one; `seen` has every edge of it that torch computes too."""
+
+    traced: fx.GraphModule
+    seen: Mapping[str, Seen]
+
+
+@dataclass(frozen=True, eq=False)
 class Exported:
-    """A network with the traced torch model that it must equal. `seen` has every edge that torch computes too."""
+    """A network with the traced torch sections that it must equal: all of it, or trunk, coarse head and each branch."""
 
     network: Network
-    traced: fx.GraphModule
     values: FloatArray
-    seen: Mapping[str, Seen]
+    sections: tuple[Section, ...]
+
+    @property
+    def edges(self) -> int:
+        """Number of edges that torch computes too, those of a branch once."""
+        return len({name for section in self.sections for name in section.seen})
 
 
 def convert(
@@ -39,23 +52,109 @@ def convert(
     model's input. The model is put in eval mode. Raises ExportError naming the layer, what was found there and
     what is needed.
     """
-    model.eval()
-    traced = trace(model)
-    grey = np.zeros((1, shape[2], *shape[:2]), np.float32) + values[0].reshape(1, -1, 1, 1)
-    recorder = Recorder(traced)
     try:
-        seen = recorder.record(torch.from_numpy(grey))
-    except Exception as error:  # whatever the user's model raises on an image of the stated shape
-        raise ExportError(
-            f"model: it does not run on an image of {list(shape)} ({str(error).splitlines()[0]})"
-        ) from error
-    build = LayerBuilder(seen, shape, values)
-    try:
-        output = _Walk(traced, build).all()
-        network = Network(name, build.input_table(), tuple(build.nodes), output, tuple(classes))
+        section, build, output, _ = _section("model", model, None, shape, values)
+        network = Network(name, build.input_table(), tuple(build.nodes), output.edge or "", tuple(classes))
     except NetworkError as error:
         raise ExportError(f"model: {error}") from error
-    return Exported(network, traced, values, build.seen)
+    return Exported(network, values, (section,))
+
+
+def convert_routed(
+    trunk: nn.Module,
+    head: nn.Module,
+    branches: Mapping[str, nn.Module],
+    members: Sequence[Sequence[int]],
+    *,
+    name: str,
+    classes: Sequence[str],
+    shape: tuple[int, int, int],
+    values: FloatArray,
+) -> Exported:
+    """Return the integer network of a hierarchical Brevitas model, not yet proved equal.
+
+    `trunk` reads the image and ends in a quantizer; `head` and every branch read what it returns, and return logits:
+    one per branch, and as many as the capacity. The first rows of branch k stand for the class indices `members[k]`;
+    branches are the same layers with weights of their own. Otherwise as `convert`.
+    """
+    if len(branches) < 2 or len(members) != len(branches):
+        count = f"{len(branches)} branch(es) and the classes of {len(members)}"
+        raise ExportError(f"model: {count}; needed at least 2 branches, and members for each; correct them")
+    try:
+        section, build, source, reached = _section("trunk", trunk, None, shape, values, stream=True)
+        sections, nodes, known = [section], list(build.nodes), dict(build.edges)
+        part = partial(_section, shape=shape, values=values, start=source)
+        head_section, head_build, coarse, _ = part("head", head, reached, known=known)
+        sections.append(head_section)
+        nodes += head_build.nodes
+        banks, output = [], RAW
+        for bank, branch in branches.items():
+            found, branch_build, output, _ = part(f"branch {bank!r}", branch, reached, known=head_build.edges)
+            sections.append(found)
+            banks.append(branch_build.nodes)
+        named = zip(branches, members, _alike(list(branches), banks), strict=True)
+        banked = tuple(Branch(bank, tuple(rows), tuple(own)) for bank, rows, own in named)
+        assert source.edge is not None and coarse.edge is not None and output.edge is not None
+        route = Route(source.edge, output.edge, branch_build.edges[output.edge].size, banked)
+        network = Network(name, build.input_table(), tuple(nodes), coarse.edge, tuple(classes), route)
+    except NetworkError as error:
+        raise ExportError(f"model: {error}") from error
+    return Exported(network, values, tuple(sections))
+
+
+def _section(
+    what: str,
+    model: nn.Module,
+    reads: Any,
+    shape: tuple[int, int, int],
+    values: FloatArray,
+    *,
+    stream: bool = False,
+    start: Value = RAW,
+    known: Mapping[str, Edge] | None = None,
+) -> tuple[Section, LayerBuilder, Value, Any]:
+    """Trace a model and build its nodes; return (section, builder, what it returns, that in torch for one image).
+
+    `reads` is what the section reads in torch, None for a grey image.
+    """
+    model.eval()
+    traced = trace(model)
+    if reads is None:
+        reads = torch.from_numpy(np.zeros((1, shape[2], *shape[:2]), np.float32) + values[0].reshape(1, -1, 1, 1))
+    recorder = Recorder(traced)
+    try:
+        seen = recorder.record(reads)
+    except Exception as error:  # whatever the user's model raises on an image of the stated shape
+        raise ExportError(
+            f"{what}: it does not run on an image of {list(shape)} ({str(error).splitlines()[0]})"
+        ) from error
+    build = LayerBuilder(seen, shape, values, start=start, known=known, banked=start.edge is not None)
+    output = _Walk(traced, build).all(stream)
+    return Section(traced, build.seen), build, output, recorder.result
+
+
+def _alike(names: Sequence[str], banks: Sequence[list[Node]]) -> list[list[Node]]:
+    """Return the banks with every bias as wide as the widest of its layer; refuse those of other layers."""
+    first, *_ = kinds = [[(node.name, node.op.kind) for node in nodes] for nodes in banks]
+    for name, found in zip(names, kinds, strict=True):
+        if found != first:
+            raise ExportError(
+                f"branch {name!r}: other layers than {names[0]!r} ({_listed(found)}; there {_listed(first)}); needed "
+                "the same layers in every branch"
+            )
+    for nodes in zip(*banks, strict=True):
+        ops = [node.op for node in nodes]
+        bits = max((op.bias_bits for op in ops if isinstance(op, Conv2d | Dense)), default=0)
+        for bank, (node, op) in enumerate(zip(nodes, ops, strict=True)):
+            if isinstance(op, Conv2d | Dense):
+                index = banks[bank].index(node)
+                banks[bank][index] = replace(node, op=replace(op, bias_bits=bits))
+    return list(banks)
+
+
+def _listed(nodes: Sequence[tuple[str, str]]) -> str:
+    kinds = [kind for _, kind in nodes]
+    return ", ".join(kinds[:6]) + (", ..." if kinds[6:] else "")
 
 
 class _Walk:
@@ -65,23 +164,32 @@ class _Walk:
         self.traced, self.build = traced, build
         self.known: dict[fx.Node, Any] = {}
 
-    def all(self) -> str:
-        """Walk every node; return the name of the logits' edge."""
+    def all(self, stream: bool = False) -> Value:
+        """Walk every node; return the logits, or for a trunk the `stream` that head and branches read."""
         for node in self.traced.graph.nodes:
             self.build.current = node
             if node.op == "placeholder":
-                if None in {v.edge for v in self.known.values() if isinstance(v, Value)}:
+                if any(isinstance(v, Value) for v in self.known.values()):
                     raise ExportError(f"model: a second input {node.target!r}; needed one, the image")
-                self.known[node] = Value(None)
+                self.known[node] = self.build.start
             elif node.op == "output":
-                return self.logits(node.args[0])
+                return self.stream(node.args[0]) if stream else self.logits(node.args[0])
             elif node.op == "call_module":
                 self.known[node] = self.module(self.traced.get_submodule(str(node.target)))
             else:
                 self.known[node] = self.function()
         raise AssertionError("a traced graph ends in an output")
 
-    def logits(self, result: Any) -> str:
+    def stream(self, result: Any) -> Value:
+        """Check what a trunk returns."""
+        value = self.known.get(result) if isinstance(result, fx.Node) else None
+        if not isinstance(value, Value) or value.edge is None or value.relu:
+            raise ExportError("trunk: its result is not quantized; end it with a QuantReLU or QuantIdentity")
+        if self.build.edges[value.edge].accumulator:
+            raise ExportError("trunk: its result is a sum that is not quantized; end it with a quantizer")
+        return value
+
+    def logits(self, result: Any) -> Value:
         """Check what the model returns."""
         value = self.known.get(result) if isinstance(result, fx.Node) else None
         if not isinstance(value, Value):
@@ -93,8 +201,7 @@ class _Walk:
         edge = self.build.edges[value.edge]
         if len(edge.shape) == 3 and edge.shape[:2] == (1, 1):
             value = self.build.flatten(value)
-        assert value.edge is not None
-        return value.edge
+        return value
 
     def module(self, module: nn.Module) -> Any:
         """Return the value of a call_module node."""

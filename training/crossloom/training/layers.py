@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -60,13 +61,34 @@ class Value:
     order: tuple[int, ...] | None = None
 
 
-class LayerBuilder:
-    """Appends the operators of a traced model, one torch.fx node (`current`) at a time."""
+RAW = Value(None)
+"""The image, before anything quantized it."""
 
-    def __init__(self, recorded: Mapping[Tap, Any], shape: tuple[int, int, int], values: FloatArray) -> None:
+BANK_BIAS_BITS = 8
+"""Biases of rewritable layers are declared in multiples of this, at least two, so that new weights find room."""
+
+
+class LayerBuilder:
+    """Appends the operators of a traced model, or of a part of one, one torch.fx node (`current`) at a time.
+
+    `start` is what the part reads and `known` the edges that are there already (none: it reads the image). `banked`
+    layers can be rewritten: their widths and shapes must not follow from their weights.
+    """
+
+    def __init__(
+        self,
+        recorded: Mapping[Tap, Any],
+        shape: tuple[int, int, int],
+        values: FloatArray,
+        *,
+        start: Value = RAW,
+        known: Mapping[str, Edge] | None = None,
+        banked: bool = False,
+    ) -> None:
         self.recorded, self.shape, self.values = recorded, shape, values
+        self.start, self.banked = start, banked
         self.nodes: list[Node] = []
-        self.edges: dict[str, Edge] = {}
+        self.edges: dict[str, Edge] = dict(known or {})
         self.seen: dict[str, Seen] = {}
         self.table: IntArray | None = None
         self.current: fx.Node
@@ -89,7 +111,7 @@ class LayerBuilder:
             number += 1
             name = f"{base}_{number}"
         try:
-            edge = op.infer(self.where(), [self.edges[n] for n in names], False)
+            edge = op.infer(self.where(), [self.edges[n] for n in names], self.banked)
         except NetworkError as error:
             raise ExportError(str(error)) from error
         self.edges[name] = edge
@@ -132,7 +154,8 @@ class LayerBuilder:
         if x.edge is None:
             return self.raw(where, quantizer, type_, tap)
         edge = self.edges[x.edge]
-        if edge.type == type_ and not edge.accumulator:
+        # What can be rewritten keeps its quantizer: another bank, or later weights, may need it.
+        if edge.type == type_ and not edge.accumulator and not self.banked:
             return x
         return self.requant(where, replace(x, relu=False), type_, rounding, name, tap)
 
@@ -140,6 +163,9 @@ class LayerBuilder:
         """Quantize an edge to the type `out`, whose frac decides the shifts."""
         frac = self.edges[x.edge or ""].type.frac
         fracs = frac if isinstance(frac, tuple) else (frac,)
+        if self.banked:
+            # One shift a channel even where these are equal: they may differ in another bank.
+            fracs = tuple(int(f) for f in np.broadcast_to(fracs, self.edges[x.edge or ""].channels))
         assert isinstance(out.frac, int)
         shift = np.array([f - out.frac for f in fracs])
         if shift.min() < MIN_SHIFT or shift.max() > MAX_SHIFT:
@@ -191,6 +217,8 @@ class LayerBuilder:
         if module.bias is not None:
             bias = bias_codes(where, self.recorded.get(self.tap("bias_quant")), acc, len(codes))
         bias_bits = bits_of(min(int(bias.min()), -1), max(int(bias.max()), 0))
+        if self.banked:
+            bias_bits = BANK_BIAS_BITS * max(2, -(-bias_bits // BANK_BIAS_BITS))
         hidden = module.output_quant.is_quant_enabled
         tap = None if hidden else self.tap()
         if isinstance(module, qnn.QuantConv2d):
@@ -327,14 +355,16 @@ class LayerBuilder:
 
 
 def identifier(path: str) -> str:
-    """A module path as an identifier: features.0.conv -> features_0_conv.
+    """A module path as an identifier of at most 48 characters: features.0.conv -> features_0_conv.
+
+    A longer one ends in a digest, so that what differs at the end stays apart.
 
     >>> identifier("features.0.Conv"), identifier("0"), identifier("_x")
     ('features_0_conv', 'n0', 'x')
     """
     name = re.sub(r"[^a-z0-9_]", "_", path.lower()).strip("_") or "node"
     name = name if name[0].isalpha() else f"n{name}"
-    return name[:48]
+    return name if len(name) <= 48 else f"{name[:39]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _pair(value: Any) -> tuple[int, int]:

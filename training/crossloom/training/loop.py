@@ -1,14 +1,15 @@
-"""The training loop: a float phase with batch norm, folding, then quantization-aware training; resumable to the bit."""
+"""The training loop: super-classes found, a float phase, folding, quantization-aware training; resumable to the bit."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,26 +21,32 @@ from crossloom.sim.errors import ConfigError
 from .augment import augment
 from .config import Config, TrainingConfig, config_dict
 from .datasets import Dataset, Ints
+from .hierarchical import AnyNetwork, Hierarchical, build_float_network, build_quantized_network, quantize
+from .hierarchy import Hierarchy, discover, from_dataset, read_hierarchy, write_hierarchy
 from .inputs import FloatArray, input_values, to_float
-from .models import Network, build_float, build_quantized, quantize
+from .labelled import check_classes
 from .runs import (
     CHECKPOINT,
+    HIERARCHY,
     TrainedModel,
     append_log,
     check_same_run,
     load_run,
     load_weights,
     read_checkpoint,
+    restored_hierarchy,
     result_of,
     write_checkpoint,
     write_log,
 )
 
-__all__ = ["TrainedModel", "evaluate", "load_run", "train"]
+__all__ = ["Evaluation", "TrainedModel", "evaluate", "load_run", "train"]
 
 _log = logging.getLogger(__name__)
 
-FLOAT, QAT = "float", "qat"
+FLOAT, QAT, DISCOVER = "float", "qat", "discover"
+# What a phase draws its random numbers from; the first two are older than the third.
+_STREAM = {FLOAT: 0, QAT: 1, DISCOVER: 2}
 CALIBRATION_IMAGES = 256
 EVALUATION_BATCH = 512
 
@@ -56,6 +63,9 @@ def train(
 ) -> TrainedModel:
     """Train the recipe on the data set, leaving `checkpoint.pt` and `log.jsonl` in `run_dir`; return the best network.
 
+    A hierarchical recipe whose super-classes are to be discovered trains a flat network first, and leaves
+    `hierarchy.json` besides.
+
     The best is the QAT epoch with the highest validation accuracy (then the lowest loss); the test images are looked
     at once, at the end. Each epoch ends with a checkpoint and one JSON line: phase, epoch (from 1), loss, accuracies
     as fractions, seconds, learning rate at its end, precision. Weights are a function of recipe, data, torch, kind of
@@ -66,6 +76,7 @@ def train(
     Raises ConfigError: layers that do not fit the images, a folder that holds another run, a loss that is not finite.
     """
     run_dir = Path(run_dir)
+    check_classes(dataset.name, dataset.classes)
     state: dict[str, Any] | None = None
     if (run_dir / CHECKPOINT).exists():
         if not resume:
@@ -78,7 +89,7 @@ def train(
         raise ConfigError(
             f"{run_dir}: cannot be made ({error.strerror}); needed a folder to write in; choose another one"
         ) from None
-    with _threads(config.training.threads):
+    with torch_threads(config.training.threads):
         run = _Run(config, dataset, run_dir, state)
         with _Bar(run, progress) as tick:
             for record in run.epochs():
@@ -88,131 +99,216 @@ def train(
         return run.finish()
 
 
-def evaluate(model: nn.Module, dataset: Dataset, part: Ints, values: FloatArray) -> tuple[float, float]:
-    """Return (accuracy as a fraction, mean cross entropy) of `model` in eval mode on the images with indices `part`."""
+class Evaluation(NamedTuple):
+    """Fractions of images answered right and of super-classes found right (None: a flat network), and mean loss."""
+
+    accuracy: float
+    loss: float
+    coarse_accuracy: float | None
+
+
+def evaluate(
+    model: nn.Module, dataset: Dataset, part: Ints, values: FloatArray, coarse_weight: float = 0.5
+) -> Evaluation:
+    """Return how `model` does, in eval mode, on the images with indices `part`.
+
+    The loss is the cross entropy, of a hierarchical network as `Hierarchical.assess` has it.
+    """
     training = model.training
     model.eval()
-    right, loss = 0, 0.0
+    right, coarse, loss = 0, 0, 0.0
     with torch.no_grad():
         for start in range(0, len(part), EVALUATION_BATCH):
             rows = part[start : start + EVALUATION_BATCH]
-            labels = torch.from_numpy(dataset.labels[rows])
-            logits = model(to_float(dataset.images[rows], values))
-            right += int((logits.argmax(1) == labels).sum())
-            loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+            images, labels = to_float(dataset.images[rows], values), torch.from_numpy(dataset.labels[rows])
+            batch_loss, batch_right, batch_coarse = _assess(model, images, labels, 0.0, coarse_weight)
+            right += int(batch_right.sum())
+            coarse += int(batch_coarse.sum()) if batch_coarse is not None else 0
+            loss += float(batch_loss) * len(rows)
     model.train(training)
-    return right / len(part), loss / len(part)
+    count = len(part)
+    return Evaluation(right / count, loss / count, coarse / count if isinstance(model, Hierarchical) else None)
+
+
+def _assess(
+    model: nn.Module, images: Tensor, labels: Tensor, smoothing: float, coarse_weight: float
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return (loss, right answers (N,), right super-classes (N,) or None)."""
+    if isinstance(model, Hierarchical):
+        return model.assess(images, labels, smoothing, coarse_weight)
+    logits = model(images).float()
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing), logits.argmax(1) == labels, None
 
 
 class _Run:
-    """Where a run stands: phase, epoch, network, optimizer, best network so far."""
+    """Where a run stands: phase, epoch, super-classes, network, optimizer, best network so far."""
 
     def __init__(self, config: Config, dataset: Dataset, run_dir: Path, state: dict[str, Any] | None) -> None:
         self.config, self.dataset, self.run_dir = config, dataset, run_dir
         height, width, channels = dataset.shape
         self.shape = (channels, height, width)
+        self.hierarchy = _given_hierarchy(config, dataset)
+        self.discovers = config.hierarchy is not None and self.hierarchy is None
         if state is None:
             self.values = input_values(dataset.images[dataset.train], dataset.levels, config.quantization.normalization)
-            self.phase, self.epoch = FLOAT, 0
+            self.phase, self.epoch = self.phases[0][0], 0
             self.history: list[dict[str, Any]] = []
             self.best: dict[str, Any] | None = None
-            self.test_accuracy: float | None = None
-            self.model = build_float(config, self.shape, len(dataset.classes))
-            self.optimizer = _optimizer(self.model, config.training)
+            self.test: dict[str, float | None] | None = None
+            self.model = self._build()
+            self.optimizer = optimizer(self.model.learned_parameters(), config.training)
         else:
+            if not self.discovers and restored_hierarchy(state) != self.hierarchy:
+                raise ConfigError(
+                    f"{run_dir}: cannot resume, the super-classes differ; needed those it started with; restore them"
+                )
+            self.hierarchy = restored_hierarchy(state)
             self.values = state["values"].numpy()
             self.phase, self.epoch = state["phase"], state["epoch"]
-            self.history, self.best, self.test_accuracy = state["history"], state["best"], state["test_accuracy"]
-            build = build_float if self.phase == FLOAT else build_quantized
-            self.model = build(config, self.shape, len(dataset.classes))
+            self.history, self.best, self.test = state["history"], state["best"], state["test"]
+            self.model = self._build()
             load_weights(self.model, state["model"], str(run_dir / CHECKPOINT))
-            self.optimizer = _optimizer(self.model, config.training)
+            self.optimizer = optimizer(self.model.learned_parameters(), config.training)
             self.optimizer.load_state_dict(state["optimizer"])
             if state["threads"] != torch.get_num_threads():
                 _log.warning("%s: started with %d threads, resumed with %d: the weights may differ in their last bits",
                              run_dir, state["threads"], torch.get_num_threads())  # fmt: skip
         write_log(run_dir, self.history)
+        self._write_hierarchy()
+
+    @property
+    def phases(self) -> list[tuple[str, int, float]]:
+        """Name, epochs and peak learning rate of each phase, in order."""
+        training, hierarchy = self.config.training, self.config.hierarchy
+        phases = [
+            (FLOAT, training.float_epochs, training.float_learning_rate),
+            (QAT, training.epochs, training.learning_rate),
+        ]
+        if hierarchy is not None and self.discovers:
+            phases.insert(0, (DISCOVER, hierarchy.discovery_epochs, training.float_learning_rate))
+        return phases
 
     @property
     def total(self) -> int:
-        """Epochs of both phases."""
-        return self.config.training.float_epochs + self.config.training.epochs
+        """Epochs of all phases."""
+        return sum(epochs for _, epochs, _ in self.phases)
 
     def epochs(self) -> Iterator[dict[str, Any]]:
         """Run what is left, yielding each epoch's record once it is on disk."""
-        training = self.config.training
-        if self.phase == FLOAT:
-            while self.epoch < training.float_epochs:
-                yield self._epoch(training.float_learning_rate, training.float_epochs)
+        phases = self.phases
+        for index, (phase, epochs, peak) in enumerate(phases):
+            if phase != self.phase:
+                continue
+            while self.epoch < epochs:
+                yield self._epoch(peak, epochs)
+            if index + 1 < len(phases):
+                self._enter(phases[index + 1][0])
+
+    def _enter(self, phase: str) -> None:
+        """Make the next phase's network out of this one's."""
+        if self.phase == DISCOVER:
+            self.hierarchy = self._discover()
+            self._write_hierarchy()
+        if phase == FLOAT:
+            self.model = build_float_network(self.config, self.shape, len(self.dataset.classes), self.hierarchy)
+        else:
             first = self.dataset.train[:: -(-len(self.dataset.train) // CALIBRATION_IMAGES)]
             self.model = quantize(self.model, to_float(self.dataset.images[first], self.values))
-            self.optimizer = _optimizer(self.model, training)
-            self.phase, self.epoch = QAT, 0
-        while self.epoch < training.epochs:
-            yield self._epoch(training.learning_rate, training.epochs)
+        self.optimizer = optimizer(self.model.learned_parameters(), self.config.training)
+        self.phase, self.epoch = phase, 0
+
+    def _build(self) -> AnyNetwork:
+        """Return the phase's network, its weights fresh."""
+        build = build_quantized_network if self.phase == QAT else build_float_network
+        return build(self.config, self.shape, len(self.dataset.classes), self.hierarchy)
+
+    def _discover(self) -> Hierarchy:
+        """Cluster the confusion of the flat network: mean probabilities on the validation images of each class."""
+        data, settings = self.dataset, self.config.hierarchy
+        assert settings is not None
+        confusion = np.zeros((len(data.classes), len(data.classes)))
+        self.model.eval()
+        with torch.no_grad():
+            for start in range(0, len(data.validation), EVALUATION_BATCH):
+                rows = data.validation[start : start + EVALUATION_BATCH]
+                answers = functional.softmax(self.model(to_float(data.images[rows], self.values)).double(), 1)
+                np.add.at(confusion, data.labels[rows], answers.numpy())
+        confusion /= confusion.sum(axis=1, keepdims=True)
+        return discover(confusion, settings.superclasses, settings.balanced, data.classes)
+
+    def _write_hierarchy(self) -> None:
+        if self.hierarchy is not None:
+            write_hierarchy(self.run_dir / HIERARCHY, self.hierarchy, self.dataset.classes)
 
     def finish(self) -> TrainedModel:
         """Measure the best network on the test images, once, and return it."""
         assert self.best is not None
-        if self.test_accuracy is None:
-            result = result_of(self.config, {**self._state(), "test_accuracy": 0.0})
-            self.test_accuracy, _ = evaluate(result.model, self.dataset, self.dataset.test, self.values)
+        if self.test is None:
+            result = result_of(self.config, {**self._state(), "test": {"accuracy": 0.0, "coarse_accuracy": None}})
+            found = evaluate(result.model, self.dataset, self.dataset.test, self.values)
+            self.test = {"accuracy": found.accuracy, "coarse_accuracy": found.coarse_accuracy}
             write_checkpoint(self.run_dir, self._state())
         return result_of(self.config, self._state())
 
     def _epoch(self, peak: float, epochs: int) -> dict[str, Any]:
         started = time.perf_counter()
         training, data = self.config.training, self.dataset
-        rng = np.random.default_rng([training.seed, 0 if self.phase == FLOAT else 1, self.epoch])
+        rng = np.random.default_rng([training.seed, _STREAM[self.phase], self.epoch])
         order = rng.permutation(data.train)
-        batches = np.array_split(order, -(-len(order) // training.batch_size))
-        narrow = self.phase == FLOAT and _use_bfloat16(training)
+        batches = batches_of(order, training.batch_size)
+        narrow = self.phase != QAT and _use_bfloat16(training)
+        coarse_weight = self._coarse_weight(epochs)
         self.model.train()
         right, total_loss = 0, 0.0
         for step, rows in enumerate(batches):
-            rate = peak
-            if training.schedule == "cosine":
-                done = (self.epoch + step / len(batches)) / epochs
-                rate = peak * 0.5 * (1.0 + math.cos(math.pi * done))
+            rate = learning_rate(training, peak, (self.epoch + step / len(batches)) / epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             images = to_float(augment(data.images[rows], training.augmentation, rng), self.values)
-            labels = torch.from_numpy(data.labels[rows])
-            loss, logits = self._step(images, labels, narrow)
+            loss, batch_right = self._step(images, torch.from_numpy(data.labels[rows]), narrow, coarse_weight)
             total_loss += loss * len(rows)
-            right += int((logits.argmax(1) == labels).sum())
+            right += batch_right
         self.epoch += 1
-        accuracy, validation_loss = evaluate(self.model, data, data.validation, self.values)
-        record = {
+        found = evaluate(self.model, data, data.validation, self.values, coarse_weight)
+        record: dict[str, Any] = {
             "phase": self.phase,
             "epoch": self.epoch,
             "loss": total_loss / len(order),
             "train_accuracy": right / len(order),
-            "validation_accuracy": accuracy,
-            "validation_loss": validation_loss,
+            "validation_accuracy": found.accuracy,
+            "validation_loss": found.loss,
             "learning_rate": rate,
             "seconds": round(time.perf_counter() - started, 3),
             "precision": "bfloat16" if narrow else "float32",
         }
+        if found.coarse_accuracy is not None:
+            record |= {"validation_coarse_accuracy": found.coarse_accuracy, "coarse_weight": coarse_weight}
         self.history.append(record)
         if self.phase == QAT and (
-            self.best is None or (accuracy, -validation_loss) > (self.best["accuracy"], -self.best["loss"])
+            self.best is None or (found.accuracy, -found.loss) > (self.best["accuracy"], -self.best["loss"])
         ):
             weights = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
-            self.best = {"epoch": self.epoch, "accuracy": accuracy, "loss": validation_loss, "model": weights}
+            self.best = {"epoch": self.epoch, "accuracy": found.accuracy, "loss": found.loss, "model": weights}
         write_checkpoint(self.run_dir, self._state())
         append_log(self.run_dir, record)
         return record
 
-    def _step(self, images: Tensor, labels: Tensor, narrow: bool) -> tuple[float, Tensor]:
-        """One step of the optimizer; return (loss, logits)."""
+    def _coarse_weight(self, epochs: int) -> float:
+        """Weight of the coarse loss in this epoch: in even steps over the float phase, then the last one."""
+        hierarchy = self.config.hierarchy
+        if hierarchy is None:
+            return 0.0
+        done = self.epoch / max(1, epochs - 1) if self.phase == FLOAT else 1.0
+        return hierarchy.coarse_weight + done * (hierarchy.final_coarse_weight - hierarchy.coarse_weight)
+
+    def _step(self, images: Tensor, labels: Tensor, narrow: bool, coarse_weight: float) -> tuple[float, int]:
+        """One step of the optimizer; return (loss, right answers)."""
         context: AbstractContextManager[Any] = nullcontext()
         if narrow:
             images = images.contiguous(memory_format=torch.channels_last)
             context = torch.autocast("cpu", dtype=torch.bfloat16)
         with context:
-            logits = self.model(images)
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.config.training.label_smoothing)
+            loss, right, _ = _assess(self.model, images, labels, self.config.training.label_smoothing, coarse_weight)
         value = loss.item()
         if not math.isfinite(value):
             where = f"{self.phase} epoch {self.epoch + 1}"
@@ -222,7 +318,7 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks the annotation
         self.optimizer.step()
-        return value, logits.detach()
+        return value, int(right.sum())
 
     def _state(self) -> dict[str, Any]:
         height, width, channels = self.dataset.shape
@@ -241,13 +337,35 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
             "history": self.history,
-            "test_accuracy": self.test_accuracy,
+            "test": self.test,
+            "hierarchy": None if self.hierarchy is None else asdict(self.hierarchy),
         }
 
 
-def _optimizer(model: Network, training: TrainingConfig) -> torch.optim.Optimizer:
+def _given_hierarchy(config: Config, dataset: Dataset) -> Hierarchy | None:
+    """Return the super-classes that need no discovery: of the file, or of the data set. None: flat, or to discover."""
+    settings = config.hierarchy
+    if settings is None:
+        return None
+    if settings.source == "file":
+        assert settings.file is not None
+        return read_hierarchy(settings.file, dataset.classes)
+    own = from_dataset(dataset) if settings.source in ("auto", "dataset") else None
+    if own is None and settings.source == "dataset":
+        raise ConfigError(
+            f"{config.source}: [hierarchy] key 'source': \"dataset\", but {dataset.name} has no super-classes; needed "
+            'some; write source = "discover"'
+        )
+    if own is not None and (settings.superclasses is not None or settings.balanced):
+        raise ConfigError(
+            f"{config.source}: [hierarchy]: superclasses or balanced given, but {dataset.name} has super-classes of "
+            'its own; needed one of them; write source = "discover", or remove the keys'
+        )
+    return own
+
+
+def optimizer(learned: Sequence[nn.Parameter], training: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW; weight matrices decay, biases, batch norms and learned ranges do not."""
-    learned = model.learned_parameters()
     groups = [
         {"params": [p for p in learned if p.dim() > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
@@ -255,8 +373,18 @@ def _optimizer(model: Network, training: TrainingConfig) -> torch.optim.Optimize
     return torch.optim.AdamW(groups, lr=training.learning_rate)
 
 
+def batches_of(order: Ints, size: int) -> list[Ints]:
+    """Return the indices in batches of about equal size, at most `size` but never one alone: batch norm needs two."""
+    return np.array_split(order, max(1, min(-(-len(order) // size), len(order) // 2)))
+
+
+def learning_rate(training: TrainingConfig, peak: float, done: float) -> float:
+    """Return the schedule's learning rate where the fraction `done` of a phase is over."""
+    return peak if training.schedule == "constant" else peak * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Give torch `count` threads for a while; 0 leaves its own number."""
     before = torch.get_num_threads()
     try:

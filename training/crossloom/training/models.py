@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
@@ -88,7 +89,7 @@ class Network(nn.Sequential):
         return [p for name, p in self.named_parameters() if not name.startswith("quant_input.")]
 
 
-class _Parts(Protocol):
+class Parts(Protocol):
     """What the float and the quantized network are made of."""
 
     def source(self, signed: bool) -> nn.Module: ...
@@ -99,7 +100,7 @@ class _Parts(Protocol):
     def add(self) -> nn.Module: ...
 
 
-class _FloatParts:
+class FloatParts:
     """Plain torch layers, batch norm after each but the last."""
 
     def source(self, signed: bool) -> nn.Module:
@@ -127,7 +128,7 @@ class _FloatParts:
         return FloatAdd()
 
 
-class _QuantParts:
+class QuantParts:
     """Brevitas layers; every edge a QuantTensor, every bias at the accumulator's scale."""
 
     def __init__(self, widths: QuantizationConfig) -> None:
@@ -183,23 +184,28 @@ def build_float(config: Config, shape: tuple[int, int, int], classes: int, seed:
     plan = make_plan(config, shape, classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed if seed is None else seed)
-        return _assemble(plan, _FloatParts(), False)
+        return _assemble(plan, FloatParts(), False)
 
 
 def build_quantized(config: Config, shape: tuple[int, int, int], classes: int) -> Network:
     """Return the Brevitas network of a recipe, its weights and scales not set yet: `load_state_dict` or `quantize`."""
     plan = make_plan(config, shape, classes)
     with torch.random.fork_rng(devices=[]):
-        return _assemble(plan, _QuantParts(config.quantization), True)
+        return _assemble(plan, QuantParts(config.quantization), True)
 
 
-def _assemble(plan: Plan, parts: _Parts, quantized: bool) -> Network:
-    signed_input = plan.config.quantization.normalization == "standard"
-    modules = OrderedDict([("quant_input", parts.source(signed_input)), *_modules(plan.steps, parts)])
-    return Network(plan, modules, quantized)
+def _assemble(plan: Plan, parts: Parts, quantized: bool) -> Network:
+    return Network(plan, with_input(plan.config, plan.steps, parts), quantized)
 
 
-def _modules(steps: tuple[Step, ...], parts: _Parts) -> list[tuple[str, nn.Module]]:
+def with_input(config: Config, steps: tuple[Step, ...], parts: Parts) -> OrderedDict[str, nn.Module]:
+    """Return the named modules of the steps that read the image, behind its quantizer."""
+    signed = config.quantization.normalization == "standard"
+    return OrderedDict([("quant_input", parts.source(signed)), *modules_of(steps, parts)])
+
+
+def modules_of(steps: tuple[Step, ...], parts: Parts) -> list[tuple[str, nn.Module]]:
+    """Return the named modules of some steps, activations and batch norms among them."""
     modules: list[tuple[str, nn.Module]] = []
     for step in steps:
         match step:
@@ -219,15 +225,15 @@ def _modules(steps: tuple[Step, ...], parts: _Parts) -> list[tuple[str, nn.Modul
     return modules
 
 
-def _activation(name: str, activation: str, parts: _Parts) -> list[tuple[str, nn.Module]]:
+def _activation(name: str, activation: str, parts: Parts) -> list[tuple[str, nn.Module]]:
     if activation == "logits":
         return []
     return [(f"{name}_relu", parts.relu())] if activation == "relu" else [(f"{name}_quant", parts.requant(True))]
 
 
-def _residual(step: ResidualStep, parts: _Parts) -> nn.Module:
-    main = nn.Sequential(OrderedDict(_modules(step.main, parts)))
-    shortcut = nn.Sequential(OrderedDict(_modules((step.projection,), parts))) if step.projection else None
+def _residual(step: ResidualStep, parts: Parts) -> nn.Module:
+    main = nn.Sequential(OrderedDict(modules_of(step.main, parts)))
+    shortcut = nn.Sequential(OrderedDict(modules_of((step.projection,), parts))) if step.projection else None
     activation = parts.relu() if step.activation == "relu" else parts.requant(True)
     return Residual(main, shortcut, parts.add(), activation)
 
@@ -241,21 +247,36 @@ def quantize(model: Network, images: Tensor) -> Network:
     if model.quantized:
         raise ConfigError("quantize: the network is quantized already; needed the float network; build_float makes one")
     quantized = build_quantized(model.plan.config, model.plan.shape, model.plan.classes)
+    transfer(model, quantized, images, lambda name: (name, None))
+    return quantized.eval()
+
+
+Twin: TypeAlias = Callable[[str], tuple[str, Sequence[int] | None]]
+"""For a quantized layer's name, that of its float source, and which of its rows to take (None: all, in order)."""
+
+
+def transfer(model: nn.Module, quantized: nn.Module, images: Tensor, twin: Twin) -> None:
+    """Set the weights and scales of `quantized` from the float `model`, whose batch norm is folded on the way.
+
+    Rows of a layer that its source has none for become zero. `images` (N, C, H, W) float32 go through `model`.
+    """
     sources = dict(model.named_modules())
     targets = dict(quantized.named_modules())
+    handles = []
     for name, layer in targets.items():
         if isinstance(layer, QuantConv2d | QuantLinear):
-            source: Any = sources[name]
-            norm: Any = sources.get(f"{name}_bn")
+            origin, rows = twin(name)
+            source: Any = sources[origin]
+            norm: Any = sources.get(f"{origin}_bn")
             weight, bias = (source.weight, source.bias) if norm is None else folded(source.weight, source.bias, norm)
             with torch.no_grad():
-                layer.weight.copy_(weight)
-                layer.bias.copy_(bias)
-    handles = [
-        sources[name].register_forward_hook(partial(_calibrate, layer))
-        for name, layer in targets.items()
-        if isinstance(layer, QuantReLU | QuantIdentity)
-    ]
+                layer.weight.zero_()
+                layer.bias.zero_()
+                chosen = list(range(len(weight)) if rows is None else rows)
+                layer.weight[: len(chosen)] = weight[chosen]
+                layer.bias[: len(chosen)] = bias[chosen]
+        if isinstance(layer, QuantReLU | QuantIdentity):
+            handles.append(sources[twin(name)[0]].register_forward_hook(partial(_calibrate, layer)))
     training = model.training
     try:
         model.eval()
@@ -265,7 +286,6 @@ def quantize(model: Network, images: Tensor) -> Network:
         model.train(training)
         for handle in handles:
             handle.remove()
-    return quantized.eval()
 
 
 def _calibrate(layer: nn.Module, source: nn.Module, inputs: tuple[Tensor, ...], values: Tensor) -> None:

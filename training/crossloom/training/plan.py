@@ -82,6 +82,22 @@ class Plan:
     """Multiplications of weights with inputs for one image; average pooling has none."""
 
 
+@dataclass(frozen=True)
+class HierarchyPlan:
+    """The steps of a hierarchical network: trunk, coarse head (a row per super-class), and any of its branches.
+
+    A branch has `rows` rows: all classes for a B-CNN's shared branch, else the capacity. Names of steps differ
+    between the three parts.
+    """
+
+    config: Config
+    shape: tuple[int, int, int]
+    rows: int
+    trunk: tuple[Step, ...]
+    coarse: tuple[Step, ...]
+    branch: tuple[Step, ...]
+
+
 @dataclass
 class _Walk:
     """Where the walk along the layers stands."""
@@ -119,42 +135,62 @@ def make_plan(config: Config, shape: tuple[int, int, int], classes: int) -> Plan
     last layer is not a dense one with a row per class.
     """
     walk = _Walk(config.source, classes, shape, config.quantization.normalization == "standard")
-    last = config.layers[-1]
-    where = f"layers[{len(config.layers) - 1}] {last.type}"
-    if not isinstance(last, Dense):
-        raise walk.refuse(where, None, "it is the last layer", "a dense layer last", 'add one with type = "dense"')
-    if last.units not in (None, classes):
-        raise walk.refuse(where, "units", f"found {last.units}", f"{classes}, one per class", "leave units out")
+    _check_last(walk, config.layers, "layers")
     steps = _steps(walk, config.layers, "layers", top=True)
     return Plan(config, shape, classes, steps, walk.macs)
 
 
-def _steps(walk: _Walk, layers: Sequence[LayerConfig], section: str, top: bool = False) -> tuple[Step, ...]:
+def make_hierarchy_plan(config: Config, shape: tuple[int, int, int], superclasses: int, rows: int) -> HierarchyPlan:
+    """Return the steps of a hierarchical `config`; raises ConfigError as `make_plan` does, naming the section."""
+    walk = _Walk(config.source, superclasses, shape, config.quantization.normalization == "standard")
+    trunk = _steps(walk, config.layers, "layers")
+    after, signed = walk.shape, walk.signed
+    _check_last(walk, config.coarse, "coarse")
+    coarse = _steps(walk, config.coarse, "coarse", top=True, prefix="coarse_")
+    walk.classes, walk.shape, walk.signed = rows, after, signed
+    _check_last(walk, config.branch, "branch")
+    branch = _steps(walk, config.branch, "branch", top=True, prefix="branch_")
+    return HierarchyPlan(config, shape, rows, trunk, coarse, branch)
+
+
+def _check_last(walk: _Walk, layers: Sequence[LayerConfig], section: str) -> None:
+    """Refuse layers that do not end in a dense one with `walk.classes` rows."""
+    last = layers[-1]
+    where = f"{section}[{len(layers) - 1}] {last.type}"
+    if not isinstance(last, Dense):
+        raise walk.refuse(where, None, "it is the last layer", "a dense layer last", 'add one with type = "dense"')
+    if last.units not in (None, walk.classes):
+        raise walk.refuse(where, "units", f"found {last.units}", f"{walk.classes} rows here", "leave units out")
+
+
+def _steps(
+    walk: _Walk, layers: Sequence[LayerConfig], section: str, top: bool = False, prefix: str = ""
+) -> tuple[Step, ...]:
     steps: list[Step] = []
     for i, layer in enumerate(layers):
         where = f"{section}[{i}] {layer.type}"
         final = top and i == len(layers) - 1
         match layer:
             case Conv():
-                steps.append(_conv(walk, layer, where, f"conv{i + 1}"))
+                steps.append(_conv(walk, layer, where, f"{prefix}conv{i + 1}"))
             case Dense():
-                steps.append(_dense(walk, layer, where, f"dense{i + 1}", final))
+                steps.append(_dense(walk, layer, where, f"{prefix}dense{i + 1}", final))
             case MaxPool():
-                steps.append(_max_pool(walk, layer, where, f"maxpool{i + 1}"))
+                steps.append(_max_pool(walk, layer, where, f"{prefix}maxpool{i + 1}"))
             case AvgPool():
-                steps.append(_avg_pool(walk, layer, where, f"avgpool{i + 1}"))
+                steps.append(_avg_pool(walk, layer, where, f"{prefix}avgpool{i + 1}"))
             case GlobalAvgPool():
                 c, h, w = walk.image(where)
                 _power_of_two(walk, where, None, h, w)
                 walk.shape = (c,)
-                steps.append(PoolStep(f"avgpool{i + 1}", True, (h, w), (h, w), 0, walk.signed))
-                steps.append(FlattenStep(f"flatten{i + 1}"))
+                steps.append(PoolStep(f"{prefix}avgpool{i + 1}", True, (h, w), (h, w), 0, walk.signed))
+                steps.append(FlattenStep(f"{prefix}flatten{i + 1}"))
             case Flatten():
                 c, h, w = walk.image(where)
                 walk.shape = (c * h * w,)
-                steps.append(FlattenStep(f"flatten{i + 1}"))
+                steps.append(FlattenStep(f"{prefix}flatten{i + 1}"))
             case Residual():
-                steps.append(_residual(walk, layer, where, f"residual{i + 1}"))
+                steps.append(_residual(walk, layer, where, f"{prefix}residual{i + 1}"))
     return tuple(steps)
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from crossloom.sim import (
     Artifact,
     Comparison,
+    Edge,
     ExportError,
     Network,
     compare,
@@ -25,7 +26,8 @@ from crossloom.sim import (
 from crossloom.sim.identity import weights_sha256
 from crossloom.sim.types import EXACT_FLOAT32, AnyArray, IntArray
 
-from .export import Exported, convert
+from .export import Exported, Section, convert, convert_routed
+from .hierarchical import AnyNetwork, Hierarchical, rows_of
 from .inputs import FloatArray, to_float
 from .quantized import codes_of
 from .runs import load_run
@@ -54,39 +56,84 @@ class RunMismatch(ExportError):
 def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
     """Return the codes (N, *shape) int64 of every edge that the torch model computes, for uint8 images (N, H, W, C).
 
-    float32 on the CPU, no autocast; raises ExportError where a value is no multiple of its scale.
+    A routed model runs for each image the branch of torch's own coarse logits. float32 on the CPU, no autocast;
+    raises ExportError where a value is no multiple of its scale.
     """
-    network = exported.network
-    recorder = Recorder(exported.traced, {seen.tap for seen in exported.seen.values()})
+    network, (first, *rest) = exported.network, exported.sections
     with torch.autocast("cpu", enabled=False):
-        found = recorder.record(to_float(images, exported.values))
+        edges, source = _section_edges(first, to_float(images, exported.values), network.edges)
+        if network.route is None:
+            return edges
+        head, *branches = rest
+        found, _ = _section_edges(head, source, network.edges)
+        edges |= found
+        taken = edges[network.output].argmax(axis=1)
+        for index, branch in enumerate(branches):
+            inside = np.flatnonzero(taken == index)
+            if not len(inside):
+                continue
+            own = rows_of(source, torch.from_numpy(inside))
+            found, _ = _section_edges(branch, own, network.branch_edges[index])
+            for name, codes in found.items():
+                whole = edges.setdefault(name, np.zeros((len(images), *codes.shape[1:]), np.int64))
+                whole[inside] = codes
+    return edges
+
+
+def _section_edges(section: Section, reads: Any, types: Mapping[str, Edge]) -> tuple[dict[str, IntArray], Any]:
+    """Return the codes of a section's edges, and what it returns in torch."""
+    recorder = Recorder(section.traced, {seen.tap for seen in section.seen.values()})
+    found = recorder.record(reads)
     edges = {}
-    for name, seen in exported.seen.items():
-        edge = network.edges[name]
+    for name, seen in section.seen.items():
+        edge = types[name]
         values = plain(found[seen.tap]).numpy()
         values = values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
         if seen.order is not None:
             values = values[:, list(seen.order)]
-        values = values.reshape(len(images), *edge.shape)
+        values = values.reshape(len(values), *edge.shape)
         edges[name] = codes_of(f"edge {name}", values, np.asarray(edge.type.frac))
-    return edges
+    return edges, recorder.result
+
+
+def _compare_bank(exported: Exported, index: int, images: AnyArray) -> Comparison:
+    """Compare the edges of one branch on images that may take another."""
+    network, branch = exported.network, exported.sections[2 + index]
+    route = network.route
+    assert route is not None
+    _, source = _section_edges(exported.sections[0], to_float(images, exported.values), network.edges)
+    found, _ = _section_edges(branch, source, network.branch_edges[index])
+    edges = {**network.edges, **network.branch_edges[index]}
+    codes = dict(run(network, images, edges=[route.source]).edges)
+    for node in route.branches[index].nodes:
+        kernel = node.op.kernel([edges[name] for name in node.inputs], edges[node.name])
+        codes[node.name] = kernel(*(codes[name].astype(edges[name].carrier) for name in node.inputs))
+    return compare(network, codes, found)
 
 
 def compare_torch(exported: Exported, images: AnyArray, progress: Progress | None = None) -> Comparison:
-    """Compare every edge of the torch model with the integer simulator on uint8 images (N, H, W, C)."""
+    """Compare every edge of the torch model with the integer simulator on uint8 images (N, H, W, C).
+
+    A branch that none of the images takes is compared on the first of them all the same.
+    """
     network = exported.network
-    codes, differences, first = 0, dict[str, int](), None
+    idle = set(range(len(exported.sections) - 2))  # all that follow trunk and head; none in a flat network
+    parts = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        expected = run(network, batch, edges=network.edges).edges
-        part = compare(network, expected, torch_edges(exported, batch), start)
-        codes += part.codes
-        for name, count in part.differences.items():
-            differences[name] = differences.get(name, 0) + count
-        first = first or part.first
+        expected = run(network, batch, edges=network.edges)
+        parts.append(compare(network, expected.edges, torch_edges(exported, batch), start))
+        idle -= set() if expected.branch is None else set(expected.branch.tolist())
         if progress is not None:
             progress(start + len(batch))
-    return Comparison(codes, differences, first)
+    with torch.autocast("cpu", enabled=False):
+        parts += [_compare_bank(exported, index, images[:BATCH]) for index in sorted(idle)]
+    differences: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.differences.items():
+            differences[name] = differences.get(name, 0) + count
+    first = next((part.first for part in parts if part.first is not None), None)
+    return Comparison(sum(part.codes for part in parts), differences, first)
 
 
 def prove(exported: Exported, images: AnyArray, progress: Progress | None = None) -> Proof:
@@ -107,7 +154,7 @@ def prove(exported: Exported, images: AnyArray, progress: Progress | None = None
             f"the integer network differs from the torch model in {result.total} of {result.codes} codes; "
             f"first: {result.first}"
         )
-    return Proof(weights_sha256(network), len(images), len(exported.seen), result.codes)
+    return Proof(weights_sha256(network), len(images), exported.edges, result.codes)
 
 
 def export_model(
@@ -130,6 +177,27 @@ def export_model(
     return exported.network, prove(exported, images, progress)
 
 
+def export_routed(
+    trunk: nn.Module,
+    head: nn.Module,
+    branches: Mapping[str, nn.Module],
+    members: Sequence[Sequence[int]],
+    *,
+    name: str,
+    classes: Sequence[str],
+    shape: tuple[int, int, int],
+    values: FloatArray,
+    images: AnyArray,
+    progress: Progress | None = None,
+) -> tuple[Network, Proof]:
+    """Return the integer network of a hierarchical Brevitas model and the proof that they are equal on `images`.
+
+    `trunk`, `head`, `branches` and `members` as in `export.convert_routed`, all else as in `export_model`.
+    """
+    exported = convert_routed(trunk, head, branches, members, name=name, classes=classes, shape=shape, values=values)
+    return exported.network, prove(exported, images, progress)
+
+
 def compare_run(
     network: Network, run_dir: str | os.PathLike[str], images: AnyArray, progress: Progress | None = None
 ) -> tuple[int, str | None]:
@@ -149,12 +217,23 @@ def compare_run(
 def convert_run(run_dir: str | os.PathLike[str], name: str | None = None) -> Exported:
     """Return the network of a finished training run, not yet proved."""
     trained = load_run(run_dir)
-    return convert(
-        trained.model,
-        name=name or trained.config.name,
-        classes=trained.classes,
-        shape=trained.shape,
-        values=trained.values,
+    return convert_model(trained.model, name or trained.config.name, trained.classes, trained.shape, trained.values)
+
+
+def convert_model(
+    model: AnyNetwork, name: str, classes: Sequence[str], shape: tuple[int, int, int], values: FloatArray
+) -> Exported:
+    """Return the network of a model that a recipe made, flat or hierarchical, not yet proved."""
+    if not isinstance(model, Hierarchical):
+        return convert(model, name=name, classes=classes, shape=shape, values=values)
+    if not model.routed:
+        raise ExportError(
+            f"{name}: a B-CNN computes two levels of logits for every image, and an artifact has one; needed a routed "
+            'network: write branches = "routed", or drop the coarse head'
+        )
+    branches = {bank: module for bank, module in zip(model.hierarchy.names, model.banks, strict=True)}
+    return convert_routed(
+        model.trunk, model.head, branches, model.members, name=name, classes=classes, shape=shape, values=values
     )
 
 
@@ -178,14 +257,24 @@ def write_artifact(
         raise ExportError(
             f"{path}: the proof is of other weights than {network.name}'s; prove this network, then write it"
         )
-    right = int((run(network, images).labels == labels).sum())
+    answers = run(network, images)
+    right = int((answers.labels == labels).sum())
     accuracy = {
         "value": right / len(labels),
         "right": right,
         "images": len(labels),
         "origin": f"measured by the integer simulator on {dataset}",
     }
+    if network.route is not None and answers.branch is not None:
+        taken = [branch.classes for branch in network.route.branches]
+        found = sum(int(label) in taken[int(branch)] for label, branch in zip(labels, answers.branch, strict=True))
+        accuracy["coarse"] = found / len(labels)
     shown = {"samples": proof.samples, "edges": proof.edges, "codes": proof.codes, "differences": 0}
     golden = make_golden(network, dataset, images, labels, progress)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(
+            f"{Path(path).parent}: cannot be made ({error.strerror}); needed a folder to write in; choose another one"
+        ) from None
     return save(Artifact(network, {**info, "accuracy": accuracy, "dataset": dataset, "proof": shown}, golden), path)

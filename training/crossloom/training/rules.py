@@ -58,6 +58,18 @@ def file_path(default: None) -> Any:
     return ruled("a path in quotes", check, default)
 
 
+def names() -> Any:
+    """Return a field for a list of distinct texts, a tuple here; none by default."""
+
+    def check(value: object) -> bool:
+        if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
+            return False
+        return len(set(value)) == len(value)
+
+    needed = "a list of distinct texts"
+    return field(default=(), metadata={"needed": needed, "check": check, "tuple": True})
+
+
 def shown(value: object) -> str:
     """Return a value as TOML has it, cut to 60 characters."""
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
@@ -106,7 +118,9 @@ def read_section(source: str, section: str, value: object, kind: type[T], **read
         if not rule["check"](found):
             default = checked[key].default
             example = f'"{default}"' if isinstance(default, str) else shown(default)
-            advice = f"write {key} = {example}" if default not in (MISSING, None) else "correct it"
+            advice = f"write {key} = {example}" if default not in (MISSING, None, ()) else "correct it"
             refuse(source, section, key, f"found {shown(found)}", rule["needed"], advice)
-        values[key] = float(found) if rule.get("float") else found
+        if rule.get("float"):
+            found = float(found)
+        values[key] = tuple(found) if rule.get("tuple") else found
     return kind(**values)

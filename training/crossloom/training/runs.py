@@ -1,4 +1,4 @@
-"""What a training run leaves on disk: `checkpoint.pt`, replaced as a whole, and `log.jsonl`."""
+"""What a training run leaves on disk: `checkpoint.pt`, replaced as a whole, `log.jsonl`, and `hierarchy.json`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ import torch
 from crossloom.sim.errors import ConfigError
 
 from .config import Config, config_dict, parse_config
+from .hierarchical import AnyNetwork, build_quantized_network
+from .hierarchy import Hierarchy
 from .inputs import FloatArray
-from .models import Network, build_quantized
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-FORMAT = 1
+HIERARCHY = "hierarchy.json"
+FORMAT = 2
 _KEYS = (
     "format", "config", "dataset", "dataset_sha256", "classes", "shape", "levels", "values", "threads",
-    "phase", "epoch", "model", "optimizer", "best", "history", "test_accuracy",
+    "phase", "epoch", "model", "optimizer", "best", "history", "test", "hierarchy",
 )  # fmt: skip
 
 
@@ -32,11 +34,12 @@ class TrainedModel:
     """A finished run: the quantized network with the best validation accuracy, in eval mode, and what it was fed.
 
     `shape` (H, W, C); `values` is the input table (levels, 1 or C) float32; accuracies are fractions of 1;
-    `history` has one record per epoch, as in `log.jsonl`.
+    `history` has one record per epoch, as in `log.jsonl`. `hierarchy` and the share of right super-classes
+    `test_coarse_accuracy` are None for a flat network.
     """
 
     config: Config
-    model: Network
+    model: AnyNetwork
     values: FloatArray
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
@@ -46,6 +49,8 @@ class TrainedModel:
     validation_accuracy: float
     test_accuracy: float
     history: tuple[Mapping[str, Any], ...]
+    hierarchy: Hierarchy | None = None
+    test_coarse_accuracy: float | None = None
 
 
 def write_checkpoint(run_dir: Path, state: Mapping[str, Any]) -> None:
@@ -107,7 +112,7 @@ def load_run(run_dir: str | os.PathLike[str]) -> TrainedModel:
     """Return the result of a finished run; raise ConfigError where there is none or it is unfinished or damaged."""
     run_dir = Path(run_dir)
     state = read_checkpoint(run_dir)
-    if state["best"] is None or state["test_accuracy"] is None:
+    if state["best"] is None or state["test"] is None:
         where = f"epoch {state['epoch']} of the {state['phase']} phase"
         raise ConfigError(f"{run_dir}: the run stopped after {where}; needed a finished run; train with resume")
     return result_of(parse_config(state["config"], f"{run_dir / CHECKPOINT}"), state)
@@ -116,7 +121,8 @@ def load_run(run_dir: str | os.PathLike[str]) -> TrainedModel:
 def result_of(config: Config, state: Mapping[str, Any]) -> TrainedModel:
     """Return the TrainedModel of a finished run's state."""
     height, width, channels = (int(n) for n in state["shape"])
-    model = build_quantized(config, (channels, height, width), len(state["classes"]))
+    hierarchy = restored_hierarchy(state)
+    model = build_quantized_network(config, (channels, height, width), len(state["classes"]), hierarchy)
     load_weights(model, state["best"]["model"], config.source)
     return TrainedModel(
         config=config,
@@ -128,12 +134,22 @@ def result_of(config: Config, state: Mapping[str, Any]) -> TrainedModel:
         dataset=str(state["dataset"]),
         dataset_sha256=str(state["dataset_sha256"]),
         validation_accuracy=float(state["best"]["accuracy"]),
-        test_accuracy=float(state["test_accuracy"]),
+        test_accuracy=float(state["test"]["accuracy"]),
         history=tuple(state["history"]),
+        hierarchy=hierarchy,
+        test_coarse_accuracy=state["test"]["coarse_accuracy"],
     )
 
 
-def load_weights(model: Network, weights: Mapping[str, Any], source: str) -> None:
+def restored_hierarchy(state: Mapping[str, Any]) -> Hierarchy | None:
+    """Return the super-classes of a run's state; None for a flat network, or before they are known."""
+    found = state["hierarchy"]
+    if found is None:
+        return None
+    return Hierarchy(tuple(found["names"]), tuple(tuple(m) for m in found["members"]), str(found["origin"]))
+
+
+def load_weights(model: AnyNetwork, weights: Mapping[str, Any], source: str) -> None:
     """Load a state dict; raise ConfigError where it belongs to another network."""
     try:
         model.load_state_dict(weights)
@@ -148,8 +164,10 @@ def check_same_run(run_dir: Path, state: Mapping[str, Any], config: Config, data
     """Raise ConfigError naming the first key of the recipe, or the data set, that is not the one of the checkpoint."""
     old, new = {**state["config"]}, config_dict(config)
     for recipe in (old, new):
-        # The images count, not where they lie.
-        recipe["data"] = {key: value for key, value in recipe["data"].items() if key != "path"}
+        # The images and the super-classes count, not where they lie.
+        for section, place in (("data", "path"), ("hierarchy", "file")):
+            if section in recipe:
+                recipe[section] = {key: value for key, value in recipe[section].items() if key != place}
     difference = _first_difference(old, new, "")
     if difference:
         raise ConfigError(

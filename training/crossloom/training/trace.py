@@ -44,13 +44,17 @@ class Recorder(fx.Interpreter):
         super().__init__(traced, garbage_collect_values=wanted is not None)
         self.wanted = wanted
         self.seen: dict[Tap, Any] = {}
+        self.result: Any = None
         self._calls: dict[str, int] = {}
 
-    def record(self, images: Tensor) -> dict[Tap, Any]:
-        """Run float32 images (N, C, H, W); return what was seen, QuantTensors and tensors as they come."""
+    def record(self, values: Any) -> dict[Tap, Any]:
+        """Run float32 images (N, C, H, W), or what a part of a network reads; `result` is what the model returned.
+
+        Returns what was seen, QuantTensors and tensors as they come.
+        """
         self.seen = {}
         with torch.no_grad():
-            self.run(images)
+            self.result = self.run(values)
         return self.seen
 
     def run_node(self, n: fx.Node) -> Any:

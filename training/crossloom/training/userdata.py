@@ -14,28 +14,43 @@ import numpy.typing as npt
 
 from crossloom.sim.errors import ConfigError, MissingExtraError
 
-from .datasets import MAX_BYTES, MAX_SIDE, Dataset, Images, Ints, check_classes, check_images, check_labels, split
+from .labelled import (
+    MAX_BYTES,
+    MAX_SIDE,
+    Dataset,
+    Images,
+    Ints,
+    check_classes,
+    check_images,
+    check_labels,
+    check_superclasses,
+    split,
+)
 
-_ARRAYS = ("images", "labels", "classes", "test_images", "test_labels", "levels")
+_ARRAYS = ("images", "labels", "classes", "superclasses", "test_images", "test_labels", "levels")
 
 
-def user_dataset(path: Path, validation: float = 0.1) -> Dataset:
-    """Return the data set in `path`: a folder of images by class, or a `.npz` file; raise ConfigError in one line."""
+def user_dataset(path: Path, validation: float = 0.1, least: int = 2) -> Dataset:
+    """Return the data set in `path`: a folder of images by class, or a `.npz` file, of at least `least` classes.
+
+    Raises ConfigError in one line.
+    """
     if path.is_dir():
-        return folder_dataset(path, validation)
+        return folder_dataset(path, validation, least)
     if path.is_file() and path.suffix.lower() == ".npz":
-        return npz_dataset(path, validation)
+        return npz_dataset(path, validation, least)
     found = "a file of another kind" if path.exists() else "nothing there"
     raise ConfigError(
         f"{path}: {found}; needed a folder with a subfolder of images per class, or a .npz file; check the path"
     )
 
 
-def npz_dataset(path: Path, validation: float = 0.1) -> Dataset:
+def npz_dataset(path: Path, validation: float = 0.1, least: int = 2) -> Dataset:
     """Return the data set of a `.npz` file.
 
     Arrays: `images` uint8 (N, H, W) or (N, H, W, C) and `labels` (N,) integers; optional `classes` (names in label
-    order), `levels` (one integer, 256 unless given), `test_images` with `test_labels`. Nothing is unpickled.
+    order), `superclasses` (the name of each class's super-class, in the same order), `levels` (one integer, 256 unless
+    given), `test_images` with `test_labels`. Nothing is unpickled.
     """
     arrays = _read_npz(path)
     for name in ("images", "labels"):
@@ -55,20 +70,24 @@ def npz_dataset(path: Path, validation: float = 0.1) -> Dataset:
             found = f"test_images are {list(tests.shape[1:])}, images {list(images.shape[1:])}"
             raise ConfigError(f"{path}: {found}; needed equal (H, W, C); resize them")
         parts.append((tests, arrays["test_labels"], "test_"))
-    classes = _classes(path, arrays)
+    classes = _classes(path, arrays, least)
+    superclasses = _names(path, arrays, "superclasses")
+    if superclasses is not None:
+        check_superclasses(str(path), superclasses, len(classes))
     for these, targets, prefix in parts:
         check_labels(f"{path}: {prefix}labels", targets, len(these), len(classes))
     every = np.concatenate([p[0] for p in parts])
     targets = np.concatenate([p[1].astype(np.int64) for p in parts])
     test = np.arange(len(images), len(every), dtype=np.int64) if len(parts) > 1 else None
-    return _finish(path, classes, levels, every, targets, test, validation)
+    return _finish(path, classes, superclasses, levels, every, targets, test, validation)
 
 
-def folder_dataset(path: Path, validation: float = 0.1) -> Dataset:
+def folder_dataset(path: Path, validation: float = 0.1, least: int = 2) -> Dataset:
     """Return the data set of a folder: one subfolder per class, its name the class; 8-bit grey or RGB files.
 
-    With subfolders `train` and `test` the classes lie in each of them. All images must have one size and kind.
-    Hidden files are skipped, any other file must be an image that Pillow reads.
+    The class folders may lie in folders of super-classes: `SUPERCLASS/CLASS/*.png`. With subfolders `train` and
+    `test` all this lies in each of them. Classes are sorted by name, whatever their super-class. All images must have
+    one size and kind. Hidden files are skipped, any other file must be an image that Pillow reads.
     """
     subfolders = {p.name for p in path.iterdir() if p.is_dir()}
     if {"train", "test"} <= subfolders:
@@ -78,25 +97,28 @@ def folder_dataset(path: Path, validation: float = 0.1) -> Dataset:
             raise ConfigError(f"{path}: {sorted(strays)[0]!r} beside train and test; needed these two alone; move it")
     else:
         roots = [path]
-    names = [_class_folders(root) for root in roots]
-    if names[0] != names[-1]:
-        odd = sorted(set(names[0]) ^ set(names[-1]))[0]
+    folders = [_class_folders(root) for root in roots]
+    if folders[0].keys() != folders[-1].keys():
+        odd = sorted(folders[0].keys() ^ folders[-1].keys())[0]
         raise ConfigError(
             f"{path}: class {odd!r} is in one of train and test only; needed the same classes in both; add or remove it"
         )
-    check_classes(str(path), names[0])
+    classes = tuple(sorted(folders[0]))
+    check_classes(str(path), classes, least)
+    superclasses = _superclasses(path, roots, folders, classes)
     images: list[Images] = []
     labels: list[int] = []
     starts = []
     total = 0
     first: Path | None = None
-    for root in roots:
+    for by_class in folders:
         starts.append(len(images))
-        for label, name in enumerate(names[0]):
-            files = sorted(p for p in (root / name).iterdir() if p.is_file() and not p.name.startswith("."))
+        for label, name in enumerate(classes):
+            folder = by_class[name]
+            files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
             if not files:
                 raise ConfigError(
-                    f"{root / name}: a class without images; needed at least one; add images or remove the folder"
+                    f"{folder}: a class without images; needed at least one; add images or remove the folder"
                 )
             for file in files:
                 image = _read_image(file)
@@ -113,12 +135,14 @@ def folder_dataset(path: Path, validation: float = 0.1) -> Dataset:
                 images.append(image)
                 labels.append(label)
     test = np.arange(starts[1], len(images), dtype=np.int64) if len(roots) > 1 else None
-    return _finish(path, names[0], 256, np.stack(images), np.array(labels, dtype=np.int64), test, validation)
+    targets = np.array(labels, dtype=np.int64)
+    return _finish(path, classes, superclasses, 256, np.stack(images), targets, test, validation)
 
 
 def _finish(
     path: Path,
     classes: tuple[str, ...],
+    superclasses: tuple[str, ...] | None,
     levels: int,
     images: Images,
     labels: Ints,
@@ -136,20 +160,66 @@ def _finish(
         raise ConfigError(
             f"{path}: class {classes[label]!r} {found}; needed at least {need} {purpose}; add images or remove it"
         )
-    return Dataset(path.resolve().name, classes, levels, images, labels, *split(images, labels, validation, test=test))
+    parts = split(images, labels, validation, test=test)
+    return Dataset(path.resolve().name, classes, levels, images, labels, *parts, superclasses)
 
 
-def _class_folders(root: Path) -> tuple[str, ...]:
-    names = []
-    for entry in sorted(root.iterdir()):
-        if entry.name.startswith("."):
-            continue
+def _class_folders(root: Path) -> dict[str, Path]:
+    """Return the folder of each class: `root/CLASS`, or `root/SUPERCLASS/CLASS` where all of root's hold folders."""
+    tops = _folders(root)
+    nested = [top for top in tops if _holds_folders(top)]
+    if not nested:
+        return {top.name: top for top in tops}
+    flat = [top for top in tops if top not in nested]
+    if flat:
+        found = f"{nested[0].name!r} holds folders and {flat[0].name!r} holds none"
+        raise ConfigError(f"{root}: {found}; needed classes alone, or all of them in super-classes; move one")
+    found_in: dict[str, Path] = {}
+    for top in nested:
+        for folder in _folders(top):
+            if folder.name in found_in:
+                names = f"{found_in[folder.name].parent.name!r} and {top.name!r}"
+                raise ConfigError(
+                    f"{root}: class {folder.name!r} is in super-classes {names}; needed it in one; rename or move it"
+                )
+            if _holds_folders(folder):
+                raise ConfigError(f"{folder}: holds folders; needed SUPERCLASS/CLASS and images; flatten it")
+            found_in[folder.name] = folder
+    return found_in
+
+
+def _superclasses(
+    path: Path, roots: list[Path], folders: list[dict[str, Path]], classes: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """Return the super-class of each class, or None where the classes lie in the roots themselves."""
+    every = []
+    for root, by_class in zip(roots, folders, strict=True):
+        parents = [by_class[name].parent for name in classes]
+        every.append(tuple("" if parent == root else parent.name for parent in parents))
+    if every[0] != every[-1]:
+        i = next(i for i, (a, b) in enumerate(zip(every[0], every[-1], strict=True)) if a != b)
+        places = [f"in {names[i]!r}" if names[i] else "in no super-class" for names in every]
+        found = f"class {classes[i]!r} is {places[0]} in train and {places[1]} in test"
+        raise ConfigError(f"{path}: {found}; needed the same super-class in both; move one")
+    if not every[0][0]:
+        return None
+    check_superclasses(str(path), every[0], len(classes))
+    return every[0]
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders in `root`, sorted; raise ConfigError for a file beside them."""
+    entries = [entry for entry in sorted(root.iterdir()) if not entry.name.startswith(".")]
+    for entry in entries:
         if not entry.is_dir():
             raise ConfigError(
                 f"{entry}: a file beside the class folders; needed images inside a folder per class; move it"
             )
-        names.append(entry.name)
-    return tuple(names)
+    return entries
+
+
+def _holds_folders(folder: Path) -> bool:
+    return any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir())
 
 
 def _size(image: Images) -> str:
@@ -237,21 +307,28 @@ def _levels(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
     return int(value.reshape(-1)[0])
 
 
-def _classes(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[str, ...]:
+def _classes(path: Path, arrays: Mapping[str, npt.NDArray[Any]], least: int) -> tuple[str, ...]:
     """Return the class names given, or "0", "1", ... up to the largest label."""
-    names = arrays.get("classes")
-    if names is None:
+    classes = _names(path, arrays, "classes")
+    if classes is None:
         labels = [arrays[key].reshape(-1) for key in ("labels", "test_labels") if key in arrays]
         whole = [array for array in labels if array.dtype.kind in "iu" and array.size]
         largest = max((int(array.max()) for array in whole), default=1)
-        names = np.arange(max(largest, 0) + 1 if largest < 65536 else 65537).astype(str)
-    elif names.dtype.kind != "U" or names.ndim != 1:
-        raise ConfigError(
-            f"{path}: classes are {names.dtype} of shape {list(names.shape)}; needed a list of names; store text"
-        )
-    classes = tuple(str(name) for name in names)
-    check_classes(str(path), classes)
+        classes = tuple(str(label) for label in range(max(largest, 0) + 1 if largest < 65536 else 65537))
+    check_classes(str(path), classes, least)
     return classes
+
+
+def _names(path: Path, arrays: Mapping[str, npt.NDArray[Any]], key: str) -> tuple[str, ...] | None:
+    """Return an array of names, or None where there is none."""
+    names = arrays.get(key)
+    if names is None:
+        return None
+    if names.dtype.kind != "U" or names.ndim != 1:
+        raise ConfigError(
+            f"{path}: {key} are {names.dtype} of shape {list(names.shape)}; needed a list of names; store text"
+        )
+    return tuple(str(name) for name in names)
 
 
 def _with_channels(images: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,11 +1,11 @@
-"""The way from a recipe to a proved artifact: find it, train it, export it, prove it, save it."""
+"""The way from a recipe to a proved artifact: find it, train it, export it, prove it, save it, add a class to it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,8 +13,10 @@ import numpy as np
 
 from crossloom.sim import Artifact, ConfigError
 
-from .config import Config, DataConfig, config_dict, load_config, override
-from .datasets import Dataset, Images, load_dataset
+from .config import NAMED_DATA, Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
+from .datasets import Dataset, Images, Ints, exclude, load_dataset
+from .export import Exported
+from .grow import EPOCHS, Grown, grow, labels_in
 from .loop import train
 from .prove import MIN_SAMPLES, Proof, convert_run, prove, write_artifact
 from .runs import TrainedModel
@@ -33,6 +35,16 @@ class Finished:
     artifact: Artifact
     proof: Proof
     trained: TrainedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """A grown, proved and saved network."""
+
+    path: Path
+    artifact: Artifact
+    proof: Proof
+    grown: Grown
 
 
 def recipe_names() -> list[str]:
@@ -61,18 +73,36 @@ def find_recipe(recipe: str | os.PathLike[str], seed: int | None = None) -> Conf
     return config if seed is None else override(config, {"training": {"seed": seed}})
 
 
-def find_dataset(data: DataConfig, own: str | None = None, data_dir: str | None = None) -> Dataset:
-    """Return a recipe's data set; `own` names images instead, `data_dir` where a named set lies."""
+def find_dataset(data: DataConfig, own: str | None = None, data_dir: str | None = None, least: int = 2) -> Dataset:
+    """Return a recipe's data set; `own` names images of at least `least` classes, `data_dir` where a named set lies."""
     if own is not None:
-        return load_dataset(replace(data, name=None, path=own))
+        return load_dataset(replace(data, name=None, path=own), least)
     return load_dataset(data if data_dir is None else replace(data, path=data_dir))
 
 
-def test_images(golden: str, own: str | None = None, data_dir: str | None = None) -> Images:
-    """Return the test images (N, H, W, C) that golden vectors of the data set `golden` ("NAME test") were made with."""
-    name = golden.removesuffix(TEST)
+def test_set(artifact: Artifact, own: str | None = None, data_dir: str | None = None) -> tuple[Images, Ints]:
+    """Return the test images (N, H, W, C) that an artifact's golden vectors were made with, and their labels (N,).
+
+    Labels are the network's; classes that it does not know are left out. `own` and `data_dir` as in `find_dataset`.
+    """
+    if artifact.golden is None:
+        raise ConfigError(f"{artifact.network.name}: carries no golden vectors; needed some; export it with a test set")
+    name, classes = artifact.golden.dataset.removesuffix(TEST), artifact.network.classes
+    if own is None and name not in NAMED_DATA:
+        raise ConfigError(
+            f"{artifact.network.name}: its test images, of {name[:80]!r}, are not at hand; needed to go on; "
+            "give them by --data"
+        )
     dataset = find_dataset(DataConfig(name=name if own is None else None), own, data_dir)
-    return dataset.images[dataset.test]
+    dataset = exclude(dataset, [c for c in dataset.classes if c not in classes])
+    return dataset.images[dataset.test], labels_in(classes, dataset)[dataset.test]
+
+
+def adjusted(config: Config, without: Sequence[str] = (), baseline: str | None = None) -> Config:
+    """Return the recipe without some classes, or its baseline: "flat" or "bcnn"."""
+    if without:
+        config = override(config, {"data": {"exclude": [*config.data.exclude, *without]}})
+    return config if baseline is None else {"flat": flat_recipe, "bcnn": bcnn_recipe}[baseline](config)
 
 
 def train_and_export(
@@ -82,27 +112,54 @@ def train_and_export(
     *,
     resume: bool = False,
     bars: Bars | None = None,
+    baselines: bool = False,
 ) -> Finished:
     """Train a recipe, prove its integer network equal, and save `NAME.loom` in `run_dir`.
 
     Proved on the test images and as many training images as make 1,000 samples (all where there are fewer). `bars`
-    makes a progress bar from a label and a total. Raises ConfigError or ExportError.
+    makes a progress bar from a label and a total. `baselines`: train the flat and the B-CNN baseline as well, in
+    folders inside, and state their accuracies in the artifact. Raises ConfigError or ExportError.
     """
-    folder = Path(run_dir)
-    trained = train(config, dataset, folder, resume=resume, progress=bars is not None)
-    return export_trained(trained, dataset, folder, bars)
-
-
-def export_trained(trained: TrainedModel, dataset: Dataset, folder: Path, bars: Bars | None = None) -> Finished:
-    """Prove and save the network of a finished run; see `train_and_export`."""
+    folder, quiet = Path(run_dir), bars is None
+    recipes = {kind: adjusted(config, baseline=kind) for kind in ("flat", "bcnn")} if baselines else {}
+    trained = train(config, dataset, folder, resume=resume, progress=not quiet)
+    found = {}
+    for kind, recipe in recipes.items():
+        other = train(recipe, dataset, folder / kind, resume=resume, progress=not quiet)
+        found[kind] = {"accuracy": other.test_accuracy, "origin": f"measured by torch on {dataset.name}{TEST}"}
     exported = convert_run(folder)
+    info: dict[str, Any] = {
+        "config": _recipe(config),
+        "seed": config.training.seed,
+        "dataset_sha256": dataset.sha256,
+    }
+    if trained.hierarchy is not None:
+        info["hierarchy_origin"] = trained.hierarchy.origin
+    if found:
+        info["baselines"] = found
+    path = folder / f"{config.name}.loom"
+    artifact, proof = _prove_and_write(path, exported, dataset, dataset.labels, info, bars)
+    return Finished(path, artifact, proof, trained)
+
+
+def _recipe(config: Config) -> dict[str, Any]:
+    """Return the recipe for an artifact: files by their names alone, as where they lie belongs to one machine."""
+    table = config_dict(config)
+    for section, key in (("data", "path"), ("hierarchy", "file")):
+        if key in table.get(section, {}):
+            table[section][key] = Path(table[section][key]).name or "."
+    if "name" in table["data"]:
+        table["data"].pop("path", None)
+    return table
+
+
+def _prove_and_write(
+    path: Path, exported: Exported, dataset: Dataset, labels: Ints, info: Mapping[str, Any], bars: Bars | None
+) -> tuple[Artifact, Proof]:
+    """Prove a network on the data set's test images and enough training images, and save it."""
     spare = max(0, MIN_SAMPLES - len(dataset.test))
     samples = dataset.images[np.concatenate([dataset.test, dataset.train[:spare]])]
-    images, labels = dataset.images[dataset.test], dataset.labels[dataset.test]
-    plain: dict[str, Any] = config_dict(trained.config)
-    plain["data"].pop("path", None)
-    info = {"config": plain, "seed": trained.config.training.seed, "dataset_sha256": dataset.sha256}
-    path = folder / f"{trained.config.name}.loom"
+    images = dataset.images[dataset.test]
     with bars("proof", len(samples)) if bars else nullcontext() as tick:
         proof = prove(exported, samples, tick)
     with bars("golden vectors", len(images)) if bars else nullcontext() as tick:
@@ -112,8 +169,43 @@ def export_trained(trained: TrainedModel, dataset: Dataset, folder: Path, bars: 
             proof,
             dataset=dataset.name + TEST,
             images=images,
-            labels=labels,
+            labels=labels[dataset.test],
             info=info,
             progress=tick,
         )
-    return Finished(path, artifact, proof, trained)
+    return artifact, proof
+
+
+def grow_and_export(
+    artifact: Artifact,
+    dataset: Dataset,
+    name: str,
+    path: Path,
+    *,
+    keep_coarse: bool = False,
+    epochs: int | None = None,
+    seed: int | None = None,
+    bars: Bars | None = None,
+) -> Growth:
+    """Add the class `name` to a hierarchical artifact, prove the result equal, and save it at `path`.
+
+    Raises ConfigError or ExportError; see `grow.grow`.
+    """
+    count = EPOCHS if epochs is None else epochs
+    with bars("growing", count) if bars else nullcontext() as tick:
+        grown = grow(artifact, dataset, name, keep_coarse=keep_coarse, epochs=count, seed=seed, progress=tick)
+    before = artifact.info.get("grown")
+    record = {
+        "class": grown.name,
+        "branch": grown.branch,
+        "old_before": grown.old_before,
+        "old_after": grown.result.old_after,
+        "new_accuracy": grown.result.new_accuracy,
+        "coarse_retrained": grown.coarse_retrained,
+        "kept": asdict(grown.kept),
+        "retrained": asdict(grown.retrained),
+    }
+    info = {k: v for k, v in artifact.info.items() if k not in ("accuracy", "dataset", "proof", "baselines")}
+    info["grown"] = [*(before if isinstance(before, list) else []), record]
+    written, proof = _prove_and_write(path, grown.exported, grown.data, grown.labels, info, bars)
+    return Growth(path, written, proof, grown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from crossloom.sim import MissingExtraError
+from crossloom.sim import InputError, MissingExtraError
 from crossloom.sim.identity import weights_sha256
 
 from ..progress import bar
@@ -13,6 +13,7 @@ from . import Report
 from .tables import percent, table
 
 if TYPE_CHECKING:
+    from crossloom.training import Config, Dataset
     from crossloom.training.workflow import Finished
 
 
@@ -40,6 +41,8 @@ def summary(finished: Finished) -> dict[str, Any]:
         "validation_accuracy": trained.validation_accuracy,
         "test_accuracy": finished.artifact.info["accuracy"]["value"],
         "torch_test_accuracy": trained.test_accuracy,
+        "hierarchy": network.hierarchy,
+        "coarse_accuracy": finished.artifact.info["accuracy"].get("coarse"),
         "proof": {"samples": finished.proof.samples, "edges": finished.proof.edges, "codes": finished.proof.codes},
         "differences": 0,  # export raises at the first one
         "origin": "measured",
@@ -49,11 +52,16 @@ def summary(finished: Finished) -> dict[str, Any]:
 def run(args: argparse.Namespace) -> Report:
     """Train, prove and export one recipe."""
     need_training()
-    from crossloom.training.workflow import find_dataset, find_recipe, train_and_export
+    from crossloom.training.workflow import adjusted, find_dataset, find_recipe, train_and_export
 
-    config = find_recipe(args.recipe, args.seed)
+    if args.baseline and args.with_baselines:
+        raise InputError("--with-baselines: given beside --baseline; needed one of them; remove the other")
+    config = adjusted(find_recipe(args.recipe, args.seed), args.exclude, args.baseline)
     dataset = find_dataset(config.data, args.data, args.data_dir)
-    finished = train_and_export(config, dataset, args.out or f"runs/{config.name}", resume=args.resume, bars=bar)
+    if config.hierarchy is not None and config.hierarchy.branches == "shared":
+        return _bcnn(config, dataset, args)
+    finished = train_and_export(config, dataset, args.out or f"runs/{config.name}", resume=args.resume, bars=bar,
+                                baselines=args.with_baselines)  # fmt: skip
     data, proof = summary(finished), finished.proof
     rows = [
         ["artifact", data["artifact"]],
@@ -64,6 +72,38 @@ def run(args: argparse.Namespace) -> Report:
         ],
         ["validation accuracy", percent(data["validation_accuracy"])],
         ["test accuracy", f"{percent(data['test_accuracy'])} (integer simulator)"],
+        *([["super-classes right", percent(data["coarse_accuracy"])]] if data["hierarchy"] else []),
         ["proof", f"{proof.codes:,} codes on {proof.edges} edges of {proof.samples:,} images equal torch"],
     ]
-    return Report(data, table([data["name"], ""], rows))
+    text = table([data["name"], ""], rows)
+    if finished.trained.hierarchy is not None:
+        from crossloom.training.hierarchy import tree
+
+        text += f"\n\n{tree(finished.trained.hierarchy, finished.trained.classes)}"
+    return Report(data, text)
+
+
+def _bcnn(config: Config, dataset: Dataset, args: argparse.Namespace) -> Report:
+    """Train a B-CNN, which has two levels of logits for every image and so no artifact."""
+    from crossloom.training.loop import train
+
+    folder = args.out or f"runs/{config.name}"
+    trained = train(config, dataset, folder, resume=args.resume)
+    data = {
+        "name": config.name,
+        "run": folder,
+        "artifact": None,
+        "seed": config.training.seed,
+        "dataset": trained.dataset,
+        "validation_accuracy": trained.validation_accuracy,
+        "test_accuracy": trained.test_accuracy,
+        "coarse_accuracy": trained.test_coarse_accuracy,
+        "origin": "measured by torch",
+    }
+    rows = [
+        ["run", folder],
+        ["test accuracy", f"{percent(trained.test_accuracy)} (torch)"],
+        ["super-classes right", f"{percent(trained.test_coarse_accuracy)} (torch)"],
+        ["artifact", "none: a B-CNN computes two levels of logits for every image"],
+    ]
+    return Report(data, table([config.name, ""], rows))
