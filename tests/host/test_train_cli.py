@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossloom.host.cli import main
-from crossloom.host.commands import bench
+from crossloom.host.commands import bench_sim as bench
 from crossloom.sim import load, save
 from crossloom.training import workflow
 from crossloom.training.config import override
@@ -71,6 +71,18 @@ def test_verify_leaves_out_a_torch_model_that_is_not_at_hand_and_says_so(capsys,
     assert "holds no checkpoint.pt" in capsys.readouterr().err
 
 
+def test_verify_leaves_out_a_checkpoint_that_cannot_be_read_and_says_so(capsys, run_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "digits-cnn").mkdir(parents=True)
+    (tmp_path / "runs" / "digits-cnn" / "checkpoint.pt").write_bytes(b"no checkpoint")
+    code, data = _json(capsys, "verify", run_dir / "digits-cnn.loom")
+    assert code == 0
+    assert data["differences"] == {"golden": 0}
+    assert "not a whole checkpoint" in data["skipped"]["torch"]
+    assert main(["verify", str(run_dir / "digits-cnn.loom"), "--run", "runs/digits-cnn"]) == 1
+    assert "not a whole checkpoint" in capsys.readouterr().err
+
+
 def test_verify_refuses_the_run_of_another_network(capsys, run_dir):
     assert main(["verify", "digits-cnn", "--run", str(run_dir)]) == 1
     assert "its checkpoint holds other weights" in capsys.readouterr().err
@@ -133,7 +145,7 @@ def test_demo_goes_the_whole_way_and_closes_with_the_line(capsys, tmp_path, monk
     for _ in range(2):  # a second demo replaces the first
         assert main(["demo", "--out", str(tmp_path)]) == 0
         assert capsys.readouterr().out.splitlines()[-1] == "differences: 0"
-    (tmp_path / "other" / "digits-cnn").mkdir(parents=True)
+    (tmp_path / "other" / "digits-sha").mkdir(parents=True)
     assert main(["demo", "--out", str(tmp_path / "other")]) == 1
     assert "exists and is no earlier demo" in capsys.readouterr().err
 
@@ -196,3 +208,10 @@ def test_a_design_without_its_test_images_is_verified_from_the_data_set(capsys, 
     np.savez(tmp_path / "own.npz", images=artifact.golden.inputs, labels=artifact.golden.labels, levels=17)
     assert main(["verify", str(path), "--data", str(tmp_path / "own.npz")]) == 1
     assert "the golden digests are of 360 images of digits test" in capsys.readouterr().err
+    assert main(["report", str(path)]) == 0
+    bare = capsys.readouterr().out.replace("bare.loom", "x")
+    assert main(["report", str(run_dir / "digits-cnn.loom")]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == bare.splitlines()[:3]
+    save(replace(artifact, golden=replace(artifact.golden, inputs=None, labels=None, dataset="moon test")), path)
+    assert main(["verify", str(path), "--data-dir", str(tmp_path)]) == 1
+    assert "its test images, of 'moon', are not at hand" in capsys.readouterr().err
