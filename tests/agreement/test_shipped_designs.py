@@ -7,13 +7,21 @@ import pytest
 
 from crossloom.host import Accelerator, design_names, find_design
 from crossloom.host.cli import main
-from crossloom.sim import load, run, simulated_digests, weights_sha256
+from crossloom.sim import cost, load, run, simulated_digests, weights_sha256
 
 DESIGNS = design_names()
 
 
-def test_digits_cnn_is_shipped():
-    assert "digits-cnn" in DESIGNS
+def test_a_flat_and_a_hierarchical_design_are_shipped():
+    routed = {name: load(find_design(name)).network.route is not None for name in DESIGNS}
+    assert routed["digits-cnn"] is False and routed["digits-sha"] is True
+
+
+def test_routing_saves_a_quarter_of_the_products_of_either_baseline():
+    network = load(find_design("digits-sha")).network
+    total = cost(network)
+    assert (run(network, load(find_design("digits-sha")).golden.inputs).macs == total.macs).all()
+    assert total.saved_flat >= 0.25 and total.saved_bcnn >= 0.25
 
 
 @pytest.mark.parametrize("name", DESIGNS)
