@@ -30,7 +30,7 @@ LOADERS = {"torch": "weights_only=True", "np": "allow_pickle=False", "numpy": "a
 # them works without torch, and nothing outside training imports them except inside a function.
 NEEDS_TORCH = {
     "export", "folding", "grow", "hierarchical", "layers", "loop", "models", "prove", "quantized", "quantizers",
-    "restore", "runs", "trace", "workflow",
+    "restore", "runs", "steps", "trace", "workflow",
 }  # fmt: skip
 ALLOWED = {
     "sim": {"sim"},

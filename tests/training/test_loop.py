@@ -25,10 +25,11 @@ from crossloom.training import runs  # noqa: E402
 from crossloom.training.config import Config, flat_recipe, load_config, override, parse_config  # noqa: E402
 from crossloom.training.datasets import Dataset, digits, split  # noqa: E402
 from crossloom.training.hierarchy import Hierarchy, discover, read_hierarchy  # noqa: E402
-from crossloom.training.loop import batches_of, evaluate, train  # noqa: E402
+from crossloom.training.loop import evaluate, train  # noqa: E402
 from crossloom.training.models import build_float, build_quantized  # noqa: E402
 from crossloom.training.prove import convert_run, prove  # noqa: E402
 from crossloom.training.runs import TrainedModel, load_run, read_checkpoint  # noqa: E402
+from crossloom.training.steps import batches_of  # noqa: E402
 
 RECIPE = Path(__file__).parents[2] / "training" / "configs" / "digits-cnn.toml"
 

@@ -30,9 +30,9 @@ from .export import Exported
 from .hierarchical import Hierarchical, build_routed, learned_of, rows_of
 from .hierarchy import Hierarchy
 from .inputs import FloatArray, to_float
-from .loop import batches_of, learning_rate, optimizer, torch_threads
 from .prove import convert_model
 from .restore import restore
+from .steps import batches_of, learning_rate, optimizer, torch_threads
 
 _log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,7 @@ from .runs import (
     write_checkpoint,
     write_log,
 )
+from .steps import batches_of, learning_rate, optimizer, torch_threads
 
 __all__ = ["Evaluation", "TrainedModel", "evaluate", "load_run", "train"]
 
@@ -362,37 +363,6 @@ def _given_hierarchy(config: Config, dataset: Dataset) -> Hierarchy | None:
             'its own; needed one of them; write source = "discover", or remove the keys'
         )
     return own
-
-
-def optimizer(learned: Sequence[nn.Parameter], training: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW; weight matrices decay, biases, batch norms and learned ranges do not."""
-    groups = [
-        {"params": [p for p in learned if p.dim() > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=training.learning_rate)
-
-
-def batches_of(order: Ints, size: int) -> list[Ints]:
-    """Return the indices in batches of about equal size, at most `size` but never one alone: batch norm needs two."""
-    return np.array_split(order, max(1, min(-(-len(order) // size), len(order) // 2)))
-
-
-def learning_rate(training: TrainingConfig, peak: float, done: float) -> float:
-    """Return the schedule's learning rate where the fraction `done` of a phase is over."""
-    return peak if training.schedule == "constant" else peak * 0.5 * (1.0 + math.cos(math.pi * done))
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Give torch `count` threads for a while; 0 leaves its own number."""
-    before = torch.get_num_threads()
-    try:
-        if count:
-            torch.set_num_threads(count)
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _use_bfloat16(training: TrainingConfig) -> bool:

@@ -1,0 +1,45 @@
+"""What every training shares: batches, optimizer, learning rate, number of threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from .config import TrainingConfig
+from .labelled import Ints
+
+
+def optimizer(learned: Sequence[nn.Parameter], training: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW; weight matrices decay, biases, batch norms and learned ranges do not."""
+    groups = [
+        {"params": [p for p in learned if p.dim() > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=training.learning_rate)
+
+
+def batches_of(order: Ints, size: int) -> list[Ints]:
+    """Return the indices in batches of about equal size, at most `size` but never one alone: batch norm needs two."""
+    return np.array_split(order, max(1, min(-(-len(order) // size), len(order) // 2)))
+
+
+def learning_rate(training: TrainingConfig, peak: float, done: float) -> float:
+    """Return the schedule's learning rate where the fraction `done` of a phase is over."""
+    return peak if training.schedule == "constant" else peak * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Give torch `count` threads for a while; 0 leaves its own number."""
+    before = torch.get_num_threads()
+    try:
+        if count:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)
