@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from crossloom.host.cli import main
+from crossloom.host.report.document import MARKER
 from crossloom.host.report.figures import measure
-from crossloom.host.report.page import MARKER, page
+from crossloom.host.report.page import page
 from crossloom.host.report.png import encode_png, picture
 from crossloom.sim import Artifact, InputError, Network, Node, cost, load, make_golden, random_network, run, save
 

@@ -92,6 +92,37 @@ def parser() -> argparse.ArgumentParser:
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )
 
+    crossbar = command("crossbar", "measure a design's accuracy on resistive arrays against wire resistance")
+    crossbar.add_argument("design", help=DESIGN)
+    crossbar.add_argument(
+        "--rho", default="1e-5,1e-4,5e-4,1e-3,2e-3", help="wire ohms a cell times g_on (default: %(default)s)"
+    )
+    crossbar.add_argument(
+        "--methods",
+        default="none,swann,greedy,pwa,gain,pwa+gain,greedy+gain,greedy+pwa+gain",
+        help="names of none, swann, greedy, pwa, gain, range, joined by '+' (default: %(default)s)",
+    )
+    crossbar.add_argument("--cells", default="8t-sram", help="8t-sram, fefet or reram (default: %(default)s)")
+    for option, default, text in (
+        ("rows", 128, "rows of an array"),
+        ("columns", 128, "columns of an array"),
+        ("cell-bits", 1, "bits a cell"),
+        ("adc-bits", 7, "bits of a converter; 0 is lossless"),
+        ("active-rows", 32, "rows that pwa reads at a time"),
+        ("seed", 0, "first seed"),
+        ("images", 500, "test images at most"),
+        ("calibrate", 40, "images of these that calibrate"),
+    ):
+        crossbar.add_argument(f"--{option}", type=int, default=default, help=f"{text} (default: %(default)s)")
+    crossbar.add_argument("--seeds", type=int, help="seeds (default: 5 with variation or noise, else 1)")
+    crossbar.add_argument("--variation", action="store_true", help="program with the device's variation")
+    crossbar.add_argument("--noise", action="store_true", help="read with the device's noise")
+    crossbar.add_argument("--out", help="write a page to this file as well")
+    crossbar.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
+    crossbar.add_argument(
+        "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
+    )
+
     kinds = commands.add_parser("bench", help="measure speed, memory and accuracy").add_subparsers(
         dest="what", required=True, metavar="WHAT"
     )

@@ -5,32 +5,19 @@ from __future__ import annotations
 from crossloom.sim.identity import structure_sha256, weights_sha256
 
 from ..commands.tables import percent
+from .document import document
 from .figures import Figures
 from .markup import Markup, clip, el, join
 from .sections import accuracy_sections, cost_sections, growing, mistakes
-from .style import STYLE
-
-# The first bytes of every report, by which the command knows what it may overwrite.
-MARKER = "<!doctype html>\n<!-- crossloom report -->\n"
-# What the page promises, enforced by the browser: nothing is fetched, nothing runs.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def page(figures: Figures, command: str) -> str:
     """Return the whole HTML page, the same text for the same figures; `command` is how to make it again."""
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        el("title", f"{figures.network.name}: Crossloom report"),
-        el("style", Markup(STYLE)),
-    )
     sections = [*accuracy_sections(figures), mistakes(figures), *cost_sections(figures)]
     if figures.branches:
         sections.append(growing(figures))
     body = el("div", _header(figures), el("main", *sections), _footer(figures, command), class_="page")
-    return MARKER + el("html", head, el("body", body), lang="en") + "\n"
+    return document(f"{figures.network.name}: Crossloom report", body)
 
 
 def _header(figures: Figures) -> Markup:

@@ -1,0 +1,62 @@
+"""What the commands that write a page share: labelled test images to draw, and a file that may be written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from crossloom.sim import Artifact, InputError
+from crossloom.sim.types import AnyArray
+
+from ..report.document import MARKER
+from .train import need_training
+
+
+def test_set(artifact: Artifact, args: argparse.Namespace) -> tuple[AnyArray, AnyArray]:
+    """Return the test images and labels that the golden digests were made with."""
+    golden = artifact.golden
+    if golden is None:
+        raise InputError(f"{args.design}: carries no golden vectors of test images; export it with a test set")
+    if golden.inputs is not None and golden.labels is not None:
+        return golden.inputs, golden.labels
+    need_training()
+    from crossloom.training.workflow import test_set
+
+    images, labels = test_set(artifact, args.data, args.data_dir)
+    if len(images) != golden.vectors:
+        raise InputError(
+            f"test images: {len(images)}; the golden digests are of {golden.vectors} images of {golden.dataset}"
+        )
+    return images, labels
+
+
+def check_page(path: Path) -> None:
+    """Raise InputError before any work where the page cannot go: only an earlier report is overwritten."""
+    try:
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
+        if not os.path.lexists(path):
+            return
+        ours = False
+        if path.is_file():
+            with path.open("rb") as file:
+                ours = file.read(len(MARKER)) == MARKER.encode()
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+    if not ours:
+        raise InputError(f"{path}: exists and is no report of ours; move it, or name another file with --out")
+
+
+def _unwritable(path: Path, error: OSError | ValueError) -> InputError:
+    shown = str(path) if str(path).isprintable() else repr(str(path))
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return InputError(f"{shown}: cannot be written ({reason}); name another file with --out")
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page; raise InputError where it cannot be."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error

@@ -1,0 +1,174 @@
+"""What a sweep leaves open: accuracy against converters and array size, where voltage is lost, how large errors are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..network import Network
+from ..types import AnyArray, IntArray
+from .drop import cell_volts
+from .gate import make_ladders
+from .layer import PlacedBlock
+from .mapping import planes
+from .pipeline import build_network, layer_inputs, plan_network
+from .spec import ORDERS, ArraySpec, Physics
+from .sweep import Sweep, method_spec, split, sweep
+from .tile import FloatArray
+
+ADC_BITS = (3, 4, 5, 6, 7, 8)
+SIZES = (32, 64, 128, 256)
+# Methods that converters, sizes and errors are shown for, in the order they were asked for.
+MOST_METHODS = 6
+# Errors are counted in 2 * BINS + 1 bins of this width, in standard deviations of the layer's accumulators.
+BINS, BIN = 24, 0.05
+_MAP_VECTORS = 64
+_ERROR_IMAGES = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Beside `sweep`, at its largest rho: accuracies by method and converter or size, maps by order, errors by method.
+
+    `sizes` are those that the layers fit. `maps` (M, N) is the mean share of the read voltage that is lost at each
+    cell of `tile`, row M - 1 at the sense end; empty in voltage mode. `errors` (2 BINS + 1,) are shares of all
+    accumulators by error, the outer bins holding all that lies beyond; `rms` is the root mean square of the errors.
+    """
+
+    sweep: Sweep
+    rho: float
+    bits: dict[str, tuple[float, ...]]
+    sizes: tuple[int, ...]
+    by_size: dict[str, tuple[float, ...]]
+    tile: str
+    maps: dict[str, FloatArray]
+    errors: dict[str, FloatArray]
+    rms: dict[str, float]
+
+
+def steps(found: Sweep) -> int:
+    """How often `study` reports progress for a sweep."""
+    return 1 + len(ADC_BITS) + len(SIZES) + min(len(found.points), MOST_METHODS)
+
+
+def study(
+    network: Network,
+    images: AnyArray,
+    labels: IntArray,
+    found: Sweep,
+    *,
+    base: ArraySpec | None = None,
+    physics: Physics | None = None,
+    active_rows: int = 32,
+    progress: Callable[[int], None] | None = None,
+) -> Study:
+    """Measure around a sweep of the same images, labels (N, ...), arrays and physics, with one seed.
+
+    `progress` is told the number of `steps` done. Raises InputError as `sweep` does.
+    """
+    base, physics = base or ArraySpec(), physics or Physics()
+    methods, rho = list(found.points)[:MOST_METHODS], max(found.rho)
+    at = replace(physics, rho=rho)
+    chosen, rest = split(len(images), found.calibrated)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done)
+
+    def accuracies(spec: ArraySpec) -> list[float]:
+        one = sweep(
+            network,
+            images,
+            labels,
+            [rho],
+            methods,
+            base=spec,
+            physics=physics,
+            active_rows=active_rows,
+            calibrate=found.calibrated,
+        )
+        return [one.points[method][0].accuracy for method in methods]
+
+    by_bits = []
+    for bits in ADC_BITS:
+        by_bits.append(accuracies(replace(base, adc_bits=bits)))
+        step()
+    sizes, by_size = [], []
+    for size in SIZES:
+        try:
+            by_size.append(accuracies(replace(base, rows=size, columns=size)))
+            sizes.append(size)
+        except InputError:  # the whole sweep passed before: one output needs more columns than this
+            pass
+        step()
+    tile, maps = _maps(network, images[chosen], base, at)
+    step()
+    errors, rms = {}, {}
+    for method in methods:
+        spec = method_spec(method, base, active_rows)
+        errors[method], rms[method] = _errors(network, images[chosen], images[rest][:_ERROR_IMAGES], spec, at)
+        step()
+    columns = {method: i for i, method in enumerate(methods)}
+    return Study(
+        found,
+        rho,
+        {method: tuple(row[i] for row in by_bits) for method, i in columns.items()},
+        tuple(sizes),
+        {method: tuple(row[i] for row in by_size) for method, i in columns.items()},
+        tile,
+        maps,
+        errors,
+        rms,
+    )
+
+
+def _maps(network: Network, images: AnyArray, base: ArraySpec, physics: Physics) -> tuple[str, dict[str, FloatArray]]:
+    """The mean share of voltage lost at each cell of the array with the most cells, for every order, all rows on."""
+    device = physics.device
+    if device.mode != "gate" or len(images) == 0:
+        return "", {}
+    on, off, top = device.g_on.value, device.g_off.value, (1 << base.cell_bits) - 1
+    name, maps = "", {}
+    for order in ORDERS:
+        # a calibrated range changes no cell; it asks for the samples
+        plan = plan_network(network, replace(base, order=order, adc_range="calibrated"), images)
+        layers = [(layer, placed) for layer in plan.layers.values() for placed in layer.placed]
+        layer, placed = max(layers, key=lambda pair: pair[1].levels.size)
+        name = layer.where
+        assert layer.samples is not None
+        bits = _spread(planes(layer.samples[placed.block.group][:, placed.inputs], layer.input.type), placed)
+        ladders = make_ladders(off + placed.levels / top * (on - off), bit_line=physics.column_ohm, leak=off)
+        maps[order] = 1 - cell_volts(ladders, bits).mean(axis=0)
+    return name, maps
+
+
+def _spread(bits: AnyArray, placed: PlacedBlock) -> AnyArray:
+    """A few of all vectors of bits, evenly."""
+    flat = bits.reshape(-1, len(placed.inputs))
+    return flat[np.linspace(0, len(flat) - 1, min(len(flat), _MAP_VECTORS)).astype(np.intp)].astype(np.float64)
+
+
+def _errors(
+    network: Network, calibration: AnyArray, images: AnyArray, spec: ArraySpec, physics: Physics
+) -> tuple[FloatArray, float]:
+    """Shares of all accumulators by error, each layer fed with exact inputs, and the errors' root mean square."""
+    built = build_network(plan_network(network, spec, calibration), physics)
+    counts, squares, total = np.zeros(2 * BINS + 1), 0.0, 0
+    for key, codes in layer_inputs(network, images).items():
+        layer = built.layers[key]
+        plan = layer.plan
+        exact = plan.op.kernel([plan.input], plan.output)(codes.astype(plan.input.carrier)).astype(np.float64)
+        spread = exact.std()
+        if spread == 0:
+            continue
+        error = (layer.accumulate(codes) - exact) / spread
+        bins = np.clip(np.rint(error / BIN).astype(np.int64), -BINS, BINS) + BINS
+        counts += np.bincount(bins.ravel(), minlength=len(counts))
+        squares, total = squares + float(np.sum(error**2)), total + error.size
+    return counts / max(total, 1), float(np.sqrt(squares / max(total, 1)))
