@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .models import build_quantized as build_quantized
     from .models import fold_batch_norm as fold_batch_norm
     from .models import quantize as quantize
+    from .physics import fine_tune as fine_tune
     from .prove import export_model as export_model
     from .prove import export_routed as export_routed
     from .prove import write_artifact as write_artifact
@@ -67,6 +68,7 @@ _WHERE = {
     "quantize": "models",
     "activation_quantizer": "quantizers",
     "weight_quantizer": "quantizers",
+    "fine_tune": "physics",
     "export_model": "prove",
     "export_routed": "prove",
     "write_artifact": "prove",

@@ -122,7 +122,7 @@ def evaluate(
         for start in range(0, len(part), EVALUATION_BATCH):
             rows = part[start : start + EVALUATION_BATCH]
             images, labels = to_float(dataset.images[rows], values), torch.from_numpy(dataset.labels[rows])
-            batch_loss, batch_right, batch_coarse = _assess(model, images, labels, 0.0, coarse_weight)
+            batch_loss, batch_right, batch_coarse = assess(model, images, labels, 0.0, coarse_weight)
             right += int(batch_right.sum())
             coarse += int(batch_coarse.sum()) if batch_coarse is not None else 0
             loss += float(batch_loss) * len(rows)
@@ -131,7 +131,7 @@ def evaluate(
     return Evaluation(right / count, loss / count, coarse / count if isinstance(model, Hierarchical) else None)
 
 
-def _assess(
+def assess(
     model: nn.Module, images: Tensor, labels: Tensor, smoothing: float, coarse_weight: float
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return (loss, right answers (N,), right super-classes (N,) or None)."""
@@ -309,7 +309,7 @@ class _Run:
             images = images.contiguous(memory_format=torch.channels_last)
             context = torch.autocast("cpu", dtype=torch.bfloat16)
         with context:
-            loss, right, _ = _assess(self.model, images, labels, self.config.training.label_smoothing, coarse_weight)
+            loss, right, _ = assess(self.model, images, labels, self.config.training.label_smoothing, coarse_weight)
         value = loss.item()
         if not math.isfinite(value):
             where = f"{self.phase} epoch {self.epoch + 1}"
