@@ -1,0 +1,33 @@
+"""Where the SystemVerilog sources are, in a checkout and in an installed wheel."""
+
+from pathlib import Path
+
+from .errors import RtlError
+
+
+def _find(name: str) -> Path:
+    here = Path(__file__).resolve()
+    # rtl/crossloom/rtl/sources.py in a checkout; crossloom/rtl/sources.py beside the files in a wheel.
+    for folder in (here.parent / name, here.parents[2] / name):
+        if folder.is_dir():
+            return folder
+    raise RtlError(f"{here.parent}: no folder {name!r} of the RTL stage; a complete installation is needed; reinstall")
+
+
+def find_sources() -> Path:
+    """The folder of `*.sv`; RtlError when the installation lacks it."""
+    return _find("src")
+
+
+def find_waivers() -> Path:
+    """The file of lint waivers; RtlError when the installation lacks it."""
+    return _find("lint") / "waivers.vlt"
+
+
+def read_sources(folder: Path | None = None) -> list[Path]:
+    """All sources of a folder (ours by default) in compile order: packages first, then by name."""
+    folder = folder or find_sources()
+    found = sorted(folder.glob("*.sv"), key=lambda path: (not path.name.endswith("_pkg.sv"), path.name))
+    if not found:
+        raise RtlError(f"{folder}: no .sv file; SystemVerilog sources are needed; name another folder")
+    return found

@@ -1,0 +1,95 @@
+"""The Verilated model: built once, found again, private, and never silent about what went wrong."""
+
+import logging
+import stat
+
+import numpy as np
+import pytest
+
+from crossloom.rtl import RtlError, build_model
+from crossloom.rtl.cache import cache_folder, content_key
+from crossloom.rtl.verilated import build_library
+
+COUNTER = """
+module counter #(parameter int unsigned Step = 1) (
+  input logic aclk, input logic aresetn, input logic [69:0] wide_i, output logic [69:0] wide_o,
+  output logic [15:0] count_o, output logic [31:0] junk_o
+);
+  logic [31:0] unknown;
+  assign junk_o = unknown;
+  always_ff @(posedge aclk) begin
+    wide_o <= ~wide_i;
+    if (!aresetn) count_o <= '0; else count_o <= count_o + 16'(Step);
+    if (!aresetn && count_o == 16'hffff) unknown <= '0;
+  end
+  below: assert property (@(posedge aclk) disable iff (!aresetn) count_o < 16'd200)
+    else $error("counter: 200 is reached");
+endmodule
+"""
+
+
+@pytest.fixture
+def counter(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "counter.sv"
+    path.write_text(COUNTER)
+    return path
+
+
+def test_a_model_is_built_once_kept_private_and_rebuilt_when_damaged(counter, caplog):
+    library = build_library("counter", {"Step": 3}, sources=[counter], optimize=0)
+    assert stat.S_IMODE(library.parent.stat().st_mode) == 0o700
+    first = library.stat().st_ino
+    assert build_library("counter", {"Step": 3}, sources=[counter], optimize=0).stat().st_ino == first
+    assert not list(library.parent.glob("build-*"))
+    damaged = bytearray(library.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    copy = library.with_name("copy")
+    copy.write_bytes(damaged)
+    copy.replace(library)
+    with caplog.at_level(logging.WARNING):
+        assert build_library("counter", {"Step": 3}, sources=[counter], optimize=0) == library
+    assert "differs from its checksum" in caplog.text
+
+    with build_model("counter", {"Step": 3}, sources=[counter], optimize=0, seed=1) as model:
+        wide = 0x2A_5A5A5A5A_12345678_9 & (1 << 70) - 1
+        model.set("wide_i", wide)
+        start = model.get("count_o")
+        model.run(10)
+        assert model.get("count_o") == start + 30
+        assert model.get("wide_o") == wide ^ (1 << 70) - 1
+        with pytest.raises(RtlError, match=r"no port 'nothing'; one of .*count_o"):
+            model.get("nothing")
+        with pytest.raises(RtlError, match="an assertion failed"):
+            model.run(100)
+    junk = set()
+    for seed in (1, 2, 2):
+        with build_model("counter", {"Step": 3}, sources=[counter], optimize=0, seed=seed) as model:
+            junk.add(model.get("junk_o"))
+    assert len(junk) == 2  # what is unknown follows the seed
+
+
+def test_a_source_with_an_error_is_refused_in_one_line(counter):
+    counter.write_text(COUNTER.replace("assign junk_o = unknown;", "assign junk_o = ;"))
+    with pytest.raises(RtlError, match=r"model of counter: verilator failed .*counter\.sv") as error:
+        build_library("counter", sources=[counter])
+    assert "\n" not in str(error.value)
+    assert not list(cache_folder().glob("*.so"))
+
+
+def test_a_cache_that_others_can_write_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "crossloom").mkdir()
+    (tmp_path / "crossloom").chmod(0o777)
+    with pytest.raises(RtlError, match="only you can write"):
+        cache_folder()
+
+
+def test_keys_tell_lists_apart():
+    assert len({content_key(*parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["ab", "c", ""])}) == 4
+
+
+def test_beats_of_another_width_are_refused():
+    small = build_model("imc_tile", {"Rows": 64, "Cols": 32, "Lanes": 8})
+    with small as model, pytest.raises(RtlError, match="1 words and one last each"):
+        model.stream(np.zeros((3, 2), dtype=np.uint32), np.zeros(3, dtype=bool), 0)
