@@ -75,7 +75,7 @@ def test_the_torch_model_gives_the_codes_that_the_array_simulator_gives(name, ca
 def test_on_ideal_arrays_values_and_gradients_are_those_of_the_exact_model(name):
     arrays, artifact, values = on_arrays(name, *IDEAL)
     images = to_float(artifact.golden.inputs[:16], values)
-    labels = torch.from_numpy(artifact.golden.labels[:16])
+    labels = torch.from_numpy(artifact.golden.labels[:16].copy())
     found = []
     for context in (nullcontext(), arrays.reading()):
         with context:
@@ -89,7 +89,7 @@ def test_on_ideal_arrays_values_and_gradients_are_those_of_the_exact_model(name)
 
 def test_gradients_reach_every_layer_through_lossy_arrays_and_nothing_stays_hooked():
     arrays, artifact, values = on_arrays("digits-cnn", *LOSSY["as it is"])
-    images, labels = to_float(artifact.golden.inputs[:16], values), torch.from_numpy(artifact.golden.labels[:16])
+    images, labels = to_float(artifact.golden.inputs[:16], values), torch.from_numpy(artifact.golden.labels[:16].copy())
     exact = arrays.model.eval()(images).detach()
     with arrays.reading():
         loss, _, _ = assess(arrays.model.train(), images, labels, 0.0, 0.5)
