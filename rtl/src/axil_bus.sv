@@ -1,8 +1,11 @@
 // Turns AXI4-Lite into single writes and reads of 32-bit words for a register file.
 //
-// A write: wr_valid_o for one cycle with its byte address, data and strobes, once address and data have both come.
-// A read: rd_valid_o for one cycle with its address; rd_data_i is taken in that cycle (combinational answer).
-// Every access is answered OKAY: on a Zynq an error response is a bus error that kills the process which made it,
+// A write: wr_valid_o for one cycle with its byte address, data and strobes, once address and data
+// have both come.
+// A read: rd_valid_o for one cycle with its address; rd_data_i is taken in that cycle
+// (combinational answer).
+// Every access is answered OKAY: on a Zynq an error response is a bus error that kills the process
+// which made it,
 // so what went wrong is told by the register file instead. Addresses are aligned down to words.
 // Rate: a write or a read every two cycles. Bench: tests/rtl/test_benches.py (with cocotbext-axi).
 module axil_bus #(

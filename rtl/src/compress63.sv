@@ -1,6 +1,7 @@
-// Counts six bits in every bit position at once: {fours, twos, ones}[k] = a[k] + b[k] + ... + f[k], 0..6.
+// Counts six bits in every bit position at once: {fours, twos, ones}[k] = a[k] + ... + f[k], 0..6.
 //
-// Operands: six unsigned vectors of Width bits; each position is a sum of its own, no carry crosses positions.
+// Operands: six unsigned vectors of Width bits; each position is a sum of its own, no carry crosses
+// positions.
 // Latency: none (combinational). On 7-series each position is three LUT6, one an output bit.
 // Model: numpy's sum over the six vectors. Bench: tests/rtl/test_benches.py (through popcount_and).
 (* keep_hierarchy *)
@@ -18,7 +19,8 @@ module compress63 #(
     $error("compress63: Width is %0d; at least 1 is needed", Width);
   end
 
-  // Two full adders, then their sums and carries: boolean on purpose, an adder would become a carry chain.
+  // Two full adders, then their sums and carries: boolean on purpose, an adder would become a carry
+  // chain.
   assign low_sum    = bits_i[0] ^ bits_i[1] ^ bits_i[2];
   assign low_carry  = (bits_i[0] & bits_i[1]) | (bits_i[2] & (bits_i[0] | bits_i[1]));
   assign high_sum   = bits_i[3] ^ bits_i[4] ^ bits_i[5];

@@ -1,8 +1,11 @@
-// Folds the products of three pairs of bits into a two-bit sum, in every position at once, one cycle later:
-//   {twos_o, ones_o}[k] = sum over j < 3 of a_i[j][k] & b_i[j][k]                                     0..3
+// Folds the products of three pairs of bits into a two-bit sum, in every position at once, one
+// cycle later:
+//   {twos_o, ones_o}[k] = sum over j < 3 of a_i[j][k] & b_i[j][k]      0..3
 //
-// Operands: three vectors of Width bits each; no carry crosses positions. Latency: 1 cycle. Rate: one a cycle.
-// On 7-series each position is two LUT6. A module of its own, kept by synthesis: mapped with what follows, the area
+// Operands: three vectors of Width bits each; no carry crosses positions. Latency: 1 cycle. Rate:
+// one a cycle.
+// On 7-series each position is two LUT6. A module of its own, kept by synthesis: mapped with what
+// follows, the area
 // recovery of Yosys takes three LUTs a position.
 // Model: numpy's sum of products. Bench: tests/rtl/test_benches.py (through popcount_and).
 (* keep_hierarchy *)

@@ -2,10 +2,14 @@
 //
 //   code_o = clip((t_i * scale_i + offset_i) >> 16, 0, top_i)     >> is a floor
 //   clip_o = the value was outside 0..top_i
-// t_i, scale_i unsigned 16 bits, offset_i signed 32 bits, top_i and code_o unsigned 8 bits. The settings are constant.
-// Latency: 4 cycles (one DSP48E1 with all its registers, then the clip). Throughput: one code a cycle.
-// The widths are the least that hold every value: wider ones lose the sign in Yosys 0.70's DSP packing.
-// Model: crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py; netlist: tests/rtl/test_synth.py.
+// t_i, scale_i unsigned 16 bits, offset_i signed 32 bits, top_i and code_o unsigned 8 bits. The
+// settings are constant.
+// Latency: 4 cycles (one DSP48E1 with all its registers, then the clip). Throughput: one code a
+// cycle.
+// The widths are the least that hold every value: wider ones lose the sign in Yosys 0.70's DSP
+// packing.
+// Model: crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py; netlist:
+// tests/rtl/test_synth.py.
 module imc_adc (
   input  logic               clk_i,
   input  logic [15:0]        t_i,

@@ -1,10 +1,12 @@
 // The tile without its buses: frames of bytes in, frames of column results out, settings on wires.
 //
-// Per frame x[Rows] and column c, with planes b from the top down and segments s (docs: rtl/README.md):
-//   y[c] = sat16(round(gain[c] * sum_b sum_s w_b * adc(table[c](popcount(x[permutation][b] & mask[s] & weight[c])))))
+// Per frame x[Rows] and column c, with planes b from the top down and segments s (rtl/README.md):
+//   count = popcount(x[permutation][b] & mask[s] & weight[c])
+//   y[c]  = sat16(round(gain[c] * sum_b sum_s w_b * adc(table[c][s][count])))
 // w_b = 2**b, the top plane -2**b when the inputs are two's complement. Lanes columns a cycle:
-// bits * segments * Cols/Lanes cycles a frame, and never less than the Rows/4 and Cols/4 beats of its streams.
-// Latency at 8 bits and one segment: Rows/4 in + Rows/4 ordering + 8 * Cols/Lanes steps + 17 + Cols/4 out.
+// bits * segments * Cols/Lanes cycles a frame, and never less than the Rows/4 and Cols/4 beats of
+// its streams.
+// Latency, first beat to last: Rows/4 in + Rows/4 ordering + steps + Cols/4 out + 13.
 // Model: crossloom.sim.crossbar.twin. Benches: tests/rtl/test_benches.py, tests/rtl/test_tile.py.
 module imc_core #(
   parameter  int unsigned Rows      = 128,
@@ -51,7 +53,8 @@ module imc_core #(
   output logic                 short_o,
   output logic                 long_o,
   output logic                 step_o,         // a step of arithmetic was done
-  output logic [ClipBits-1:0]  count_clips_o,  // columns of this cycle whose count exceeded its table
+  // columns of this cycle whose count exceeded its table
+  output logic [ClipBits-1:0]  count_clips_o,
   output logic [ClipBits-1:0]  code_clips_o,   // columns of this cycle whose code was clipped
   output logic [2:0]           y_clips_o       // results of this beat that were saturated
 );
@@ -63,7 +66,8 @@ module imc_core #(
   localparam int unsigned EntryBits = $clog2(Rows + 1);
   localparam int unsigned MaskBits  = Words > 1 ? 2 * WordBits : 1;
 
-  if (Cols != Lanes * Groups || Groups != 2 ** $clog2(Groups) || Groups > 8 || Groups < 2) begin : gen_cols
+  if (Cols != Lanes * Groups || Groups != 2 ** $clog2(Groups) || Groups > 8
+    || Groups < 2) begin : gen_cols
     $error("imc_core: Cols is %0d with %0d lanes; 2, 4 or 8 times Lanes is needed", Cols, Lanes);
   end
 
@@ -86,7 +90,8 @@ module imc_core #(
   logic [GroupBits-1:0] group;
   imc_seq #(.Segments(Words), .Groups(Groups)) u_seq (
     .clk_i, .rst_ni, .bits_m1_i, .signed_i, .segments_m1_i, .avail_i(avail), .credit_i(credit),
-    .valid_o(step), .plane_o(plane), .segment_o(segment), .group_o(group), .first_o(first), .shift_o(shift),
+    .valid_o(step), .plane_o(plane), .segment_o(segment), .group_o(group), .first_o(first),
+    .shift_o(shift),
     .negate_o(negate), .last_o(last), .start_o(start), .release_o(release_planes)
   );
   assign step_o = step;
@@ -95,8 +100,10 @@ module imc_core #(
   logic            planes_busy;
   imc_planes #(.Rows(Rows)) u_planes (
     .clk_i, .rst_ni, .mask_we_i, .mask_addr_i(index_i[MaskBits-1:0]), .mask_data_i(data_i),
-    .valid_i(frame_valid), .quad_i(frame_quad), .data_i(frame_data), .last_i(frame_last), .free_o(frame_free),
-    .avail_o(avail), .release_i(release_planes), .plane_i(plane), .segment_i(segment), .drive_o(drive),
+    .valid_i(frame_valid), .quad_i(frame_quad), .data_i(frame_data), .last_i(frame_last),
+    .free_o(frame_free),
+    .avail_o(avail), .release_i(release_planes), .plane_i(plane), .segment_i(segment),
+    .drive_o(drive),
     .busy_o(planes_busy)
   );
 
@@ -117,7 +124,8 @@ module imc_core #(
     segment_q <= {segment_q[2:0], segment};
   end
 
-  // Lanes. A cell word's index is column * Words + word, a table entry's column * 2**EntryBits + entry,
+  // Lanes. A cell word's index is column * Words + word, a table entry's column * 2**EntryBits +
+  // entry,
   // and a column is group * Lanes + lane.
   logic [GroupBits-1:0]           cell_group, cell_addr, table_group;
   logic [LaneBits-1:0]            cell_lane, table_lane;
@@ -155,8 +163,10 @@ module imc_core #(
   logic            output_busy;
   logic [3:0]      y_clip;
   imc_output #(.Lanes(Lanes), .Groups(Groups), .AccBits(AccBits)) u_output (
-    .clk_i, .rst_ni, .gain_we_i, .gain_addr_i(index_i[$clog2(Cols)-1:0]), .gain_data_i(data_i[15:0]),
-    .start_i(start), .credit_o(credit), .valid_i(valid_q[9] & last_q[9]), .group_i(group_q[9]), .acc_i(acc),
+    .clk_i, .rst_ni, .gain_we_i, .gain_addr_i(index_i[$clog2(Cols)-1:0]),
+    .gain_data_i(data_i[15:0]),
+    .start_i(start), .credit_o(credit), .valid_i(valid_q[9] & last_q[9]), .group_i(group_q[9]),
+    .acc_i(acc),
     .m_valid_o, .m_ready_i, .m_data_o, .m_last_o, .clip_o(y_clip), .busy_o(output_busy)
   );
   assign y_clips_o = (m_valid_o & m_ready_i) ? 3'($countones(y_clip)) : 3'd0;

@@ -1,10 +1,13 @@
-// Receives frames of Rows bytes, four a beat, and hands them on in the order of the rows: row r gets byte permutation[r].
+// Receives frames of Rows bytes, four a beat, and hands them on in the order of the rows: row r
+// gets byte permutation[r].
 //
-// Two banks: one fills while the other is read, so a frame of Rows / 4 beats is taken every Rows / 4 cycles.
-// A frame that ends early (short_o) or does not end on its last beat (long_o) is dropped whole and never handed on;
-// after long_o beats are discarded up to and including the next s_last_i, or until resync_i, whichever comes first.
-//   out: quad_o (rows 4*quad .. 4*quad+3), data_o (four bytes, row 4*quad in the lowest), valid_o when free_i,
-//   last_o with the frame's last quad. Latency: last beat to first quad 1 cycle. Rate: one quad a cycle.
+// Two banks: one fills while the other is read; a frame is taken every Rows / 4 cycles.
+// A frame that ends early (short_o) or does not end on its last beat (long_o) is dropped whole.
+// After long_o, beats are discarded up to and including the next s_last_i, or until resync_i,
+// whichever comes first.
+//   quad_o   rows 4*quad .. 4*quad+3;  data_o  their four bytes, row 4*quad in the lowest
+//   valid_o  when free_i;  last_o  with the frame's last quad
+// Latency: last beat to first quad 1 cycle. Rate: one quad a cycle.
 // Model: x[:, permutation] in crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py.
 module imc_frame #(
   parameter  int unsigned Rows     = 128,
@@ -84,7 +87,8 @@ module imc_frame #(
     end
   end
 
-  // Memories: the permutation, and four copies of the frame so that four rows find their bytes at once.
+  // Memories: the permutation, and four copies of the frame so that four rows find their bytes at
+  // once.
   (* ram_style = "distributed" *) logic [31:0] perm [Quads];
   logic [3:0][7:0] source;
   always_ff @(posedge clk_i) if (perm_we_i) perm[perm_addr_i] <= perm_data_i;
@@ -103,6 +107,7 @@ module imc_frame #(
 `endif
   if (RowBits < 8) begin : gen_unused
     logic unused;
-    assign unused = ^{source[0][7:RowBits], source[1][7:RowBits], source[2][7:RowBits], source[3][7:RowBits]};
+    assign unused = ^{source[0][7:RowBits], source[1][7:RowBits], source[2][7:RowBits],
+      source[3][7:RowBits]};
   end
 endmodule

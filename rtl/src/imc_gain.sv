@@ -1,11 +1,14 @@
 // The column's digital gain: multiply, round, saturate.
 //
-//   y_o    = clip((acc_i * gain_i + 2**14) >> 15, -2**15, 2**15 - 1)     >> is a floor: halves round up
+//   y_o    = clip((acc_i * gain_i + 2**14) >> 15, -2**15, 2**15 - 1)   >> floors
 //   clip_o = the value was outside 16 bits
 // acc_i signed AccBits bits, gain_i unsigned Q1.15 (32768 is 1), y_o signed 16 bits.
-// Latency: 4 cycles in which en_i is high (one DSP48E1, then the clip). Throughput: one result an enabled cycle.
-// The widths are the least that hold every value: wider ones lose the sign in Yosys 0.70's DSP packing.
-// Model: crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py; netlist: tests/rtl/test_synth.py.
+// Latency: 4 cycles in which en_i is high (one DSP48E1, then the clip). Throughput: one result an
+// enabled cycle.
+// The widths are the least that hold every value: wider ones lose the sign in Yosys 0.70's DSP
+// packing.
+// Model: crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py; netlist:
+// tests/rtl/test_synth.py.
 module imc_gain #(
   parameter int unsigned AccBits = 19
 ) (

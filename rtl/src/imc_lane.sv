@@ -1,15 +1,20 @@
-// One lane of the tile: Groups columns of Rows one-bit cells that share a popcount, a table, an ADC and an adder.
+// One lane of the tile: Groups columns of Rows one-bit cells that share a popcount, a table, an ADC
+// and an adder.
 //
 //   count = sum over rows of drive[r] & weight[column][r]               unsigned, 0..Rows
-//   t     = table[column][entry]                                        unsigned, 16 bits (entry below)
+//   t     = table[column][entry]                          unsigned, 16 bits (entry below)
 //   code  = clip((t * scale + offset) >> 16, 0, top)                    8 bits; >> is a floor
 //   acc   = (first ? 0 : shift ? 2 * acc : acc) + (negate ? -code : code)    signed, AccBits bits
 //
-// entry = segment * 2**field + min(count, 2**field - 1), field = EntryBits - level_i bits, level_i = ceil(log2(segments)).
-// scale is unsigned 16 bits, offset signed 32 bits, top unsigned 8 bits. AccBits holds 8 planes of 255 in every segment.
-// Latency: from drive_i to acc_o 9 cycles, one column a cycle in a fixed turn of Groups; nothing stalls.
-// Strobes arrive with the drive and are delayed here by as much as the data. Memories have no reset; the address of
-// the cells is shared by reading and writing, so the host writes only while nothing runs.
+// entry = segment * 2**field + min(count, 2**field - 1), field = EntryBits - level_i bits,
+// level_i = ceil(log2(segments)).
+// scale is unsigned 16 bits, offset signed 32 bits, top unsigned 8 bits. AccBits holds 8 planes of
+// 255 in every segment.
+// Latency: from drive_i to acc_o 9 cycles, one column a cycle in a fixed turn of Groups; nothing
+// stalls.
+// What travels with a step comes in as late as it is used, n cycles after the drive: name_<n>_i.
+// Memories have no reset; the cells have one address for reading and writing, so the host writes
+// only while nothing runs.
 // Model: crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py.
 (* keep_hierarchy *)
 module imc_lane #(
@@ -91,7 +96,8 @@ module imc_lane #(
     .clk_i, .t_i(t_q), .scale_i, .offset_i, .top_i, .code_o(code), .clip_o(code_clip_o)
   );
 
-  // Shift-add, one accumulator a column, in turn. What the sum starts from is made a cycle early: clearing then is
+  // Shift-add, one accumulator a column, in turn. What the sum starts from is made a cycle early:
+  // clearing then is
   // a reset of flip-flops, and no shift register hides in LUTs.
   logic [Groups-1:0][AccBits-1:0] acc_q;
   logic signed [AccBits-1:0]      addend;

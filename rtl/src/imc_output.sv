@@ -1,9 +1,13 @@
-// Keeps finished sums, applies the column's gain and sends them, four columns a beat, column 0 first.
+// Keeps finished sums, applies the column's gain and sends them, four columns a beat, column 0
+// first.
 //
-//   y = sat16((acc * gain + 2**14) >> 15)     acc signed AccBits, gain unsigned Q1.15, y signed 16 bits
-// The shift is a floor: halves round up. Four banks of Groups x Lanes sums; credit_o says that a product may start
-// (start_i takes a bank, the last beat read gives it back), so the arithmetic before it never stalls.
-// Latency: last sum written to first beat 5 cycles. Rate: one beat a cycle; data is stable while m_ready_i is low.
+//   y = sat16((acc * gain + 2**14) >> 15)     acc signed AccBits, gain unsigned Q1.15, y 16 bits
+// The shift is a floor: halves round up. Four banks of Groups x Lanes sums; credit_o says that a
+// product may start
+// (start_i takes a bank, the last beat read gives it back), so the arithmetic before it never
+// stalls.
+// Latency: last sum written to first beat 5 cycles. Rate: one beat a cycle; data is stable while
+// m_ready_i is low.
 // Model: crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py.
 module imc_output #(
   parameter  int unsigned Lanes     = 32,
@@ -27,14 +31,17 @@ module imc_output #(
   input  logic                          m_ready_i,
   output logic [3:0][15:0]              m_data_o,
   output logic                          m_last_o,
-  output logic [3:0]                    clip_o,    // of the beat being sent, 1 where it was saturated
+  // of the beat being sent, 1 where it was saturated
+  output logic [3:0]                    clip_o,
   output logic                          busy_o
 );
   localparam int unsigned LaneQuads = Lanes / 4;
   localparam int unsigned Quads     = LaneQuads * Groups;
 
-  if (Lanes < 4 || Groups < 2 || Lanes != 2 ** $clog2(Lanes) || Groups != 2 ** $clog2(Groups)) begin : gen_lanes
-    $error("imc_output: Lanes is %0d, Groups is %0d; powers of two, at least 4 and 2, are needed", Lanes, Groups);
+  if (Lanes < 4 || Groups < 2 || Lanes != 2 ** $clog2(Lanes)
+    || Groups != 2 ** $clog2(Groups)) begin : gen_lanes
+    $error("imc_output: Lanes is %0d, Groups is %0d; powers of two from 4 and 2 on are needed",
+      Lanes, Groups);
   end
 
   // Banks.
@@ -98,7 +105,8 @@ module imc_output #(
 
   for (genvar j = 0; j < 4; j++) begin : gen_column
     imc_gain #(.AccBits(AccBits)) u_gain (
-      .clk_i, .en_i(advance), .acc_i($signed(pick[j])), .gain_i(gains[j]), .y_o(m_data_o[j]), .clip_o(clip_o[j])
+      .clk_i, .en_i(advance), .acc_i($signed(pick[j])), .gain_i(gains[j]), .y_o(m_data_o[j]),
+      .clip_o(clip_o[j])
     );
   end
 

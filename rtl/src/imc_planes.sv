@@ -1,9 +1,13 @@
-// Holds two frames of inputs as rows of bytes and drives the word lines with one masked bit plane a cycle.
+// Holds two frames of inputs as rows of bytes and drives the word lines with one masked bit plane a
+// cycle.
 //
 //   drive_o[r] = x[r][plane] & mask[segment][r]     one cycle after the step
-// Written four rows a cycle while free_o; avail_o says that a whole frame waits; release_i gives it back.
-// Masks: Rows bits for each of Rows/32 segments, written 32 rows at a time (address = segment * Rows/32 + word).
-// Latency: step to drive 1 cycle; last write to avail_o 1 cycle. Bench: tests/rtl/test_benches.py (in imc_core).
+// Written four rows a cycle while free_o; avail_o says that a whole frame waits; release_i gives it
+// back.
+// Masks: Rows bits for each of Rows/32 segments, written 32 rows at a time (address = segment *
+// Rows/32 + word).
+// Latency: step to drive 1 cycle; last write to avail_o 1 cycle.
+// Bench: tests/rtl/test_benches.py.
 module imc_planes #(
   parameter  int unsigned Rows     = 128,
   localparam int unsigned Words    = Rows / 32,

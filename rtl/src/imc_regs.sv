@@ -1,9 +1,13 @@
-// Registers of the tile: identity, settings, errors, counters, and the windows through which its memories are written.
+// Registers of the tile: identity, settings, errors, counters, and the windows through which its
+// memories are written.
 //
-// Addresses and bits: imc_tile_regs_pkg, written from crossloom.rtl.tile_registers. Settings and memories are locked
-// while busy_i: such a write is ignored and told by ERROR.BUSY. Every fault sets a bit of ERROR (kept until a 1 is
+// Addresses and bits: imc_tile_regs_pkg, written from crossloom.rtl.tile_registers. Settings and
+// memories are locked
+// while busy_i: such a write is ignored and told by ERROR.BUSY. Every fault sets a bit of ERROR
+// (kept until a 1 is
 // written to it) and counts in ERRORS. Counters are unsigned 32 bits and wrap.
-// Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once. Bench: tests/rtl/test_benches.py.
+// Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once. Bench:
+// tests/rtl/test_benches.py.
 module imc_regs #(
   parameter  int unsigned Rows      = 128,
   parameter  int unsigned Cols      = 128,
@@ -67,7 +71,8 @@ module imc_regs #(
   assign table_hit  = is_in(wr_addr_i, TABLE_OFFSET, Cols * 2 * Rows);
   assign memory_hit = perm_hit | mask_hit | gain_hit | cell_hit | table_hit;
 
-  logic format_hit, scale_hit, offset_hit, top_hit, timeout_hit, control_hit, error_hit, setting_hit, known;
+  logic format_hit, scale_hit, offset_hit, top_hit, timeout_hit, control_hit, error_hit,
+    setting_hit, known;
   assign format_hit  = wr_addr_i == FORMAT_OFFSET;
   assign scale_hit   = wr_addr_i == ADC_SCALE_OFFSET;
   assign offset_hit  = wr_addr_i == ADC_OFFSET_OFFSET;

@@ -1,9 +1,14 @@
-// The order of a product's steps: planes from the top bit down, segments within a plane, column groups within a segment.
+// The order of a product's steps: planes from the top bit down, segments within a plane, column
+// groups within a segment.
 //
-// A product takes bits * segments * Groups consecutive cycles and starts when planes are loaded (avail_i) and a bank
-// for its results is free (credit_i); the next one may follow without a gap. It never stalls in between.
-//   plane_o   the bit of the inputs, bits - 1 first;  negate_o  the plane counts negative (top bit, two's complement)
-//   first_o   clears the sum;  shift_o  doubles it;  last_o  the sum is complete;  release_o  the planes are done with
+// A product takes bits * segments * Groups consecutive cycles and starts when planes are loaded
+// (avail_i) and a bank
+// for its results is free (credit_i); the next one may follow without a gap. It never stalls in
+// between.
+//   plane_o   the bit of the inputs, bits - 1 first
+//   negate_o  the plane counts negative (top bit, two's complement)
+//   first_o   clears the sum;  shift_o  doubles it;  last_o  the sum is complete
+//   release_o the planes are done with
 // Latency: none, outputs belong to the step of this cycle. Bench: tests/rtl/test_benches.py.
 module imc_seq #(
   parameter  int unsigned Segments  = 4,

@@ -1,9 +1,14 @@
-// A tile of Rows x Cols one-bit cells that computes in memory, as a peripheral: the digital twin of an analog array.
+// A tile of Rows x Cols one-bit cells that computes in memory, as a peripheral: the digital twin of
+// an analog array.
 //
-//   y[c] = sat16(round(gain[c] * sum_b sum_s w_b * adc(table[c](popcount(x[permutation][b] & mask[s] & weight[c])))))
-// AXI4-Lite: registers and memories (imc_tile_regs_pkg). s_axis: a frame is Rows bytes, four a beat, input 0 lowest,
-// TLAST on the last beat. m_axis: Cols signed 16-bit results, four a beat, column 0 lowest, TLAST on the last beat.
-// Throughput: bits * segments * Cols/Lanes cycles a frame, at least Rows/4 and Cols/4: 32 cycles at 8 bits, 1 segment,
+//   count = popcount(x[permutation][b] & mask[s] & weight[c])
+//   y[c]  = sat16(round(gain[c] * sum_b sum_s w_b * adc(table[c][s][count])))
+// AXI4-Lite: registers and memories (imc_tile_regs_pkg). s_axis: a frame is Rows bytes, four a
+// beat, input 0 lowest,
+// TLAST on the last beat. m_axis: Cols signed 16-bit results, four a beat, column 0 lowest, TLAST
+// on the last beat.
+// Throughput: bits * segments * Cols/Lanes cycles a frame, at least Rows/4 and Cols/4: 32 cycles at
+// 8 bits, 1 segment,
 // 128x128; 128 cycles with 4 segments. Latency: see imc_core.
 // Model: crossloom.sim.crossbar.twin. Benches: tests/rtl/test_tile.py, tests/rtl/test_faults.py.
 module imc_tile #(
@@ -66,7 +71,8 @@ module imc_tile #(
   axil_bus #(.AddrBits(20)) u_bus (
     .clk_i(aclk), .rst_ni(aresetn),
     .aw_valid_i(s_axi_awvalid), .aw_ready_o(s_axi_awready), .aw_addr_i(s_axi_awaddr),
-    .w_valid_i(s_axi_wvalid), .w_ready_o(s_axi_wready), .w_data_i(s_axi_wdata), .w_strb_i(s_axi_wstrb),
+    .w_valid_i(s_axi_wvalid), .w_ready_o(s_axi_wready), .w_data_i(s_axi_wdata),
+    .w_strb_i(s_axi_wstrb),
     .b_valid_o(s_axi_bvalid), .b_ready_i(s_axi_bready),
     .ar_valid_i(s_axi_arvalid), .ar_ready_o(s_axi_arready), .ar_addr_i(s_axi_araddr),
     .r_valid_o(s_axi_rvalid), .r_ready_i(s_axi_rready), .r_data_o(s_axi_rdata),
@@ -78,24 +84,30 @@ module imc_tile #(
     .clk_i(aclk), .rst_ni(aresetn),
     .wr_valid_i(wr_valid), .wr_addr_i(wr_addr), .wr_data_i(wr_data), .wr_strb_i(wr_strb),
     .rd_valid_i(rd_valid), .rd_addr_i(rd_addr), .rd_data_o(rd_data),
-    .perm_we_o(perm_we), .mask_we_o(mask_we), .gain_we_o(gain_we), .cell_we_o(cell_we), .table_we_o(table_we),
+    .perm_we_o(perm_we), .mask_we_o(mask_we), .gain_we_o(gain_we), .cell_we_o(cell_we),
+    .table_we_o(table_we),
     .index_o(index), .data_o(data), .core_rst_no(core_rst_n),
     .bits_m1_o(bits_m1), .signed_o(is_signed), .segments_m1_o(segments_m1), .level_o(level),
     .scale_o(scale), .offset_o(offset), .top_o(top), .resync_o(resync),
     .busy_i(busy), .drop_i(drop), .good_i(good), .short_i(is_short), .long_i(is_long),
-    .sent_i(m_axis_tvalid & m_axis_tready & m_axis_tlast), .waiting_i(m_axis_tvalid & ~m_axis_tready),
+    .sent_i(m_axis_tvalid & m_axis_tready & m_axis_tlast),
+    .waiting_i(m_axis_tvalid & ~m_axis_tready),
     .step_i(step), .count_clips_i(count_clips), .code_clips_i(code_clips), .y_clips_i(y_clips)
   );
 
   imc_core #(.Rows(Rows), .Cols(Cols), .Lanes(Lanes)) u_core (
     .clk_i(aclk), .rst_ni(core_rst_n),
-    .perm_we_i(perm_we), .mask_we_i(mask_we), .gain_we_i(gain_we), .cell_we_i(cell_we), .table_we_i(table_we),
+    .perm_we_i(perm_we), .mask_we_i(mask_we), .gain_we_i(gain_we), .cell_we_i(cell_we),
+    .table_we_i(table_we),
     .index_i(index), .data_i(data),
     .bits_m1_i(bits_m1), .signed_i(is_signed), .segments_m1_i(segments_m1), .level_i(level),
     .scale_i(scale), .offset_i(offset), .top_i(top),
-    .s_valid_i(s_axis_tvalid), .s_ready_o(s_axis_tready), .s_data_i(s_axis_tdata), .s_last_i(s_axis_tlast),
-    .m_valid_o(m_axis_tvalid), .m_ready_i(m_axis_tready), .m_data_o(m_axis_tdata), .m_last_o(m_axis_tlast),
-    .resync_i(resync), .busy_o(busy), .drop_o(drop), .good_o(good), .short_o(is_short), .long_o(is_long),
+    .s_valid_i(s_axis_tvalid), .s_ready_o(s_axis_tready), .s_data_i(s_axis_tdata),
+    .s_last_i(s_axis_tlast),
+    .m_valid_o(m_axis_tvalid), .m_ready_i(m_axis_tready), .m_data_o(m_axis_tdata),
+    .m_last_o(m_axis_tlast),
+    .resync_i(resync), .busy_o(busy), .drop_o(drop), .good_o(good), .short_o(is_short),
+    .long_o(is_long),
     .step_o(step), .count_clips_o(count_clips), .code_clips_o(code_clips), .y_clips_o(y_clips)
   );
 

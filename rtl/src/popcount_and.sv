@@ -1,8 +1,10 @@
 // The column's popcount: count_o = number of i with a_i[i] & b_i[i], three cycles later.
 //
-// Operands: a_i, b_i are Width independent bits; count_o is unsigned, 0..Width, $clog2(Width + 1) bits.
+// Operands: a_i, b_i are Width independent bits; count_o is unsigned, 0..Width, $clog2(Width + 1)
+// bits.
 // Latency: 3 cycles. Throughput: one count a cycle, no handshake.
-// How: three products fold into two bits (two LUT6), those into 6:3 counters, those into adders; slices are
+// How: three products fold into two bits (two LUT6), those into 6:3 counters, those into adders;
+// slices are
 // contiguous, so that a simulator works on whole words.
 // Model: (a & b).sum() in crossloom.sim.crossbar.twin. Bench: tests/rtl/test_benches.py.
 (* keep_hierarchy *)

@@ -45,8 +45,8 @@ def test_a_bad_parameter_is_refused_by_name(module, parameters, named):
 def test_the_sources_keep_the_rules_of_the_house():
     for path in read_sources():
         text = path.read_bytes().decode("ascii")
-        assert len(text.splitlines()) <= 260, path
-        assert max(map(len, text.splitlines())) <= 124, path
+        assert len(text.splitlines()) <= 220, path
+        assert max(map(len, text.splitlines())) <= 100, path
         assert re.findall(r"^(?:module|package) (\w+)", text, re.M) == [path.stem]
         if path.stem != "imc_tile":
             assert not re.search(r"\b(aclk|aresetn|s_axi\w*|m_axis\w*)\b", re.sub(r"//.*", "", text)), path

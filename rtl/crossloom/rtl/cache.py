@@ -58,8 +58,8 @@ def _locked(path: Path) -> Iterator[None]:
 def cached(key: str, build: Callable[[Path], Path]) -> Path:
     """The library of a key, built when there is none or a damaged one.
 
-    `build(folder)` makes it in an empty folder and returns its path. Processes that ask at once wait for one
-    build. A library counts only with its own checksum beside it.
+    `build(folder)` makes it in an empty folder and returns its path. Processes that ask at once wait for one build.
+    A library counts only with its own checksum beside it.
     """
     folder = cache_folder()
     library, checksum = folder / f"{key}.so", folder / f"{key}.sha256"

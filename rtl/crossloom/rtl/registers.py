@@ -1,6 +1,7 @@
 """Register maps: one description from which SystemVerilog, C and Python constants are written."""
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -117,7 +118,7 @@ class RegisterMap:
         ]
         for name, value, bits, text in self.constants():
             if text:
-                lines.append(f"  // {text}")
+                lines.extend(f"  // {part}" for part in textwrap.wrap(text, 94))
             if name.endswith("_LSB"):
                 lines.append(f"  localparam int unsigned {name} = {value};")
             else:
