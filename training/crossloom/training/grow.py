@@ -188,8 +188,7 @@ def _select(where: str, dataset: Dataset, classes: Sequence[str]) -> Dataset:
             f"{where}: {dataset.name} has no images of class {missing[0]!r}{more}; needed the new class and, for "
             "replay, every class it knows; give a data set with all of them"
         )
-    others = [c for c in dataset.classes if c not in classes]
-    return exclude(dataset, others) if others else dataset
+    return exclude(dataset, [c for c in dataset.classes if c not in classes])
 
 
 def _check_same_images(artifact: Artifact, data: Dataset, name: str) -> None:
