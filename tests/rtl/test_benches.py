@@ -9,8 +9,8 @@ import pytest
 from cocotb_tools.runner import get_results, get_runner
 
 from crossloom.rtl import read_sources
-from crossloom.rtl.cache import cache_folder, content_key
 from crossloom.rtl.tools import verilator_environment, verilator_version
+from crossloom.sim.cache import cache_folder, content_key
 
 HERE = Path(__file__).parent
 BENCHES = [

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from crossloom.rtl import RtlError, build_model
-from crossloom.rtl.cache import cache_folder, content_key
 from crossloom.rtl.verilated import build_library
+from crossloom.sim import DeviceError
+from crossloom.sim.cache import cache_folder, content_key
 
 COUNTER = """
 module counter #(parameter int unsigned Step = 1) (
@@ -81,7 +82,7 @@ def test_a_cache_that_others_can_write_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "crossloom").mkdir()
     (tmp_path / "crossloom").chmod(0o777)
-    with pytest.raises(RtlError, match="only you can write"):
+    with pytest.raises(DeviceError, match="only you can write"):
         cache_folder()
 
 

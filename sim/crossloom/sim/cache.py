@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import RtlError
+from .errors import DeviceError
 
 _KEPT = 64  # the newest this many stay
 _log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/crossloom` or `~/.cache/crossloom`, made for its owner alone; RtlError if others can write it.
+    """`$XDG_CACHE_HOME/crossloom` or `~/.cache/crossloom`, made for its owner alone; DeviceError if others can write.
 
     Libraries in it are loaded into this process: whoever can write there runs code here.
     """
@@ -26,7 +26,7 @@ def cache_folder() -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise RtlError(
+        raise DeviceError(
             f"{folder}: belongs to user {status.st_uid}, mode {status.st_mode & 0o777:o}; a folder that only you can"
             " write is needed; set XDG_CACHE_HOME"
         )
