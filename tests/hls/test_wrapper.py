@@ -269,5 +269,5 @@ def test_registers_lie_apart_with_room_for_the_word_that_says_written():
 def test_every_argument_of_the_top_function_has_its_interface():
     text = top_source(network_with(True), True)
     for register in REGISTERS:
-        assert f"port={register.name} bundle=control offset=0x{register.offset:02x}\n" in text
+        assert f"s_axilite bundle=control port={register.name} offset=0x{register.offset:02x}\n" in text
     assert text.count("mode=axis") == 2 and "port=return" in text

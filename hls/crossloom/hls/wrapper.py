@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from crossloom.sim import Network, structure_sha256, weights_sha256
-from crossloom.sim.frames import BEAT_BITS, BRANCH_BITS, IDENTITY_BEATS, ROW_BITS, Command, Status, fixed_sha256
+from crossloom.sim.frames import (
+    BEAT_BITS,
+    BRANCH_BITS,
+    IDENTITY_BEATS,
+    ROW_BITS,
+    Command,
+    Status,
+    fixed_sha256,
+    frame_layout,
+)
 
 from .csim import core_namespace
 from .registers import CONTROL, REGISTERS, STREAM_IN, STREAM_OUT, TOP
@@ -32,9 +41,9 @@ def _arguments() -> str:
     found = [f"hls::stream<crossloom::axis_t>& {name}" for name in (STREAM_IN, STREAM_OUT)]
     for register in REGISTERS:
         if register.words > 1:
-            found.append(f"crossloom::register_t {register.name}[{register.words}]")
+            found.append(f"crossloom::reg32_t {register.name}[{register.words}]")
         else:
-            found.append(f"crossloom::register_t{'' if register.written else '&'} {register.name}")
+            found.append(f"crossloom::reg32_t{'' if register.written else '&'} {register.name}")
     return ",\n    ".join(found)
 
 
@@ -49,17 +58,17 @@ def top_header() -> str:
 
 
 def _identity(name: str, sha256: str) -> str:
-    words = [f"0x{int.from_bytes(bytes.fromhex(sha256)[i : i + 8], 'little'):016x}ull" for i in range(0, 32, 8)]
+    beats = [f"0x{int.from_bytes(bytes.fromhex(sha256)[i : i + 8], 'little'):016x}ull" for i in range(0, 32, 8)]
     return (
         f"    static beat_t {name}(unsigned i) {{\n"
-        f"        static const unsigned long long beats[crossloom::kIdentityBeats] = {{\n            {', '.join(words)}}};\n"
+        f"        static const unsigned long long beats[] = {{\n            {', '.join(beats)}}};\n"
         "        return beats[i];\n    }\n"
     )
 
 
 def top_source(network: Network, loads: bool) -> str:
     """`top.cpp`: the top function of a network's core, which `core.hpp` has; `loads`: the core has `load`."""
-    core = core_namespace(network)
+    core, layout = core_namespace(network), frame_layout(network)
     identities = {
         "structure": structure_sha256(network),
         "fixed": fixed_sha256(network),
@@ -74,6 +83,8 @@ def top_source(network: Network, loads: bool) -> str:
 
 namespace {core} {{
 struct Core {{
+    static_assert({core}::kFrameBeats == {layout.frame_beats} && {core}::kResultBeats == {layout.result_beats} &&
+                  {core}::kLoadBeats == {layout.load_beats if loads else 0}, "sizes other than the network's");
     static const unsigned kFrameBeats = {core}::kFrameBeats;
     static const unsigned kResultBeats = {core}::kResultBeats;
     static const unsigned kLoadBeats = {core}::kLoadBeats;
@@ -92,9 +103,9 @@ struct Core {{
     text += "".join(_identity(name, value) for name, value in identities.items())
     text += f"}};\n}}  // namespace {core}\n\nvoid {TOP}(\n    {_arguments()}) {{\n"
     text += "".join(f"#pragma HLS INTERFACE mode=axis port={name}\n" for name in (STREAM_IN, STREAM_OUT))
-    for register in REGISTERS:
-        text += f"#pragma HLS INTERFACE mode=s_axilite port={register.name} bundle={CONTROL} offset=0x{register.offset:02x}\n"
-    text += f"#pragma HLS INTERFACE mode=s_axilite port=return bundle={CONTROL}\n"
+    lite = f"#pragma HLS INTERFACE mode=s_axilite bundle={CONTROL} port="
+    text += "".join(f"{lite}{register.name} offset=0x{register.offset:02x}\n" for register in REGISTERS)
+    text += f"{lite}return\n"
     names = ", ".join([STREAM_IN, STREAM_OUT, *(register.name for register in REGISTERS)])
     return text + f"    crossloom::serve<{core}::Core>({names});\n}}\n"
 

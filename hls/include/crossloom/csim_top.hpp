@@ -12,8 +12,8 @@ namespace csim {
 
 // A host's view of the core: its registers, and packets there and back.
 struct Host {
-    register_t status = 0, loaded = 0, done = 0, short_frames = 0, long_frames = 0;
-    register_t identities[kIdentityWords];
+    reg32_t status = 0, loaded = 0, done = 0, short_frames = 0, long_frames = 0;
+    reg32_t identities[kIdentityWords];
 
     // One command with `beats` beats sent before it; returns the beats that came back, at most `room` of them copied.
     uint64_t call(uint32_t command, uint32_t frames, const uint64_t* data, const uint8_t* keep, const uint8_t* last,
@@ -80,10 +80,10 @@ struct Host {
         crossloom::csim::Capture capture(NS##_text);                                                                  \
         crossloom::csim::Host& host = NS##_host;                                                                      \
         const uint64_t came = host.call(command, frames, data, keep, last, beats, out, out_last, room);               \
-        const crossloom::register_t counters[] = {host.status, host.loaded, host.done, host.short_frames,             \
+        const crossloom::reg32_t counters[] = {host.status, host.loaded, host.done, host.short_frames,             \
                                                   host.long_frames};                                                  \
-        for (const crossloom::register_t& value : counters) *registers++ = value.to_uint();                           \
-        for (const crossloom::register_t& value : host.identities) *registers++ = value.to_uint();                    \
+        for (const crossloom::reg32_t& value : counters) *registers++ = value.to_uint();                           \
+        for (const crossloom::reg32_t& value : host.identities) *registers++ = value.to_uint();                    \
         return came;                                                                                                  \
     }
 

@@ -40,7 +40,7 @@ struct axis_t {
 
 namespace crossloom {
 
-typedef ap_uint<32> register_t;
+typedef ap_uint<32> reg32_t;
 typedef ap_uint<8> status_t;
 
 const unsigned kIdentityWords = 3 * kIdentityBeats * kBeatBits / 32;  // structure, fixed, weights
@@ -87,9 +87,9 @@ beats_of_a_packet:
 // A result with its status in the header; counts, and the first status of a run that was not OK.
 template <typename Core>
 void send(hls::stream<beat_t>& results, hls::stream<status_t>& statuses, bool first, bool loaded,
-          hls::stream<axis_t>& out, register_t& status, register_t& done, register_t& short_frames,
-          register_t& long_frames) {
-    static register_t all = 0, shorts = 0, longs = 0;
+          hls::stream<axis_t>& out, reg32_t& status, reg32_t& done, reg32_t& short_frames,
+          reg32_t& long_frames) {
+    static reg32_t all = 0, shorts = 0, longs = 0;
     static status_t fault = kOk;
     status_t own = statuses.read();
     all++;
@@ -115,8 +115,8 @@ beats_of_a_result:
 }
 
 template <typename Core>
-void run_frames(hls::stream<axis_t>& in, hls::stream<axis_t>& out, unsigned frames, bool loaded, register_t& status,
-                register_t& done, register_t& short_frames, register_t& long_frames) {
+void run_frames(hls::stream<axis_t>& in, hls::stream<axis_t>& out, unsigned frames, bool loaded, reg32_t& status,
+                reg32_t& done, reg32_t& short_frames, reg32_t& long_frames) {
 #pragma HLS INLINE off
 frames_of_a_run:
     for (unsigned i = 0; i < frames; i++) {
@@ -179,9 +179,9 @@ struct Loader<Core, false> {
 
 // One command: `frames` frames (0: only the registers are written), or one load.
 template <typename Core>
-void serve(hls::stream<axis_t>& in, hls::stream<axis_t>& out, register_t command, register_t frames,
-           register_t& status, register_t& loaded, register_t& done, register_t& short_frames,
-           register_t& long_frames, register_t identities[kIdentityWords]) {
+void serve(hls::stream<axis_t>& in, hls::stream<axis_t>& out, reg32_t command, reg32_t frames,
+           reg32_t& status, reg32_t& loaded, reg32_t& done, reg32_t& short_frames,
+           reg32_t& long_frames, reg32_t identities[kIdentityWords]) {
 #pragma HLS INLINE
     const bool has_banks = Core::kLoadBeats != 0;
     // As the banks themselves: set when the device is configured, kept over a reset.

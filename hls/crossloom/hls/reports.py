@@ -1,0 +1,158 @@
+"""Reads the reports of Vitis HLS and Vivado: latency, interval, resources, timing, each with its origin."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from .errors import HlsError
+from .registers import REGISTERS, TOP
+from .scripts import HLS_PROJECT, HLS_SOLUTION
+
+_SOLUTION = Path(HLS_PROJECT, HLS_SOLUTION)
+CSYNTH = _SOLUTION / "syn" / "report"
+COSIM = _SOLUTION / "sim" / "report" / f"{TOP}_cosim.rpt"
+DRIVERS = _SOLUTION / "impl" / "ip" / "drivers"
+FRAME = "run_frame"  # the function of a core that computes one frame
+_RESOURCES = {"BRAM_18K": "bram18", "DSP": "dsp", "FF": "ff", "LUT": "lut"}
+_LATENCIES = {
+    "latency_min": "Best-caseLatency",
+    "latency_max": "Worst-caseLatency",
+    "interval_min": "Interval-min",
+    "interval_max": "Interval-max",
+}
+_ROWS = {
+    "lut": ("Slice LUTs", "CLB LUTs"),
+    "ff": ("Slice Registers", "CLB Registers"),
+    "bram36": ("Block RAM Tile",),
+    "dsp": ("DSPs",),
+}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        raise HlsError(f"{path}: no such report; the tool's own log says why; look there") from None
+
+
+def _cycles(text: str | None) -> int | None:
+    """A count of clock cycles; None where the tool could not tell ("undef", "?")."""
+    return int(text) if text is not None and text.strip().isdigit() else None
+
+
+def _synthesis(path: Path) -> ElementTree.Element:
+    try:
+        root = ElementTree.fromstring(_text(path))
+    except ElementTree.ParseError as error:
+        raise HlsError(f"{path}: no synthesis report ({error}); the tool may have broken off; run it again") from None
+    if (
+        root.find("PerformanceEstimates/SummaryOfOverallLatency") is None
+        or root.find("AreaEstimates/Resources") is None
+    ):
+        raise HlsError(f"{path}: no estimates in it; a synthesis report of Vitis HLS is needed; run it again")
+    return root
+
+
+def read_csynth(folder: Path) -> dict[str, Any]:
+    """What synthesis estimates, from the folder of its reports: cycles of one frame, clock, resources of the whole.
+
+    `latency_*` and `interval_*` are clock cycles or None, of the core's `run_frame`, or of the top function where that
+    has no report of its own (`of` says which); `clock_ns` is the estimated period. Raises HlsError for a file that is
+    no such report.
+    """
+    whole = _synthesis(folder / "csynth.xml")
+    own = folder / f"{FRAME}_csynth.xml"
+    latency = (_synthesis(own) if own.is_file() else whole).find("PerformanceEstimates/SummaryOfOverallLatency")
+    resources = whole.find("AreaEstimates/Resources")
+    assert latency is not None and resources is not None
+    return {
+        "origin": "estimated",
+        "tool": f"Vitis HLS {whole.findtext('ReportVersion/Version', 'unknown')}",
+        "part": whole.findtext("UserAssignments/Part", "unknown"),
+        "of": FRAME if own.is_file() else TOP,
+        **{ours: _cycles(latency.findtext(theirs)) for ours, theirs in _LATENCIES.items()},
+        "clock_ns": float(whole.findtext("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod", "nan")),
+        **{ours: int(resources.findtext(theirs, "0")) for theirs, ours in _RESOURCES.items()},
+    }
+
+
+def read_cosim(path: Path) -> dict[str, Any]:
+    """What co-simulation counted, in clock cycles from start to end of a command; HlsError unless it passed."""
+    # |   Verilog|    Pass|  latency min avg max  |  interval min avg max  | [total |]
+    for line in _text(path).splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) < 2 or cells[0].lower() not in ("verilog", "vhdl") or cells[1] in ("NA", ""):
+            continue
+        if cells[1].lower() != "pass":
+            raise HlsError(f"{path}: co-simulation says {cells[1]!r}; a pass is needed; look at the tool's log")
+        names = ("latency_min", "latency_avg", "latency_max", "interval_min", "interval_avg", "interval_max")
+        values = [_cycles(cell) for cell in cells[2:8]]
+        return {"origin": "simulated", "of": TOP, **dict(zip(names, values, strict=False))}
+    raise HlsError(f"{path}: no result in it; a co-simulation report is needed; run it again")
+
+
+def read_utilization(path: Path) -> dict[str, Any]:
+    """What placement took of the device: LUTs, registers, BRAM36 (halves count), DSPs. Raises HlsError."""
+    text, found = _text(path), dict[str, float]()
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        for name, labels in _ROWS.items():
+            if len(cells) > 1 and cells[0].rstrip("*") in labels and name not in found:
+                found[name] = float(cells[1]) if "." in cells[1] else int(cells[1])
+    missing = sorted(_ROWS.keys() - found.keys())
+    if missing:
+        raise HlsError(f"{path}: no {missing[0]} in it; a utilization report of Vivado is needed; run it again")
+    return {"origin": "measured", "tool": _vivado(text), **found}
+
+
+def read_timing(path: Path) -> dict[str, Any]:
+    """Worst slacks in ns after routing, by static analysis; HlsError for a file without a timing summary."""
+    text = _text(path)
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        names = line.split()
+        if names[:1] != ["WNS(ns)"] or "WHS(ns)" not in names:
+            continue
+        # "TNS Failing Endpoints" are three words of one heading: split at two blanks.
+        headings = re.split(r"\s{2,}", line.strip())
+        values = lines[i + 2].split() if i + 2 < len(lines) else []
+        row = dict(zip(headings, values, strict=False))
+        try:
+            setup, hold = float(row["WNS(ns)"]), float(row["WHS(ns)"])
+        except (KeyError, ValueError):
+            break
+        return {
+            "origin": "estimated",
+            "tool": _vivado(text),
+            "wns_ns": setup,
+            "whs_ns": hold,
+            "met": setup >= 0 and hold >= 0,
+        }
+    raise HlsError(f"{path}: no timing summary in it; a routed design's is needed; run Vivado again")
+
+
+def _vivado(text: str) -> str:
+    found = re.search(r"Tool Version\s*:\s*Vivado v\.(\S+)", text)
+    return f"Vivado {found[1] if found else 'unknown'}"
+
+
+def check_registers(folder: Path) -> None:
+    """Compare the addresses in the driver that Vitis HLS made with ours; HlsError where they differ.
+
+    Where there is no driver, there is nothing to compare.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*_hw.h")):
+        for name, value in re.findall(r"#define\s+\w+?_ADDR_(\w+)\s+(0x[0-9a-fA-F]+)", _text(path)):
+            found[name.upper()] = int(value, 16)
+    for register in REGISTERS:
+        name = register.name.upper() + ("_BASE" if register.words > 1 else "_DATA")
+        if found and found.get(name) != register.offset:
+            place = f"{found[name]:#x}" if name in found else "nowhere"
+            raise HlsError(
+                f"{folder}: register {register.name} is at {place}; the host expects {register.offset:#x}: "
+                "this version of Vitis HLS places registers otherwise"
+            )
