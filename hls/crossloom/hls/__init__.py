@@ -2,6 +2,17 @@
 
 from .csim import Simulation, build_library
 from .errors import HlsError
+from .folding import Folding, choose_folding
+from .native import native_project, simulate
 from .sources import find_include
 
-__all__ = ["HlsError", "Simulation", "build_library", "find_include"]
+__all__ = [
+    "Folding",
+    "HlsError",
+    "Simulation",
+    "build_library",
+    "choose_folding",
+    "find_include",
+    "native_project",
+    "simulate",
+]
