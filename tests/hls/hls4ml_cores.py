@@ -1,0 +1,37 @@
+"""hls4ml cores of several networks in one library, and what differs from the simulator."""
+
+from crossloom.hls import Simulation, build_library
+from crossloom.hls.csim import core_namespace
+from crossloom.hls.hls4ml_project import write_core
+from crossloom.sim import run
+
+
+def hls4ml_simulations(networks, folder, optimize=0):
+    """The core of each network, all compiled at once; their names must differ."""
+    lines = ['#include "crossloom/csim.hpp"']
+    for index, network in enumerate(networks):
+        write_core(network, folder / str(index))
+        space = core_namespace(network)
+        lines += [f'#include "{index}/core.hpp"', f"CROSSLOOM_CSIM_COMMON({space})", f"CROSSLOOM_CSIM_RUN({space})"]
+    top = folder / "cores.cpp"
+    top.write_text("\n".join([*lines, ""]))
+    # The kernels of hls4ml are the same beside every core.
+    library = build_library([top], [folder, folder / "0"], where="hls4ml cores", optimize=optimize)
+    return [Simulation(library, network) for network in networks]
+
+
+def assert_exact(simulation, codes):
+    """Every score, coarse decision and branch is the simulator's, and each frame ran one branch."""
+    network = simulation.network
+    before = simulation.calls().sum()
+    answers, wanted = simulation.run(codes), run(network, codes=codes)
+    fine = wanted.logits if wanted.fine is None else wanted.fine
+    assert (answers.scores != fine).sum() == 0, network.name
+    if network.route:
+        assert (answers.coarse != wanted.logits).sum() == 0, network.name
+        assert (answers.branch != wanted.branch).sum() == 0, network.name
+        labels = [network.route.branches[b].classes[r] for b, r in zip(answers.branch, answers.row, strict=True)]
+    else:
+        labels = answers.row.tolist()
+    assert labels == wanted.labels.tolist(), network.name
+    assert simulation.calls().sum() - before == len(codes), network.name
