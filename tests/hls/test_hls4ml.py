@@ -16,6 +16,7 @@ from crossloom.hls import hls4ml_model as model
 from crossloom.hls import hls4ml_writer as writer
 from crossloom.hls.hls4ml_model import refusal, round_shift, take_apart
 from crossloom.hls.hls4ml_project import write_core
+from crossloom.hls.hls4ml_torch import torch_module
 from crossloom.sim import (
     Add,
     Branch,
@@ -36,6 +37,7 @@ from crossloom.sim import (
     input_codes,
     load,
     random_codes,
+    run,
 )
 
 pytest.importorskip("hls4ml")
@@ -241,6 +243,19 @@ def test_a_type_that_nobody_names_is_refused(tmp_path):
     )
     with pytest.raises(HlsError, match="left a type at its default"):
         writer.write_project(replace(project, layers=layers), "crossloom_made", tmp_path, "made")
+
+
+def test_the_torch_module_computes_the_values_that_the_codes_stand_for():
+    import torch
+
+    network = network_of([("flat", Flatten(), ("input",)), ("logits", dense(4, 72, frac=3), ("flat",))])
+    codes = random_codes(network, 0, 5)
+    before = torch.random.get_rng_state()
+    module = torch_module(take_apart(network).projects[0])
+    assert torch.equal(torch.random.get_rng_state(), before)
+    found = module(torch.from_numpy(codes / 16).permute(0, 3, 1, 2))
+    assert found.dtype == torch.float64
+    assert (found.detach().numpy() * 2**7 == run(network, codes=codes).logits).all()
 
 
 def test_synthesis_and_simulation_have_the_same_weights(tmp_path):

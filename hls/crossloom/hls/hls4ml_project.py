@@ -136,6 +136,7 @@ def _routed(network: Network, parts: Parts, space: str, ends: Mapping[str, tuple
     lines += [
         "// kFrameBeats beats in, kResultBeats out. The branches wait for the coarse decision, and one of them runs.",
         "void run_frame(hls::stream<beat_t>& in, hls::stream<beat_t>& out) {",
+        "#pragma HLS INLINE off  // one process of the wrapper's dataflow, with a buffer of its own",
         "    static source_t source[kSource];",
         "    ap_int<64> coarse[kBanks], fine[kScores];",
         "    run_trunk(in, source);",

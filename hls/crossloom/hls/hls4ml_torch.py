@@ -63,10 +63,10 @@ def torch_module(project: Project) -> torch.nn.Module:
         made: torch.nn.Linear | torch.nn.Conv2d
         if layer.kind == "dense":
             out, width = layer.weight.shape
-            made, weight = torch.nn.Linear(width, out, dtype=torch.float64), layer.weight
+            made, weight = torch.nn.Linear(width, out, device="meta"), layer.weight
         else:
             out, kh, kw, channels = layer.weight.shape
-            made = torch.nn.Conv2d(channels, out, (kh, kw), layer.stride, dtype=torch.float64)
+            made = torch.nn.Conv2d(channels, out, (kh, kw), layer.stride, device="meta")
             weight = layer.weight.transpose(0, 3, 1, 2)
         made.weight = torch.nn.Parameter(torch.from_numpy(np.ascontiguousarray(weight)))
         made.bias = torch.nn.Parameter(torch.from_numpy(layer.bias.copy()))

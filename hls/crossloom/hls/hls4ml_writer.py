@@ -58,7 +58,8 @@ def _convert(project: Project, space: str, out: Path) -> Any:
         from hls4ml.converters import convert_from_pytorch_model
         from hls4ml.utils.config import config_from_pytorch_model
     except ImportError as error:
-        raise MissingExtraError(f"the hls4ml flow needs {error.name}: pip install 'crossloom[hls]'") from None
+        extra = "hls,training" if error.name == "torch" else "hls"
+        raise MissingExtraError(f"the hls4ml flow needs {error.name}: pip install 'crossloom[{extra}]'") from None
 
     teach_front_end()
     module = torch_module(project)
