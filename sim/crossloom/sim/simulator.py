@@ -145,7 +145,7 @@ class Simulator:
                     macs[start + inside] += section.macs
             if progress is not None:
                 progress(rows.stop)
-        labels, scores = _decide(network, logits, branch, fine)
+        labels, scores = decide(network, logits, branch, fine)
         return Result(logits, branch, fine, labels, scores, macs, kept)
 
 
@@ -235,10 +235,14 @@ def _look_up(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]
     return np.take(table.ravel(), index)
 
 
-def _decide(
+def decide(
     network: Network, logits: IntArray, branch: IntArray | None, fine: IntArray | None
 ) -> tuple[IntArray, AnyArray]:
-    """Return labels and scores; ties go to the lowest index, rows past a branch's class count are masked."""
+    """Return labels and scores, as `Result` has them; ties go to the lowest index, rows past a class count are masked.
+
+    `logits` int64 (N, classes); with a route coarse logits (N, branches), `branch` int64 (N,) and `fine` int64
+    (N, capacity), else None both.
+    """
     if network.route is None or branch is None or fine is None:
         return np.argmax(logits, axis=1), logits
     labels = np.empty(len(logits), np.int64)

@@ -1,0 +1,226 @@
+"""Writes a whole project of a network: core, wrapper, test bench with golden frames, scripts for the tools."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crossloom.sim import Artifact, InputError, Network, input_codes, random_codes, run
+from crossloom.sim.frames import Answers, Beats, frame_beats, frame_layout, load_beats, result_beats
+from crossloom.sim.types import IntArray
+
+from .errors import HlsError
+from .registers import ADDRESSES, CLOCK_MHZ, PART, REGISTERS
+from .scripts import HLS_SCRIPT, VIVADO_SCRIPT, hls_script, vivado_script
+from .sources import find_include
+from .wrapper import protocol_header, simulation_source, top_header, top_source
+
+MARKER = ".crossloom.json"
+CORNER_FRAMES = 8  # beside the golden images, in the test bench
+_INCLUDE = re.compile(r'^\s*#include "(crossloom/[a-z0-9_]+\.hpp)"', re.MULTILINE)
+
+
+def _native(network: Network, folder: Path) -> None:
+    from .native import native_project
+
+    for name, text in native_project(network).items():
+        (folder / name).write_text(text, encoding="ascii")
+
+
+def _hls4ml(network: Network, folder: Path) -> None:
+    from .hls4ml_project import write_core
+
+    write_core(network, folder)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A way to a core: `write(network, folder)` makes core.hpp and what it includes, or raises HlsError.
+
+    `loads`: the cores of routed networks take new weights. `traces`: C simulation can record every edge.
+    """
+
+    write: Callable[[Network, Path], None]
+    loads: bool
+    traces: bool
+
+
+FLOWS = {"native": Flow(_native, True, True), "hls4ml": Flow(_hls4ml, False, False)}
+
+
+def flow_of(name: str) -> Flow:
+    """The flow of a name; InputError when there is none."""
+    if name not in FLOWS:
+        raise InputError(f"flow {name[:40]!r}: unknown; one of {', '.join(FLOWS)} is needed")
+    return FLOWS[name]
+
+
+def write_sources(network: Network, flow: Flow, folder: Path) -> None:
+    """Write core, protocol.hpp, top.hpp and top.cpp into a folder; HlsError for a network that the flow refuses."""
+    flow.write(network, folder)
+    loads = flow.loads and network.route is not None
+    (folder / "protocol.hpp").write_text(protocol_header(), encoding="ascii")
+    (folder / "top.hpp").write_text(top_header(), encoding="ascii")
+    (folder / "top.cpp").write_text(top_source(network, loads), encoding="ascii")
+
+
+def write_simulation(network: Network, flow: Flow, folder: Path, trace: bool) -> Path:
+    """`write_sources`, and the one file that is compiled for C simulation."""
+    write_sources(network, flow, folder)
+    path = folder / "csim.cpp"
+    path.write_text(simulation_source(network, flow.loads and network.route is not None, trace), encoding="ascii")
+    return path
+
+
+def simulated_answers(network: Network, codes: IntArray) -> Answers:
+    """What a core must answer to input codes (N, *shape)."""
+    found = run(network, codes=codes)
+    if network.route is None or found.branch is None or found.fine is None:
+        return Answers(found.labels, np.zeros(len(codes), np.int64), None, found.logits)
+    rows = [network.route.branches[b].classes.index(k) for b, k in zip(found.branch, found.labels, strict=True)]
+    return Answers(np.array(rows, np.int64), found.branch, found.logits, found.fine)
+
+
+def _lines(beats: Beats) -> bytes:
+    return "".join(f"{int(beat):016x}\n" for beat in beats.ravel()).encode()
+
+
+def _vectors(artifact: Artifact) -> dict[str, bytes]:
+    """The test bench's data: golden images and corners, their results, and for a routed network its load."""
+    network = artifact.network
+    codes = random_codes(network, 0, CORNER_FRAMES)
+    if artifact.golden is not None:
+        golden = input_codes(network.input, artifact.golden.images)
+        codes = np.concatenate([golden.astype(codes.dtype), codes])
+    return {
+        "frames.txt": _lines(frame_beats(network, codes)),
+        "results.txt": _lines(result_beats(network, simulated_answers(network, codes))),
+    }
+
+
+def _headers(texts: list[str]) -> dict[str, bytes]:
+    """Our headers that some sources include, and those that these include."""
+    root, found = find_include(), dict[str, bytes]()
+    pending = [name for text in texts for name in _INCLUDE.findall(text)]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found[name] = (root / name).read_bytes()
+            pending.extend(_INCLUDE.findall(found[name].decode()))
+    return found
+
+
+def _readme(network: Network, flow: str) -> str:
+    layout = frame_layout(network)
+    rows = "".join(
+        f"| 0x{r.offset:02x} | {r.name}{f' ({r.words} words)' if r.words > 1 else ''} | {'rw' if r.written else 'r'} "
+        f"| {r.text} |\n"
+        for r in REGISTERS
+    )
+    places = ", ".join(f"{name} 0x{start:08x}" for name, (start, _) in ADDRESSES.items())
+    return f"""\
+# {network.name}, {flow} flow
+
+An HLS core for {PART} at {CLOCK_MHZ} MHz, written by `crossloom emit hls`. Keep it in a path without spaces.
+
+    vitis-run --mode hls --tcl {HLS_SCRIPT}           # C simulation, synthesis, co-simulation, IP
+    vivado -mode batch -source {VIVADO_SCRIPT}     # block design, {network.name}.bit and .hwh, reports
+
+C simulation without these tools, with the `ap_types` of hls4ml (AP):
+
+    cd tb && g++ -std=c++17 -w -I. -I../src -I../include -I$AP tb.cpp ../src/top.cpp -o tb && ./tb
+
+A frame is {layout.frame_beats} beats of 64 bits, a result {layout.result_beats}; `crossloom.sim.frames` packs and \
+reads them. Addresses: {places}.
+
+| offset | register | | |
+| --- | --- | --- | --- |
+| 0x00 | control | rw | of Vitis HLS: bit 0 starts a command, bit 1 is done |
+{rows}"""
+
+
+def project_files(artifact: Artifact, flow_name: str) -> dict[str, bytes]:
+    """Every file of a project by its relative path; HlsError for a network that the flow refuses."""
+    flow, network = flow_of(flow_name), artifact.network
+    with tempfile.TemporaryDirectory(prefix="crossloom-") as work:
+        source = Path(work)
+        write_sources(network, flow, source)
+        files = {
+            f"src/{path.relative_to(source).as_posix()}": path.read_bytes()
+            for path in sorted(source.rglob("*"))
+            if path.is_file()
+        }
+    headers = _headers([data.decode(errors="replace") for data in files.values()])
+    files |= {f"include/{name}": data for name, data in headers.items()}
+    layout, vectors = frame_layout(network), _vectors(artifact)
+    loads = flow.loads and network.route is not None
+    vectors["load.txt"] = _lines(load_beats(network)) if loads else b""
+    files |= {f"tb/{name}": data for name, data in vectors.items()}
+    files["tb/tb.cpp"] = (find_include() / "crossloom" / "testbench.cpp").read_bytes()
+    sizes = f"const unsigned kFrameBeats = {layout.frame_beats}, kResultBeats = {layout.result_beats};\n"
+    files["tb/core_sizes.hpp"] = sizes.encode()
+    files[HLS_SCRIPT] = hls_script(sorted(vectors)).encode()
+    files[VIVADO_SCRIPT] = vivado_script(network.name).encode()
+    files["README.md"] = _readme(network, flow_name).encode()
+    return files
+
+
+def _listed(out: Path) -> dict[str, str]:
+    """What an earlier emission wrote here, path -> SHA-256; HlsError for a folder that is not ours to write."""
+    marker = out / MARKER
+    if not out.exists() and not out.is_symlink():
+        return {}
+    if not out.is_dir():
+        raise HlsError(f"{out}: not a folder; a new or empty one is needed; name another")
+    if not any(out.iterdir()):
+        return {}
+    try:
+        found = json.loads(marker.read_text(encoding="utf-8"))["files"]
+        listed = {str(name): str(value) for name, value in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise HlsError(
+            f"{out}: has content that 'crossloom emit hls' did not write; a new or empty folder is needed; name another"
+        ) from None
+    return listed
+
+
+def _check(out: Path, files: dict[str, bytes], listed: dict[str, str]) -> None:
+    """Raise HlsError where writing would change a file that is not ours, or leave the folder."""
+    for name in [*files, *listed]:
+        path = out / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise HlsError(f"{out / MARKER}: lists {name[:80]!r}; paths inside are needed; name another folder")
+        # Anything of ours is a plain file in plain folders.
+        for part in [path, *path.parents][: len(Path(name).parts)]:
+            if part.is_symlink():
+                raise HlsError(f"{part}: a link; a plain file or folder is needed; remove it or name another folder")
+        if path.exists() and (not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != listed.get(name)):
+            raise HlsError(f"{path}: was changed or made by somebody else; move it away, or name another folder")
+
+
+def emit(artifact: Artifact, flow: str, out: Path) -> list[Path]:
+    """Write a project into a folder; returns its files.
+
+    What an earlier emission wrote is replaced; anything else stays, and where it is in the way nothing is written:
+    HlsError, as for a network that the flow refuses.
+    """
+    files = project_files(artifact, flow)
+    listed = _listed(out)
+    _check(out, files, listed)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in listed.keys() - files.keys():
+        (out / name).unlink(missing_ok=True)
+    for name, data in files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(data)
+    entries = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    marker = json.dumps({"written by": "crossloom emit hls", "files": entries}, indent=1)
+    (out / MARKER).write_text(marker + "\n", encoding="utf-8")
+    return [out / name for name in sorted(files)]

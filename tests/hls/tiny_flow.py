@@ -1,0 +1,52 @@
+"""A flow for tests: hand-written cores of one dense layer, so that projects can be tested without a generator."""
+
+import numpy as np
+
+from crossloom.hls.emit import Flow
+from crossloom.sim import Artifact, Dense, Input, Network, Node, QType, make_golden
+
+CORE = """
+#include "crossloom/beats.hpp"
+#include "weights.hpp"
+namespace crossloom_{name} {{
+constexpr unsigned kFrameBeats = 2, kResultBeats = 4, kLoadBeats = 0, kBanks = 1;
+static uint64_t bank_calls[kBanks];
+inline void run_frame(hls::stream<beat_t>& in, hls::stream<beat_t>& out) {{
+    ap_int<64> sums[3] = {{0, 0, 0}};
+    for (unsigned i = 0; i < kFrameBeats; i++) {{
+        const beat_t beat = in.read();
+        for (unsigned k = 0; k < 8 && 8 * i + k < 10; k++)
+            for (unsigned c = 0; c < 3; c++)
+                sums[c] += ap_uint<8>(beat(8 * k + 7, 8 * k)) * ap_int<9>(weights[c][8 * i + k]);
+    }}
+    unsigned best = 0;
+    for (unsigned c = 1; c < 3; c++)
+        if (sums[c] > sums[best]) best = c;
+    out.write(best);
+    for (unsigned c = 0; c < 3; c++) out.write(beat_t(sums[c]));
+    bank_calls[0]++;
+}}
+}}
+"""
+
+
+def tiny_network(seed=0, name="tiny-dense"):
+    weights = np.random.default_rng(seed).integers(-8, 8, (3, 10))
+    dense = Dense(weights, np.zeros(3, int), QType(-8, 7), 4)
+    table = np.arange(256).reshape(256, 1)
+    return Network(name, Input((10,), QType(0, 255), table), (Node("fc", dense, ("input",)),), "fc", ("a", "b", "c"))
+
+
+def tiny_artifact(seed=0, name="tiny-dense"):
+    network = tiny_network(seed, name)
+    images = np.random.default_rng(1).integers(0, 256, (20, 10), dtype=np.uint8)
+    return Artifact(network, {}, make_golden(network, "test", images, np.zeros(20, np.int64)))
+
+
+def write_core(network, folder):
+    rows = ", ".join("{" + ", ".join(map(str, row)) + "}" for row in network.nodes[0].op.weight.tolist())
+    (folder / "weights.hpp").write_text(f"static const int weights[3][10] = {{{rows}}};\n")
+    (folder / "core.hpp").write_text(CORE.format(name=network.name.replace("-", "_")))
+
+
+TINY = Flow(write_core, loads=False, traces=False)
