@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
-from crossloom.sim import DeviceError, Network, run
+import numpy as np
+
+from crossloom.sim import DeviceError, Network, cost, run
+from crossloom.sim.frames import Answers
+from crossloom.sim.simulator import decide
 from crossloom.sim.types import AnyArray, IntArray
+
+if TYPE_CHECKING:
+    from crossloom.hls import Simulation
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What a back end gives for N images.
 
-    `labels` int64 (N,); `coarse` int64 (N,), the branch that ran, None for a flat network; `scores` int64
-    (N, classes), masked where a branch did not run; `macs` int64 (N,); `cycles` int64 (N,) clock cycles from first
-    input beat to last output beat, None where nothing clocked ran.
+    `labels` int64 (N,); `coarse` int64 (N,), the branch that ran, and `coarse_scores` int64 (N, branches), both None
+    for a flat network; `scores` int64 (N, classes), masked where a branch did not run; `macs` int64 (N,); `cycles`
+    int64 (N,) clock cycles from first input beat to last output beat, None where nothing clocked ran.
     """
 
     labels: IntArray
     coarse: IntArray | None
+    coarse_scores: IntArray | None
     scores: AnyArray
     macs: IntArray
     cycles: IntArray | None
@@ -36,9 +45,26 @@ class Backend(Protocol):
         """Run checked input codes (N, *shape); raise DeviceError when the device fails."""
         ...
 
+    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
+        """The codes (N, *shape) of every edge by name, where the device shows what is inside it; else none."""
+        ...
+
     def close(self) -> None:
         """Give the device back; a second call does nothing."""
         ...
+
+
+def outcome(network: Network, answers: Answers, cycles: IntArray | None = None) -> Outcome:
+    """What the results of a core mean: its own rows are the labels, absent classes are masked."""
+    route = network.route
+    if route is None:
+        labels, scores = answers.row, answers.scores
+    else:
+        _, scores = decide(network, answers.scores, answers.branch, answers.scores)
+        banks = [np.array(branch.classes) for branch in route.branches]
+        labels = np.array([banks[b][row] for b, row in zip(answers.branch, answers.row, strict=True)], np.int64)
+    macs = np.full(len(labels), cost(network).macs, np.int64)  # branches cost the same
+    return Outcome(labels, None if route is None else answers.branch, answers.coarse, scores, macs, cycles)
 
 
 class IntegerBackend:
@@ -53,22 +79,70 @@ class IntegerBackend:
     def run(self, codes: IntArray) -> Outcome:
         """Run input codes (N, *shape)."""
         result = run(self._network, codes=codes)
-        return Outcome(result.labels, result.branch, result.scores, result.macs, None)
+        coarse_scores = None if result.branch is None else result.logits
+        return Outcome(result.labels, result.branch, coarse_scores, result.scores, result.macs, None)
+
+    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
+        """None: it is what others are compared with."""
+        return {}
 
     def close(self) -> None:
         """Nothing to give back."""
 
 
-BACKENDS: dict[str, Callable[[Network], Backend]] = {"integer": IntegerBackend}
+class HlsBackend:
+    """An HLS core behind its top function in C simulation: exact, without cycles. `flow` is "native" or "hls4ml".
+
+    Compiles on first use, which takes seconds, and finds the result again later. Raises HlsError for a network that
+    the flow refuses, and where there is no compiler; MissingExtraError without hls4ml.
+    """
+
+    origin = "simulated"
+
+    def __init__(self, network: Network, name: str, flow: str) -> None:
+        from crossloom.hls.device import open_simulation
+
+        self.name = name
+        self._network, self._flow = network, flow
+        self._simulation = open_simulation(network, flow)
+        self._traced: Simulation | None = None
+
+    def run(self, codes: IntArray) -> Outcome:
+        """Run input codes (N, *shape)."""
+        return outcome(self._network, self._simulation.run(codes))
+
+    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
+        """The codes of every edge, from a second core that records them; none from hls4ml."""
+        from crossloom.hls.device import open_simulation
+        from crossloom.hls.emit import flow_of
+
+        if not flow_of(self._flow).traces:
+            return {}
+        if self._traced is None:
+            self._traced = open_simulation(self._network, self._flow, trace=True, optimize=1)
+        self._traced.run(codes)
+        return self._traced.edges()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+BACKENDS: dict[str, Callable[[Network], Backend]] = {
+    "integer": IntegerBackend,
+    "hls-native": partial(HlsBackend, name="hls-native", flow="native"),
+    "hls4ml": partial(HlsBackend, name="hls4ml", flow="hls4ml"),
+}
 
 
 def open_backend(network: Network, device: str) -> tuple[Backend, str]:
     """Return the back end for a device name, and why that one; raise DeviceError for an unknown name.
 
-    "auto" takes the best that is at hand. This version has the integer simulator alone.
+    "auto" takes the best that is at hand: the integer simulator, as C simulation gives the same answers later.
     """
     if device == "auto":
-        return IntegerBackend(network), "auto: no board or hardware model is supported yet, so the integer simulator"
+        return IntegerBackend(network), (
+            "auto: no board is supported yet, and of the simulations the integer simulator is the fastest"
+        )
     if device not in BACKENDS:
         raise DeviceError(f"device {device[:40]!r}: unknown; needed one of: auto, {', '.join(BACKENDS)}")
     return BACKENDS[device](network), "asked for"

@@ -50,12 +50,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "images", nargs="?", help=".npy, .npz (array 'images') or picture; default: the design's golden images"
     )
-    run.add_argument("--device", default="auto", help="where to run (default: %(default)s)")
+    run.add_argument(
+        "--device", default="auto", help="where to run: integer, hls-native or hls4ml (default: %(default)s)"
+    )
     run.add_argument("--top", type=int, default=1, help="list this many classes per image (default: %(default)s)")
 
     verify = command("verify", "compare every edge of every test image with the golden digests and the torch model")
     verify.add_argument("design", help=DESIGN)
-    verify.add_argument("--devices", default="", help="comma-separated devices to compare as well")
+    verify.add_argument("--devices", default="", help="comma-separated devices to compare as well: hls-native, hls4ml")
     verify.add_argument(
         "--run", dest="run_dir", help="folder of the training run with the checkpoint (default: runs/NAME)"
     )
@@ -123,12 +125,37 @@ def parser() -> argparse.ArgumentParser:
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )
 
+    def hls(name: str, text: str, among: Commands) -> argparse.ArgumentParser:
+        sub = command(name, text, among)
+        sub.add_argument("design", help=DESIGN)
+        sub.add_argument(
+            "--flow", choices=["native", "hls4ml"], default="native", help="way to the core (default: %(default)s)"
+        )
+        sub.add_argument("--out", help="folder for the project (default: runs/NAME-hls-FLOW)")
+        return sub
+
+    kinds = commands.add_parser("emit", help="write sources for other tools").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    hls("hls", "write a whole Vitis HLS and Vivado project for the PYNQ-Z2", kinds)
+
+    kinds = commands.add_parser("build", help="run vendor tools, where they are installed").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    build = hls("hls", "write the project, run vitis-run and vivado on it, and keep what they report", kinds)
+    build.add_argument("--baseline", help="file for the figures (default: hls/baselines/vitis/NAME.json)")
+    build.add_argument("--hours", type=float, default=4, help="limit of each tool (default: %(default)s)")
+
     kinds = commands.add_parser("bench", help="measure speed, memory and accuracy").add_subparsers(
         dest="what", required=True, metavar="WHAT"
     )
     bench = command("sim", "measure the integer simulator beside Brevitas and float torch", kinds)
     bench.add_argument("design", nargs="?", default="digits-cnn", help=DESIGN + " (default: %(default)s)")
     bench.add_argument("--runs", type=int, default=7, help="alternating runs behind each median (default: %(default)s)")
+
+    bench = command("hls", "measure compile time and speed of both HLS flows in C simulation", kinds)
+    bench.add_argument("design", nargs="?", default="digits-sha", help=DESIGN + " (default: %(default)s)")
+    bench.add_argument("--runs", type=int, default=5, help="alternating runs behind each median (default: %(default)s)")
 
     bench = command("crossbar", "measure the exact crossbar solvers beside badcrossbar", kinds)
     bench.add_argument("--runs", type=int, default=5, help="alternating runs behind each median (default: %(default)s)")

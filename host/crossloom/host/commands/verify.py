@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crossloom.sim import Artifact, ConfigError, InputError, input_codes, load, simulated_digests
+from crossloom.sim import Artifact, ConfigError, InputError, compare, input_codes, load, simulated_digests
 from crossloom.sim import run as simulate
 from crossloom.sim.types import AnyArray
 
-from ..backends import open_backend
+from ..backends import IntegerBackend, Outcome, open_backend
 from ..designs import find_design
 from ..progress import bar
 from . import Report
 from .tables import table
 from .train import need_training
+
+CHUNK = 512  # images at a time on a device; bounds the memory that their edges take
 
 
 def _test_images(artifact: Artifact, args: argparse.Namespace) -> AnyArray:
@@ -57,21 +60,52 @@ def _golden(artifact: Artifact, images: AnyArray) -> tuple[int, str | None]:
     ) + codes, f"edge {golden.edges[edge]}, image {image}: the digest differs from the simulator's"
 
 
-def _device(artifact: Artifact, device: str, images: AnyArray) -> tuple[int, str | None]:
-    """Return on how many images a device's scores or branch differ from the simulator's."""
+@dataclass(frozen=True)
+class _Found:
+    """What a comparison gave: how many differ, None where it was left out; the first, or why left out; of what."""
+
+    count: int | None
+    words: str | None
+    of: str = ""
+
+
+def _differing(wanted: Outcome, found: Outcome) -> AnyArray:
+    """Which images (N,) have other scores, another branch or another label."""
+    wrong: AnyArray = found.labels != wanted.labels
+    for a, b in ((wanted.scores, found.scores), (wanted.coarse_scores, found.coarse_scores)):
+        if a is not None and b is not None:
+            differ = np.ma.getmaskarray(a) != np.ma.getmaskarray(b)
+            wrong |= (differ | (np.ma.filled(a, 0) != np.ma.filled(b, 0))).any(axis=1)
+    if wanted.coarse is not None and found.coarse is not None:
+        wrong |= found.coarse != wanted.coarse
+    return wrong
+
+
+def _device(artifact: Artifact, device: str, images: AnyArray) -> _Found:
+    """Compare a device with the simulator: each image's scores, branch and label, and every edge that it shows.
+
+    Counts images that differ and codes that differ on edges.
+    """
     network = artifact.network
+    codes = input_codes(network.input, images)
+    reference, count, edges, first = IntegerBackend(network), 0, 0, None
     backend, _ = open_backend(network, device)
     try:
-        found = backend.run(input_codes(network.input, images))
+        with bar(device, len(codes)) as progress:
+            for start in range(0, len(codes), CHUNK):
+                part = codes[start : start + CHUNK]
+                wrong = _differing(reference.run(part), backend.run(part))
+                shown = backend.edges(part)
+                compared = compare(network, simulate(network, codes=part, edges=shown).edges, shown, start)
+                count, edges = count + int(wrong.sum()) + compared.total, len(shown)
+                if first is None and compared.first is not None:
+                    first = str(compared.first)
+                elif first is None and wrong.any():
+                    first = f"image {start + int(np.flatnonzero(wrong)[0])}: scores, branch or label differ"
+                progress(start + len(part))
     finally:
         backend.close()
-    wanted = simulate(network, images)
-    scores = np.ma.filled(wanted.scores, 0) != np.ma.filled(found.scores, 0)
-    wrong = scores.any(axis=1) | (found.labels != wanted.labels)
-    if wanted.branch is not None and found.coarse is not None:
-        wrong |= found.coarse != wanted.branch
-    first = f"image {int(np.flatnonzero(wrong)[0])}: scores or branch differ" if wrong.any() else None
-    return int(wrong.sum()), first
+    return _Found(count, first, f"{edges} edges, scores, labels" if edges else "scores, labels")
 
 
 def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> tuple[int | None, str | None]:
@@ -101,16 +135,17 @@ def verify(artifact: Artifact, images: AnyArray, run_dir: Path, asked: bool, dev
     """
     golden, network = artifact.golden, artifact.network
     assert golden is not None
-    found = {"golden": _golden(artifact, images), "torch": _torch(artifact, run_dir, images, asked)}
+    found = {"golden": _Found(*_golden(artifact, images)), "torch": _Found(*_torch(artifact, run_dir, images, asked))}
     found |= {device: _device(artifact, device, images) for device in devices}
     return {
         "name": network.name,
         "sha256": artifact.sha256,
         "vectors": golden.vectors,
         "layers": len(network.edges),
-        "differences": {name: count for name, (count, _) in found.items() if count is not None},
-        "first": {name: words for name, (count, words) in found.items() if count},
-        "skipped": {name: words for name, (count, words) in found.items() if count is None},
+        "differences": {name: one.count for name, one in found.items() if one.count is not None},
+        "compared": {name: one.of for name, one in found.items() if one.of},
+        "first": {name: one.words for name, one in found.items() if one.count},
+        "skipped": {name: one.words for name, one in found.items() if one.count is None},
     }
 
 
@@ -121,7 +156,10 @@ def run(args: argparse.Namespace) -> Report:
     run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / artifact.network.name
     devices = [name.strip() for name in args.devices.split(",") if name.strip()]
     data = verify(artifact, images, run_dir, bool(args.run_dir), devices)
-    rows: list[list[object]] = [[n, str(count), data["first"].get(n, "")] for n, count in data["differences"].items()]
+    rows: list[list[object]] = [
+        [name, str(count), data["first"].get(name) or data["compared"].get(name, "")]
+        for name, count in data["differences"].items()
+    ]
     rows += [[name, "not compared", why] for name, why in data["skipped"].items()]
     total = sum(data["differences"].values())
     assert artifact.golden is not None
