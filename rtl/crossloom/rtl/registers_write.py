@@ -1,7 +1,8 @@
-"""Writes the SystemVerilog packages of the register maps: `python -m crossloom.rtl.registers_write`."""
+"""Writes the SystemVerilog packages that Python defines: `python -m crossloom.rtl.registers_write`."""
 
 from pathlib import Path
 
+from . import engine_package
 from .sources import find_sources
 from .tile_registers import TILE
 
@@ -9,11 +10,13 @@ MAPS = (TILE,)
 
 
 def write(folder: Path) -> list[Path]:
-    """Write one package a map into a folder; returns the files."""
+    """Write the package of each register map, and the engine's, into a folder; returns the files."""
+    packages = {f"{entry.name}_regs_pkg": entry.systemverilog() for entry in MAPS}
+    packages[engine_package.NAME] = engine_package.systemverilog()
     files = []
-    for entry in MAPS:
-        path = folder / f"{entry.name}_regs_pkg.sv"
-        path.write_text(entry.systemverilog(), encoding="ascii")
+    for name, text in packages.items():
+        path = folder / f"{name}.sv"
+        path.write_text(text, encoding="ascii")
         files.append(path)
     return files
 

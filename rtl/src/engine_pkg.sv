@@ -1,0 +1,28 @@
+// What the engine shares with crossloom.sim.frames and crossloom.sim.types. Written by
+// crossloom.rtl.engine_package from them: `python -m crossloom.rtl.registers_write`, a test
+// compares them.
+// verilator lint_off UNUSEDPARAM
+package engine_pkg;
+  // a beat of a frame, of a result, of a load
+  localparam int unsigned BEAT_BITS = 64;
+  // the best row in a result's first beat, from bit 0
+  localparam int unsigned ROW_BITS = 16;
+  // the branch that ran, above it; then the status
+  localparam int unsigned BRANCH_BITS = 16;
+  typedef enum logic [1:0] {
+    STATUS_OK = 2'd0,
+    STATUS_SHORT = 2'd1,
+    STATUS_LONG = 2'd2,
+    STATUS_FOREIGN = 2'd3
+  } status_e;
+  typedef enum logic [0:0] {
+    COMMAND_RUN = 1'd0,
+    COMMAND_LOAD = 1'd1
+  } command_e;
+  typedef enum logic [1:0] {
+    ROUNDING_FLOOR = 2'd0,
+    ROUNDING_HALF_UP = 2'd1,
+    ROUNDING_HALF_EVEN = 2'd2
+  } rounding_e;
+endpackage
+// verilator lint_on UNUSEDPARAM

@@ -1,0 +1,105 @@
+// Cuts a stream of fields into pieces of another size: In fields an item come, Out fields an item
+// leave, in order, the first field in the lowest bits.
+//
+// Fields come and leave in runs: the last item of a run holds what is left of it, the rest of it is
+// ignored (coming) or 0 (leaving), and a new run starts a new item. Beats to pixels: In = 64 /
+// FieldBits, InRun = the codes of a frame, Out = the codes handled at once, OutRun = the channels
+// of a pixel. Pixels to beats: the other way round. m_last_o comes with the last item of a run.
+// Latency: 1 cycle. Throughput: an item a cycle on the side that has more of them; m_ready_i
+// passes through to s_ready_o.
+// Model: crossloom.sim.frames.pack and unpack. Bench: tests/rtl/bench_engine_streams.py.
+module width #(
+  parameter  int unsigned FieldBits = 4,
+  parameter  int unsigned In        = 16,
+  parameter  int unsigned InRun     = 3072,
+  parameter  int unsigned Out       = 3,
+  parameter  int unsigned OutRun    = 3,
+  localparam int unsigned InBits    = In * FieldBits,
+  localparam int unsigned OutBits   = Out * FieldBits
+) (
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic               s_valid_i,
+  output logic               s_ready_o,
+  input  logic [InBits-1:0]  s_data_i,
+  output logic               m_valid_o,
+  input  logic               m_ready_i,
+  output logic [OutBits-1:0] m_data_o,
+  output logic               m_last_o
+);
+  function automatic int unsigned gcd(input int unsigned a, input int unsigned b);
+    int unsigned x, y, rest;
+    x = a;
+    y = b;
+    while (y != 0) begin
+      rest = x % y;
+      x    = y;
+      y    = rest;
+    end
+    return x;
+  endfunction
+
+  if (FieldBits < 1 || In < 1 || Out < 1 || InRun < 1 || OutRun < 1) begin : gen_size
+    $error("width: FieldBits %0d, In %0d, InRun %0d, Out %0d, OutRun %0d; at least 1 is needed",
+      FieldBits, In, InRun, Out, OutRun);
+  end
+
+  // Whatever is in the buffer is a multiple of Unit fields: places to write to are as many fewer.
+  localparam int unsigned InTail    = (InRun - 1) % In + 1;
+  localparam int unsigned OutTail   = (OutRun - 1) % Out + 1;
+  localparam int unsigned Unit      = gcd(gcd(In, InTail), gcd(Out, OutTail));
+  localparam int unsigned UnitBits  = Unit * FieldBits;
+  localparam int unsigned InItems   = (InRun - 1) / In + 1;
+  localparam int unsigned OutItems  = (OutRun - 1) / Out + 1;
+  localparam int unsigned InWide    = InItems > 1 ? $clog2(InItems) : 1;
+  localparam int unsigned OutWide   = OutItems > 1 ? $clog2(OutItems) : 1;
+  localparam int unsigned Room      = In / Unit + Out / Unit - 1;
+  localparam int unsigned Bits      = Room * UnitBits;
+  localparam int unsigned LevelBits = $clog2(Room + 1);
+
+  logic [Bits-1:0]      buffer_q, kept, fresh;
+  logic [LevelBits-1:0] level_q, level_kept, in_units, out_units;  // Unit fields each
+  logic [InWide-1:0]    in_q;
+  logic [OutWide-1:0]   out_q;
+  logic                 in_end, out_end, push, pop;
+
+  assign in_end     = in_q == InWide'(InItems - 1);
+  assign out_end    = out_q == OutWide'(OutItems - 1);
+  assign in_units   = in_end ? LevelBits'(InTail / Unit) : LevelBits'(In / Unit);
+  assign out_units  = out_end ? LevelBits'(OutTail / Unit) : LevelBits'(Out / Unit);
+  assign m_valid_o  = level_q >= out_units;
+  assign m_last_o   = out_end;
+  assign m_data_o   = out_end ? OutBits'(buffer_q[OutTail*FieldBits-1:0]) : buffer_q[OutBits-1:0];
+  assign pop        = m_valid_o & m_ready_i;
+  assign level_kept = pop ? level_q - out_units : level_q;
+  assign s_ready_o  = level_kept < LevelBits'(Out / Unit);
+  assign push       = s_valid_i & s_ready_o;
+
+  // Bits above the level are 0, so that what comes can be ORed in.
+  assign kept  = ~pop ? buffer_q
+               : out_end ? buffer_q >> (OutTail * FieldBits) : buffer_q >> OutBits;
+  assign fresh = in_end ? Bits'(s_data_i[InTail*FieldBits-1:0]) : Bits'(s_data_i);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      level_q  <= '0;
+      buffer_q <= '0;
+      in_q     <= '0;
+      out_q    <= '0;
+    end else begin
+      level_q  <= level_kept + (push ? in_units : '0);
+      buffer_q <= kept;
+      for (int unsigned u = 0; u < Out / Unit; u++) begin
+        if (push && level_kept == LevelBits'(u)) buffer_q <= kept | (fresh << (u * UnitBits));
+      end
+      if (push) in_q <= in_end ? '0 : in_q + 1'b1;
+      if (pop) out_q <= out_end ? '0 : out_q + 1'b1;
+    end
+  end
+
+`ifndef SYNTHESIS
+  hold: assert property (@(posedge clk_i) disable iff (!rst_ni)
+    m_valid_o && !m_ready_i |=> m_valid_o && $stable(m_data_o) && $stable(m_last_o))
+    else $error("width: a waiting item changed; its reader loses fields");
+`endif
+endmodule
