@@ -3,7 +3,7 @@
 // Operands: six unsigned vectors of Width bits; each position is a sum of its own, no carry crosses
 // positions.
 // Latency: none (combinational). On 7-series each position is three LUT6, one an output bit.
-// Model: numpy's sum over the six vectors. Bench: tests/rtl/test_benches.py (through popcount_and).
+// Model: numpy's sum over the six vectors. Bench: tests/rtl/test_benches.py.
 (* keep_hierarchy *)
 module compress63 #(
   parameter int unsigned Width = 8

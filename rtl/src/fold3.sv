@@ -7,7 +7,7 @@
 // On 7-series each position is two LUT6. A module of its own, kept by synthesis: mapped with what
 // follows, the area
 // recovery of Yosys takes three LUTs a position.
-// Model: numpy's sum of products. Bench: tests/rtl/test_benches.py (through popcount_and).
+// Model: numpy's sum of products. Bench: tests/rtl/test_benches.py.
 (* keep_hierarchy *)
 module fold3 #(
   parameter int unsigned Width = 43

@@ -6,8 +6,8 @@
 // while busy_i: such a write is ignored and told by ERROR.BUSY. Every fault sets a bit of ERROR
 // (kept until a 1 is
 // written to it) and counts in ERRORS. Counters are unsigned 32 bits and wrap.
-// Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once. Bench:
-// tests/rtl/test_benches.py.
+// Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once. Bench: that of
+// the whole tile, tests/rtl/test_benches.py, and every fault in tests/rtl/test_faults.py.
 module imc_regs #(
   parameter  int unsigned Rows      = 128,
   parameter  int unsigned Cols      = 128,

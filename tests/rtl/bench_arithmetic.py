@@ -5,7 +5,7 @@ import random
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
+from cocotb.triggers import FallingEdge, Timer
 
 from crossloom.sim.crossbar.twin import plain_config, twin_product
 
@@ -28,6 +28,42 @@ async def pipeline(dut, vectors, drive, sample, latency):
             drive(vectors[cycle])
         await FallingEdge(dut.clk_i)
     return found
+
+
+@cocotb.test()
+async def fold(dut):
+    """One cycle later, one a cycle, each position alone."""
+    width = len(dut.ones_o)
+    full = (1 << 3 * width) - 1
+    vectors = [(full, full), (0, full), (full, 0), *((1 << i, full) for i in range(3 * width))]
+    vectors += [(random.getrandbits(3 * width), random.getrandbits(3 * width)) for _ in range(500)]
+
+    def drive(vector):
+        dut.a_i.value, dut.b_i.value = vector
+
+    def expected(a, b):
+        sums = [sum((a & b) >> width * j + k & 1 for j in range(3)) for k in range(width)]
+        return tuple(sum((s >> bit & 1) << k for k, s in enumerate(sums)) for bit in range(2))
+
+    await start(dut, a_i=0, b_i=0)
+    found = await pipeline(dut, vectors, drive, lambda: (int(dut.ones_o.value), int(dut.twos_o.value)), 1)
+    assert found == [expected(*vector) for vector in vectors]
+
+
+@cocotb.test()
+async def compress(dut):
+    """At once, each position alone; every pattern of six bits in every position."""
+    width = len(dut.ones_o)
+    vectors = [
+        sum((pattern >> j & 1) << width * j + k for j in range(6)) for k in range(width) for pattern in range(64)
+    ]
+    vectors += [random.getrandbits(6 * width) for _ in range(500)]
+    for bits in vectors:
+        dut.bits_i.value = bits
+        await Timer(1, unit="ns")
+        sums = [sum(bits >> width * j + k & 1 for j in range(6)) for k in range(width)]
+        found = [int(port.value) for port in (dut.ones_o, dut.twos_o, dut.fours_o)]
+        assert found == [sum((s >> bit & 1) << k for k, s in enumerate(sums)) for bit in range(3)], bits
 
 
 @cocotb.test()

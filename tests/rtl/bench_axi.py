@@ -8,9 +8,9 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
-from tile_cases import random_cells, random_config, random_inputs
 
 from crossloom.rtl.tile import cell_writes, setting_writes, table_writes
+from crossloom.rtl.tile_campaign import random_cells, random_config, random_inputs
 from crossloom.rtl.tile_registers import TILE
 from crossloom.sim.crossbar.twin import twin_product
 

@@ -4,8 +4,14 @@ import itertools
 import random
 
 import cocotb
+import numpy as np
 from bench_arithmetic import start
 from cocotb.triggers import FallingEdge, RisingEdge
+
+from crossloom.rtl.tile import cell_writes, input_beats, setting_writes, table_writes
+from crossloom.rtl.tile_campaign import random_cells, random_config, random_inputs
+from crossloom.rtl.tile_registers import TILE
+from crossloom.sim.crossbar.twin import twin_product
 
 
 async def reset(dut, **values):
@@ -176,3 +182,73 @@ async def output(dut):
         if pause == stall == 0:
             assert cycle - first + 1 == wanted * quads, "less than one beat a cycle"
         dut.valid_i.value = 0
+
+
+@cocotb.test()
+async def core(dut):
+    """Frames to results without the buses: values, clips, drops and locks, over idle x back-pressure, at full rate."""
+    rows, columns, lanes = 32, 16, 8
+    rng = np.random.default_rng(random.getrandbits(32))
+    windows = {name: TILE.offset(name.upper()) for name in ("perm", "mask", "gain", "cell", "table")}
+    await reset(dut, **{f"{name}_we_i": 0 for name in windows}, s_valid_i=0, s_last_i=0, m_ready_i=0, resync_i=0)
+    for idle, stall in itertools.product((0.0, 0.6), (0.0, 0.4, 0.9)):
+        config, cells = random_config(rng, rows, columns), random_cells(rng, rows, columns)
+        for address, value in np.concatenate(
+            [setting_writes(config), cell_writes(cells), table_writes(config)]
+        ).tolist():
+            name = max((n for n in windows if windows[n] <= address), key=windows.get, default=None)
+            if name is None:
+                continue  # a register: settings are wires here
+            for other in windows:
+                getattr(dut, f"{other}_we_i").value = other == name
+            dut.index_i.value, dut.data_i.value = (address - windows[name]) // 4, value
+            await FallingEdge(dut.clk_i)
+        for name in windows:
+            getattr(dut, f"{name}_we_i").value = 0
+        for name, value in (
+            *(("bits_m1", config.bits - 1), ("signed", config.signed), ("segments_m1", config.segments - 1)),
+            *(("level", 0), ("scale", config.adc_scale), ("offset", config.adc_offset), ("top", config.adc_top)),
+        ):
+            getattr(dut, f"{name}_i").value = value
+        x = random_inputs(rng, config, 12)
+        data, last = (part.ravel().tolist() for part in input_beats(x))
+        data, last = data[:3] + data, [False, False, True, *last]  # a short frame first
+        expected = twin_product(config, cells, x)
+        seen = dict.fromkeys(("good", "short", "long", "step"), 0) | {"count": 0, "code": 0, "y": 0}
+        sent, found, ends, waited, cycles = 0, [], [], False, 0
+        while len(found) < 12 * columns // 4:
+            waited = sent < len(data) and (waited or random.random() >= idle)
+            dut.s_valid_i.value = waited
+            if waited:
+                dut.s_data_i.value, dut.s_last_i.value = data[sent], last[sent]
+            dut.m_ready_i.value = random.random() >= stall
+            await RisingEdge(dut.clk_i)
+            cycles += 1
+            assert cycles < 20000, "it hangs"
+            for name in ("good", "short", "long", "step"):
+                seen[name] += int(getattr(dut, f"{name}_o").value)
+            for name in ("count", "code", "y"):
+                seen[name] += int(getattr(dut, f"{name}_clips_o").value)
+            if dut.m_valid_o.value and dut.m_ready_i.value:
+                found.append(int(dut.m_data_o.value))
+                if dut.m_last_o.value:
+                    ends.append((len(found), cycles))
+            took = waited and bool(dut.s_ready_o.value)
+            if 3 < sent < len(data):
+                assert dut.busy_o.value, "settings would not be locked"
+            await FallingEdge(dut.clk_i)
+            if took:
+                sent, waited = sent + 1, False
+        y = np.array(found, dtype="<u8").view("<i2").reshape(12, columns)
+        assert y.tolist() == expected.y.tolist()
+        clips = expected.count_clips, expected.code_clips, expected.y_clips
+        assert (seen["count"], seen["code"], seen["y"]) == clips
+        steps = config.bits * config.segments * columns // lanes
+        assert (seen["good"], seen["short"], seen["long"], seen["step"]) == (12, 1, 0, 12 * steps)
+        assert [at for at, _ in ends] == [columns // 4 * (k + 1) for k in range(12)]
+        if idle == stall == 0:
+            apart = [b - a for (_, a), (_, b) in itertools.pairwise(ends)]
+            assert set(apart[2:]) == {max(steps, rows // 4)}, "less than the promised rate"
+        for _ in range(4):
+            await FallingEdge(dut.clk_i)
+        assert not dut.busy_o.value

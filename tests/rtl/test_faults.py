@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from tile_cases import random_cells, random_config, random_inputs
 
-from crossloom.rtl import build_model
 from crossloom.rtl.tile import input_beats, read_counters, run_tile, setting_writes, write_tile
+from crossloom.rtl.tile_campaign import build_tile, random_cells, random_config, random_inputs
 from crossloom.rtl.tile_registers import TILE
 from crossloom.sim.crossbar.twin import twin_product
 
@@ -20,7 +19,7 @@ def case():
     rng = np.random.default_rng(11)
     config, cells = random_config(rng, ROWS, COLUMNS), random_cells(rng, ROWS, COLUMNS)
     x = random_inputs(rng, config, 8)
-    with build_model("imc_tile", {"Rows": ROWS, "Cols": COLUMNS, "Lanes": 8}, seed=3) as model:
+    with build_tile({"Rows": ROWS, "Cols": COLUMNS, "Lanes": 8}, seed=3) as model:
         write_tile(model, config, cells)
         yield model, config, x, twin_product(config, cells, x).y
 

@@ -9,6 +9,7 @@ import pytest
 from crossloom.rtl import Field, Register, RegisterMap, RtlError, Window, find_sources, lint, read_sources
 from crossloom.rtl.errors import RegisterError
 from crossloom.rtl.registers_write import MAPS
+from crossloom.rtl.sources import find_waivers, sources_of
 from crossloom.rtl.tile_registers import TILE
 
 MODULES = [path.stem for path in read_sources() if not path.stem.endswith("_pkg")]
@@ -40,6 +41,14 @@ def test_the_tile_is_clean_at_other_sizes(parameters):
 def test_a_bad_parameter_is_refused_by_name(module, parameters, named):
     with pytest.raises(RtlError, match=named):
         lint(module, parameters)
+
+
+def test_a_top_needs_what_it_names_and_nothing_else():
+    assert [path.stem for path in sources_of("popcount_and")] == ["compress63", "fold3", "popcount_and"]
+    assert [path.stem for path in sources_of("imc_regs")] == ["imc_tile_regs_pkg", "imc_regs"]
+    lint("imc_tile", sources=[find_waivers(), *sources_of("imc_tile")])
+    with pytest.raises(RtlError, match=r"nothing: no source of this name; one of .*imc_tile"):
+        sources_of("nothing")
 
 
 def test_the_sources_keep_the_rules_of_the_house():

@@ -1,4 +1,7 @@
-"""Synthesis: what Yosys makes still computes the same, and the tile keeps to its share of the chip."""
+"""Synthesis: what Yosys makes still computes the same, and the tile keeps to its share of the chip.
+
+Long: at its first run on a machine Yosys compiles itself for a minute.
+"""
 
 import random
 
@@ -41,13 +44,10 @@ def popcount(model, rng):
     return model.get("count_o"), (a & b).bit_count()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("top", "parameters", "case"),
-    [
-        ("imc_adc", {}, adc),
-        pytest.param("imc_gain", {"AccBits": 19}, gain, marks=pytest.mark.long),
-        pytest.param("popcount_and", {"Width": 128}, popcount, marks=pytest.mark.long),
-    ],
+    [("imc_adc", {}, adc), ("imc_gain", {"AccBits": 19}, gain), ("popcount_and", {"Width": 128}, popcount)],
 )
 def test_the_netlist_computes_the_same(top, parameters, case, tmp_path):
     sources = netlist(top, parameters, tmp_path)

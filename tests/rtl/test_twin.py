@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tile_cases import random_cells, random_config, random_inputs
 
+from crossloom.rtl.tile_campaign import random_cells, random_config, random_inputs
 from crossloom.sim.crossbar.twin import plain_config, segment_masks, twin_product
 from crossloom.sim.errors import InputError
 

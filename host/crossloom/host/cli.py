@@ -160,6 +160,12 @@ def parser() -> argparse.ArgumentParser:
     bench = command("crossbar", "measure the exact crossbar solvers beside badcrossbar", kinds)
     bench.add_argument("--runs", type=int, default=5, help="alternating runs behind each median (default: %(default)s)")
 
+    bench = command("tile", "measure the in-memory-computing tile in RTL: cycles, equality, resources", kinds)
+    bench.add_argument("--tiles", type=int, default=10_000, help="random tiles to compare (default: %(default)s)")
+    bench.add_argument("--seed", type=int, default=4, help="seed of the random tiles (default: %(default)s)")
+    bench.add_argument("--no-synthesis", action="store_true", help="leave out the resources, which take minutes")
+    bench.add_argument("--out", help="write the JSON to this file as well")
+
     bench = command("sha", "train a hierarchical recipe, its baselines and its growth over several seeds", kinds)
     bench.add_argument("recipe", nargs="?", default="digits-sha", help="recipe with a hierarchy (default: %(default)s)")
     bench.add_argument("--seeds", type=int, default=5, help="seeds 1 to this (default: %(default)s)")
@@ -177,7 +183,7 @@ def main(argv: list[str] | None = None) -> int:
     from crossloom.sim.errors import CrossloomError
 
     try:
-        result = import_module(f".commands.{args.command}", __package__).run(args)
+        result = import_module(f".commands.{args.command.replace('-', '_')}", __package__).run(args)
     except CrossloomError as error:
         print(f"crossloom: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """Where the SystemVerilog sources are, in a checkout and in an installed wheel."""
 
+import re
 from pathlib import Path
 
 from .errors import RtlError
@@ -31,3 +32,19 @@ def read_sources(folder: Path | None = None) -> list[Path]:
     if not found:
         raise RtlError(f"{folder}: no .sv file; SystemVerilog sources are needed; name another folder")
     return found
+
+
+def sources_of(top: str, folder: Path | None = None) -> list[Path]:
+    """The sources that a top needs, in compile order: what is built of them changes with nothing else.
+
+    A source is needed when a needed one names it outside comments. Raises RtlError for a top without a source.
+    """
+    files = {path.stem: path for path in read_sources(folder)}
+    if top not in files:
+        raise RtlError(f"{top}: no source of this name; one of {', '.join(files)} is needed")
+    needed, found = {top}, {top}
+    while found:
+        text = re.sub(r"//.*", "", "\n".join(files[name].read_text(encoding="ascii") for name in found))
+        found = (set(re.findall(r"\w+", text)) & set(files)) - needed
+        needed |= found
+    return [path for name, path in files.items() if name in needed]

@@ -1,0 +1,102 @@
+"""`crossloom bench tile`: the in-memory-computing tile in RTL: its cycles, its equality with the model, its size."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from crossloom.sim import InputError
+
+from ..progress import bar
+from . import Report
+from .tables import table
+
+T = TypeVar("T")
+# Rows read at a time, and in how many segments that reads 128 rows.
+SEGMENTS = {"128": 1, "64": 2, "32": 4}
+NAMES = {"lut": "LUT", "ff": "flip-flops", "bram36": "BRAM36", "dsp": "DSP48E1"}
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Measure; with `args.out`, write the JSON to a file as well."""
+    if args.tiles < 1:
+        raise InputError(f"--tiles {args.tiles}; needed at least 1")
+    if args.seed < 0:
+        raise InputError(f"--seed {args.seed}; needed 0 or more")
+    path = Path(args.out) if args.out else None
+    if path is not None and not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
+    from crossloom.rtl.synth import BUDGET, synthesize
+    from crossloom.rtl.tile_campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
+    from crossloom.rtl.tools import verilator_version
+
+    _while("model, seconds", 20, lambda: build_tile(FULL).close())
+    cycles = {name: cycles_per_product(FULL, segments) for name, segments in SEGMENTS.items()}
+    latency = {name: latency_cycles(FULL, segments) for name, segments in SEGMENTS.items()}
+    with bar("random tiles", args.tiles) as progress:
+        found = campaign(FULL, args.tiles, args.seed, progress=progress)
+    data: dict[str, Any] = {
+        "rows": FULL["Rows"],
+        "columns": FULL["Cols"],
+        "columns_a_cycle": FULL["Lanes"],
+        "verilator": verilator_version(),
+        "cycles_per_product": {**cycles, "origin": "simulated: Verilated RTL, 8-bit inputs, by rows read at a time"},
+        "latency_cycles": {**latency, "origin": "simulated: one frame, first beat in to last beat out"},
+        "campaign": {**asdict(found), "origin": "simulated: Verilated RTL against the integer model"},
+        "resources": None,
+    }
+    if not args.no_synthesis:
+        report = _while("synthesis, seconds", 120, lambda: synthesize("imc_tile", FULL))
+        data["resources"] = {
+            **{name: getattr(report, name) for name in NAMES},
+            "budget": dict(BUDGET),
+            "share": report.share(),
+            "origin": "estimated: Yosys for an xc7z020, neither placed nor routed",
+        }
+    if path is not None:
+        try:
+            path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
+    return Report(data, _text(data), 1 if found.differences or found.counter_differences else 0)
+
+
+def _while(label: str, seconds: int, work: Callable[[], T]) -> T:
+    """Return what `work` does, with a bar over the seconds that it usually takes at most."""
+    with bar(label, seconds) as progress, ThreadPoolExecutor(1) as pool:
+        start, future = time.monotonic(), pool.submit(work)
+        while not future.done():
+            wait([future], timeout=0.5)
+            progress(min(int(time.monotonic() - start), seconds))
+        return future.result()
+
+
+def _text(data: dict[str, Any]) -> str:
+    found = data["campaign"]
+    rows: list[list[object]] = [
+        [name, data["cycles_per_product"][name], data["latency_cycles"][name]] for name in SEGMENTS
+    ]
+    text = (
+        f"imc_tile of {data['rows']} x {data['columns']} cells, {data['columns_a_cycle']} columns a cycle, simulated\n"
+    )
+    text += table(["rows read at a time", "cycles a product of 8-bit inputs", "latency, cycles"], rows)
+    text += (
+        f"\n{found['differences']:,} of {found['results']:,} results and {found['counter_differences']:,} of "
+        f"{found['counters']:,} counters differ from the integer model: {found['tiles']:,} random tiles, inputs and "
+        f"configurations, seed {found['seed']} (simulated)"
+    )
+    resources = data["resources"]
+    if resources is None:
+        return text + "\nresources: not estimated (--no-synthesis)"
+    sizes: list[list[object]] = [
+        [words, f"{resources[name]:,g}" if name == "bram36" else f"{resources[name]:,}",
+         f"{resources['budget'][name]:,g}", f"{100 * resources['share'][name]:.1f} %"]
+        for name, words in NAMES.items()
+    ]  # fmt: skip
+    return text + "\n" + table(["resource, estimated by Yosys", "tile", "xc7z020", "share"], sizes)
