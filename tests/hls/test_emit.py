@@ -4,28 +4,19 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
-from tiny_flow import TINY, tiny_artifact
+from tiny_flow import TINY, flip, run_testbench, tiny_artifact
 
 from crossloom.hls import HlsError
 from crossloom.hls.emit import FLOWS, MARKER, Flow, emit
 from crossloom.hls.registers import ADDRESSES, REGISTERS
-from crossloom.hls.sources import find_ap_types
 from crossloom.sim import InputError, Network
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     monkeypatch.setitem(FLOWS, "tiny", TINY)
-
-
-def run_testbench(folder):
-    """Compile and run the test bench as the project's README says."""
-    line = next(line for line in (folder / "README.md").read_text().splitlines() if "g++" in line)
-    command = line.strip().replace("$AP", str(find_ap_types()))
-    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def snapshot(folder):
@@ -46,25 +37,17 @@ def test_a_project_is_whole_and_its_test_bench_passes(tmp_path):
     assert (found.returncode, found.stdout) == (0, "PASS: 12 frames\n"), found.stderr
 
 
-def flip(path, line):
-    """Flip the lowest bit of one word of a text file."""
-    lines = path.read_text().splitlines()
-    lines[line] = f"{int(lines[line], 16) ^ 1:016x}"
-    path.write_text("\n".join(lines) + "\n")
-
-
 def test_the_test_bench_fails_when_a_word_is_flipped(tmp_path):
     emit(tiny_artifact(), "tiny", tmp_path)
     assert run_testbench(tmp_path).returncode == 0
     for name, line in [("results.txt", 0), ("results.txt", -1), ("frames.txt", 3)]:
         text = (tmp_path / "tb" / name).read_text()
         flip(tmp_path / "tb" / name, line)
-        found = subprocess.run(["./tb"], cwd=tmp_path / "tb", capture_output=True, text=True, check=False)
+        found = run_testbench(tmp_path, compiled=True)
         assert found.returncode == 1 and "FAIL" in found.stdout
         (tmp_path / "tb" / name).write_text(text)
     (tmp_path / "tb" / "frames.txt").write_text("")
-    found = subprocess.run(["./tb"], cwd=tmp_path / "tb", capture_output=True, text=True, check=False)
-    assert found.returncode == 1
+    assert run_testbench(tmp_path, compiled=True).returncode == 1
 
 
 def test_the_same_network_gives_the_same_project_and_another_replaces_it(tmp_path):

@@ -1,8 +1,11 @@
 """A flow for tests: hand-written cores of one dense layer, so that projects can be tested without a generator."""
 
+import subprocess
+
 import numpy as np
 
 from crossloom.hls.emit import Flow
+from crossloom.hls.sources import find_ap_types
 from crossloom.sim import Artifact, Dense, Input, Network, Node, QType, make_golden
 
 CORE = """
@@ -50,3 +53,17 @@ def write_core(network, folder):
 
 
 TINY = Flow(write_core, loads=False, traces=False)
+
+
+def run_testbench(folder, compiled=False):
+    """Compile and run the test bench of a project as its README says; `compiled`: run it again."""
+    line = next(line for line in (folder / "README.md").read_text().splitlines() if "g++" in line)
+    command = "cd tb && ./tb" if compiled else line.strip().replace("$AP", str(find_ap_types()))
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def flip(path, line):
+    """Flip the lowest bit of one word of a text file."""
+    lines = path.read_text().splitlines()
+    lines[line] = f"{int(lines[line], 16) ^ 1:016x}"
+    path.write_text("\n".join(lines) + "\n")

@@ -86,7 +86,7 @@ beats_of_a_packet:
 
 // A result with its status in the header; counts, and the first status of a run that was not OK.
 template <typename Core>
-void send(hls::stream<beat_t>& results, hls::stream<status_t>& statuses, bool first, bool loaded,
+void send(hls::stream<beat_t>& results, hls::stream<status_t>& statuses, unsigned frame, bool loaded,
           hls::stream<axis_t>& out, reg32_t& status, reg32_t& done, reg32_t& short_frames,
           reg32_t& long_frames) {
     static reg32_t all = 0, shorts = 0, longs = 0;
@@ -96,7 +96,7 @@ void send(hls::stream<beat_t>& results, hls::stream<status_t>& statuses, bool fi
     if (own == kShort) shorts++;
     if (own == kLong) longs++;
     if (own == kOk && !loaded) own = kForeign;
-    if (first || fault == kOk) fault = own;
+    if (frame == 0 || fault == kOk) fault = own;
 beats_of_a_result:
     for (unsigned i = 0; i < Core::kResultBeats; i++) {
 #pragma HLS PIPELINE II=1  // a beat a cycle, what the DMA takes
@@ -131,7 +131,7 @@ frames_of_a_run:
 #pragma HLS STREAM variable=statuses depth=2
         receive<Core::kFrameBeats>(in, beats, statuses);
         Core::run_frame(beats, results);
-        send<Core>(results, statuses, i == 0, loaded, out, status, done, short_frames, long_frames);
+        send<Core>(results, statuses, i, loaded, out, status, done, short_frames, long_frames);
     }
 }
 
