@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import engine_package
+from . import engine_package, program
 from .sources import find_sources
 from .tile_registers import TILE
 
@@ -13,6 +13,7 @@ def write(folder: Path) -> list[Path]:
     """Write the package of each register map, and the engine's, into a folder; returns the files."""
     packages = {f"{entry.name}_regs_pkg": entry.systemverilog() for entry in MAPS}
     packages[engine_package.NAME] = engine_package.systemverilog()
+    packages[program.NAME] = program.systemverilog()
     files = []
     for name, text in packages.items():
         path = folder / f"{name}.sv"

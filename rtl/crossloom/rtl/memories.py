@@ -1,0 +1,97 @@
+"""The words of the engine's memories: weights, parameters and threshold tables, shared ones and each branch's own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossloom.sim.types import IntArray
+
+from .passes import Pass
+from .thresholds import threshold_table
+
+
+class BankedMemory:
+    """Words of a memory: what all branches share first, then each branch's own, all as long."""
+
+    def __init__(self, banks: int) -> None:
+        self.shared: list[IntArray] = []
+        self.own: list[list[IntArray]] = [[] for _ in range(banks)]
+        self.found: dict[bytes, int] = {}
+        self.start = [0, 0]  # next word, shared and own
+
+    def add(self, banks: list[IntArray], banked: bool) -> int:
+        """Append the words (n, ...) of each bank, or of all alike; the first one's place within its part."""
+        at = self.start[banked]
+        if banked and len(banks) == 1:
+            banks = banks * len(self.own)
+        if banked:
+            for own, words in zip(self.own, banks, strict=True):
+                own.append(words)
+        else:
+            key = banks[0].tobytes() + str(banks[0].shape).encode()
+            if key in self.found:
+                return self.found[key]
+            self.found[key] = at
+            self.shared.append(banks[0])
+        self.start[banked] += len(banks[0])
+        return at
+
+    def image(self, like: tuple[int, ...], align: int = 1) -> tuple[IntArray, int, int]:
+        """The memory, the first word of branch 0, and the distance of two branches; both multiples of `align`."""
+        first = -(-self.start[0] // align) * align
+        stride = -(-self.start[1] // align) * align
+        banks = len(self.own) if self.start[1] else 0
+        memory = np.zeros((max(1, first + banks * stride if banks else self.start[0]), *like), np.int64)
+        parts = [(0, self.shared), *((first + i * stride, own) for i, own in enumerate(self.own) if banks)]
+        for at, words in parts:
+            if words:
+                joined = np.concatenate(words)
+                memory[at : at + len(joined)] = joined
+        return memory, first, stride
+
+
+def weight_words(
+    weight: IntArray, same: bool, shape: tuple[int, int], at: tuple[int, int, int], exponent: int, offset: int
+) -> IntArray:
+    """Words (taps * blocks, cols, rows) of weights (out, kh, kw, in) in the order in which the array reads them.
+
+    `shape` (cols, rows); `at` is the first output channel, the first input block of `rows` channels and the one after
+    the last. Weights times 2^exponent, plus `offset`, which makes them unsigned. `same`: the first tap's alone.
+    """
+    (cols, rows), (start, low, high) = shape, at
+    part = weight[start : start + cols, :, :, low * rows : high * rows]
+    if same:
+        part = part[:, :1, :1]
+    out, kh, kw, channels = part.shape
+    full = np.zeros((cols, kh, kw, (high - low) * rows), np.int64)
+    full[:out, ..., :channels] = part
+    words = full.reshape(cols, kh * kw, high - low, rows).transpose(1, 2, 0, 3).reshape(-1, cols, rows)
+    return (words << exponent) + offset
+
+
+def param_words(entry: Pass, start: int, chunks: int, lanes: int) -> list[IntArray]:
+    """Words (chunks, lanes, 2) of bias and shift of each bank, for the channels from `start` on."""
+    banks = []
+    for bank in range(max(len(entry.sums.bias), len(entry.shift))):
+        words = np.zeros((chunks * lanes, 2), np.int64)
+        part = entry.sums.bias[bank % len(entry.sums.bias)][start : start + chunks * lanes]
+        words[: len(part), 0] = part
+        if entry.shift:
+            shift = entry.shift[bank]
+            # A channel that is not there shifts as the first: by a shift that the lanes are built for.
+            words[:, 1] = shift[0]
+            words[: len(part), 1] = shift[start : start + len(part)]
+        banks.append(words.reshape(chunks, lanes, 2))
+    return banks
+
+
+def table_words(entry: Pass, start: int, chunks: int, lanes: int, bits: int) -> list[IntArray]:
+    """Threshold tables (chunks * 2^steps, lanes) of each bank, words of `bits`, for the channels from `start` on."""
+    banks = []
+    for thresholds in entry.thresholds:
+        part = thresholds[start : start + chunks * lanes]
+        rows = np.zeros((chunks * lanes, thresholds.shape[1]), np.int64)
+        rows[: len(part)] = part
+        table = threshold_table(rows, bits)
+        banks.append(table.reshape(chunks, lanes, -1).transpose(0, 2, 1).reshape(-1, lanes))
+    return banks

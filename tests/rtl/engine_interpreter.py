@@ -1,0 +1,148 @@
+"""Runs a plan's program as the engine does, word for word and address for address, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossloom.rtl.passes import stored_shape
+from crossloom.rtl.program import Kind
+from crossloom.sim import QType, Requant, Rounding
+from crossloom.sim.ops import Edge
+
+ROUNDINGS = list(Rounding)
+
+
+def _signed(values, bits):
+    return ((values + (1 << (bits - 1))) & ((1 << bits) - 1)) - (1 << (bits - 1))
+
+
+class Interpreter:
+    """N images at once; `edges` (N, *shape) and `scores` (N, coarse and fine) as the program makes them."""
+
+    def __init__(self, plan, codes, seed=0):
+        self.plan, self.count = plan, len(codes)
+        sizes, folding = plan.sizes, plan.folding
+        rng = np.random.default_rng(seed)
+        shape = (self.count, folding.banks, sizes.features, folding.rows)
+        self.memory = rng.integers(0, 1 << sizes.x_bits, shape)  # what nobody wrote means nothing
+        self.results = np.zeros((self.count, sizes.results, folding.lanes), np.int64)
+        self.edges = {n: np.zeros((self.count, *e.shape), np.int64) for n, e in plan.network.edges.items()}
+        self.cycles = []  # of the array, a sweep
+        self._load(codes)
+
+    def _load(self, codes):
+        config, rows, lanes = self.plan.config, self.plan.folding.rows, self.plan.folding.lanes
+        image = codes.reshape(self.count, config.height + 1, config.width + 1, -1) - config.lo
+        for y in range(config.height + 1):
+            for x in range(config.width + 1):
+                for chunk in range(config.chunks + 1):
+                    part = image[:, y, x, chunk * lanes : (chunk + 1) * lanes]
+                    word = config.base2 + y * config.row + x // self.plan.folding.banks
+                    self._write(word + chunk * lanes // rows * config.plane, x, chunk * lanes % rows, part)
+
+    def _write(self, word, x, lane, part):
+        self.memory[:, x % self.plan.folding.banks, word, lane : lane + part.shape[1]] = part
+
+    def run(self, branch=0):
+        """Run the program with one branch for all images."""
+        for index in range(len(self.plan.sweeps)):
+            self._sweep(index, branch)
+
+    def run_routed(self):
+        """The coarse scores' best branch, (N,): the program must run again with it."""
+        lanes = self.plan.folding.lanes
+        coarse = self.results.reshape(self.count, -1)[:, : self.plan.config.coarse]
+        assert self.plan.config.fine * lanes >= coarse.shape[1]
+        return coarse.argmax(1)
+
+    @property
+    def scores(self):
+        fine = self.plan.config.fine * self.plan.folding.lanes
+        return self.results.reshape(self.count, -1)[:, fine : fine + self.plan.config.scores]
+
+    def _sweep(self, index, branch):
+        plan, sweep, drain = self.plan, self.plan.sweeps[index], self.plan.drains[index]
+        bank = plan.banks[branch]
+        self.cycles.append(0)
+        weight_base = sweep.weights + (bank.weights if sweep.banked else 0)
+        pix = 2 if sweep.paired else 1
+        for oy in range(sweep.out_h + 1):
+            for ox in range(0, sweep.out_w + 1, pix):
+                acc = np.zeros((pix, self.count, plan.folding.cols), np.int64)
+                total = np.zeros((pix, self.count, 1), np.int64)
+                best = np.zeros((pix, self.count, plan.folding.rows), np.int64)
+                at = 0
+                for segment in plan.segments[sweep.first_segment : sweep.last_segment + 1]:
+                    for dy in range(sweep.kernel_h + 1):
+                        for dx in range(sweep.kernel_w + 1):
+                            at = 0 if sweep.hold else at
+                            for block in range(segment.blocks + 1):
+                                self.cycles[-1] += 1
+                                if segment.shift:
+                                    acc, total = acc << 1, total << 1
+                                    continue
+                                u = plan.weights[(weight_base + at) % len(plan.weights)]
+                                at += 1
+                                y = oy * sweep.step_y + sweep.y0 + dy
+                                seen = []
+                                for p in range(pix):
+                                    x = (ox + p) * sweep.step_x + sweep.x0 + dx
+                                    v, place = self._read(sweep, segment, y, x, block)
+                                    seen.append(place)
+                                    acc[p] += v @ u.T
+                                    total[p] += v.sum(1, keepdims=True)
+                                    best[p] = np.maximum(best[p], v)
+                                assert len(seen) < 2 or None in seen or seen[0] != seen[1], "two pixels in a bank"
+                acc -= total << (plan.sizes.w_bits - 1)
+                for p in range(pix):
+                    if ox + p <= sweep.out_w:
+                        self._drain(index, drain, bank, oy, ox + p, acc[p], best[p])
+
+    def _read(self, sweep, segment, y, x, block):
+        if not (0 <= y < sweep.height and 0 <= x < sweep.width):
+            return np.full((self.count, self.plan.folding.rows), sweep.pad), None
+        base = segment.base + (self.plan.config.base2 if segment.image else 0)
+        banks = self.plan.folding.banks
+        return self.memory[:, x % banks, base + y * sweep.row + block * sweep.plane + x // banks], x % banks
+
+    def _drain(self, index, drain, bank, oy, ox, acc, best):
+        plan, lanes, sizes = self.plan, self.plan.folding.lanes, self.plan.sizes
+        entry, first = plan.passes[index], plan.channels[index]
+        word, chunk = drain.base + oy * drain.row + ox // plan.folding.banks, drain.chunk
+        for k in range(drain.chunks + 1):
+            part = acc[:, k * lanes : (k + 1) * lanes]
+            if drain.kind == Kind.POOL:
+                y = best[:, k * lanes : (k + 1) * lanes]
+            else:
+                at = drain.params + k + (bank.params if drain.banked else 0)
+                raw = _signed(part + plan.bias[at], sizes.acc_bits)
+                self._keep(entry.raw, oy, ox, first + k * lanes, raw)
+                if drain.kind == Kind.LOGITS:
+                    self.results[:, drain.base + k] = raw
+                    continue
+                if drain.kind == Kind.REQUANT:
+                    y = self._requant(drain, raw, plan.shift[at])
+                else:
+                    table = drain.tables + (k << drain.steps) + (bank.tables if drain.banked else 0)
+                    rows = plan.tables[table : table + (1 << drain.steps) - 1]
+                    y = (rows[None] <= raw[:, None]).sum(1) * drain.scale
+            assert y.min() >= 0 and y.max() < 1 << sizes.x_bits
+            self._write(word, ox, chunk * lanes, y)
+            self._keep(entry.codes, oy, ox, first + k * lanes, y + entry.lo)
+            chunk += 1
+            if chunk * lanes == plan.folding.rows:
+                chunk, word = 0, word + drain.plane
+
+    def _requant(self, drain, raw, shift):
+        edge = Edge(raw.shape[1:], QType(-(1 << 47), (1 << 47) - 1), True, 1 << 47)
+        op = Requant(shift, ROUNDINGS[drain.rounding], QType(drain.lo, drain.lo + drain.span))
+        return op.kernel([edge], Edge(raw.shape[1:], op.out))(raw.astype(np.float64)).astype(np.int64) - drain.lo
+
+    def _keep(self, name, oy, ox, channel, values):
+        if name is None:
+            return
+        edge = self.plan.network.edges[name]
+        height, width, channels = stored_shape(edge.shape)
+        here = self.edges[name].reshape(self.count, height, width, channels)
+        part = values[:, : max(0, channels - channel)]
+        here[:, oy, ox, channel : channel + part.shape[1]] = part

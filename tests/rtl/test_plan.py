@@ -1,0 +1,143 @@
+"""The engine's compiler: a program, run word for word in numpy, gives every edge that the simulator gives."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_interpreter import Interpreter
+
+from crossloom.rtl import RtlError
+from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.program import Drain, Sweep, widths, word
+from crossloom.sim import (
+    Add,
+    Conv2d,
+    Dense,
+    Flatten,
+    Input,
+    Network,
+    Node,
+    QType,
+    Requant,
+    Rounding,
+    load,
+    random_codes,
+    random_network,
+    run,
+)
+
+FOLDINGS = [Folding(8, 8, 2, 4), Folding(4, 8, 2, 2), Folding(16, 4, 1, 4), Folding(3, 6, 2, 3), Folding(1, 1, 1, 1)]
+BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
+DESIGNS = sorted(path.stem for path in BITSTREAMS.glob("*/*.loom"))
+
+
+def differing(network, folding, codes):
+    """Codes, accumulators and scores that the program gets wrong."""
+    compiled = plan(network, folding)
+    expected = run(network, codes=codes, edges=list(network.edges))
+    flat = {n.name for _, nodes, _ in network.sections() for n in nodes if isinstance(n.op, Flatten)}
+    wrong = 0
+    for branch in range(len(compiled.banks)):
+        rows = np.flatnonzero(expected.branch == branch) if network.route else np.arange(len(codes))
+        if not len(rows):
+            continue
+        found = Interpreter(compiled, codes[rows])
+        found.run(branch)
+        if network.route:
+            wrong += int((found.run_routed() != branch).sum())
+        for name in network.edges.keys() - flat - {"input"}:
+            wrong += int((found.edges[name] != expected.edges[name][rows]).sum())
+        wrong += int((found.scores != (expected.fine if network.route else expected.logits)[rows]).sum())
+    return wrong
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_random_network_is_compiled_exactly(seed):
+    network = random_network(seed)
+    assert differing(network, FOLDINGS[seed % len(FOLDINGS)], random_codes(network, seed, 5)) == 0
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("folding", [Folding(8, 8, 2, 4), Folding(32, 16, 2, 8)])
+def test_a_shipped_design_is_compiled_exactly(design, folding):
+    network = load(BITSTREAMS / design / f"{design}.loom").network
+    assert differing(network, folding, random_codes(network, 1, 3)) == 0
+
+
+def test_a_larger_engine_runs_the_same_network():
+    network = random_network(3)
+    least = plan(network, FOLDINGS[0]).sizes
+    larger = replace(least, w_bits=17, acc_bits=48, x_bits=12, features=1 << 12, weights=1 << 12)
+    compiled = plan(network, FOLDINGS[0], larger)
+    codes = random_codes(network, 1, 3)
+    found = Interpreter(compiled, codes)
+    found.run()
+    assert (found.scores == run(network, codes=codes).logits).all()
+
+
+def test_a_word_keeps_every_field():
+    compiled = plan(random_network(0), FOLDINGS[0])
+    for kind, entries in ((Sweep, compiled.sweeps), (Drain, compiled.drains)):
+        for entry in entries:
+            bits, fields = word(entry), widths(kind)
+            for name, width in reversed(list(fields.items())):
+                assert bits & ((1 << width) - 1) == getattr(entry, name) & ((1 << width) - 1)
+                bits >>= width
+            assert bits == 0
+
+
+def small_network(*nodes, shape=(4, 4, 2), output="logits", size=3):
+    table = np.array([[0], [3]], np.int32)
+    return Network("small", Input(shape, QType(0, 3), table), nodes, output, tuple(f"c{i}" for i in range(size)))
+
+
+def dense(name, source, inputs, out=3):
+    return Node(name, Dense(np.ones((out, inputs), np.int64), np.zeros(out, np.int64), QType(-1, 1), 4), (source,))
+
+
+@pytest.mark.parametrize("field", ["features", "weights", "params", "x_bits", "acc_bits", "sweeps", "segments"])
+def test_an_engine_that_is_too_small_is_refused_by_what_it_lacks(field):
+    network = random_network(3)
+    least = plan(network, FOLDINGS[0]).sizes
+    with pytest.raises(RtlError, match=rf"random-3-5: needs {field}"):
+        plan(network, FOLDINGS[0], replace(least, **{field: getattr(least, field) - 1}))
+
+
+def test_scores_of_several_pixels_are_refused():
+    conv = Node("conv", Conv2d(np.ones((2, 1, 1, 2), np.int64), np.zeros(2, np.int64), QType(-1, 1), 4), ("input",))
+    network = small_network(conv, Node("flat", Flatten(), ("conv",)), output="flat", size=32)
+    with pytest.raises(RtlError, match="layer 'flat': scores of 4 by 4 pixels"):
+        plan(network, FOLDINGS[0])
+
+
+def test_a_join_of_flattened_images_is_refused():
+    flat = Node("flat", Flatten(), ("input",))
+    join = Node("join", Add(), ("flat", "flat"))
+    requant = Node("requant", Requant(np.array([0]), Rounding.FLOOR, QType(0, 6)), ("join",))
+    with pytest.raises(RtlError, match="layer 'join': add reads the flattened 'flat'"):
+        plan(small_network(flat, join, requant, dense("logits", "requant", 32)), FOLDINGS[0])
+
+
+def test_a_shift_for_each_value_of_a_flattened_image_is_refused():
+    flat = Node("flat", Flatten(), ("input",))
+    requant = Node("requant", Requant(np.zeros(32, np.int64), Rounding.FLOOR, QType(0, 3)), ("flat",))
+    with pytest.raises(RtlError, match="layer 'requant': 32 rows for 2 channels"):
+        plan(small_network(flat, requant, dense("logits", "requant", 32)), FOLDINGS[0])
+
+
+def test_a_network_past_the_programs_fields_is_refused_by_its_layer():
+    network = small_network(
+        Node("wide", Requant(np.zeros(1, np.int64), Rounding.FLOOR, QType(0, 3)), ("input",)),
+        Node("flat", Flatten(), ("wide",)),
+        dense("logits", "flat", 4096 * 1024),
+        shape=(4096, 1024, 1),
+    )
+    with pytest.raises(RtlError, match="the engine's program has 20 bits"):
+        plan(network, Folding(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("bad", [(8, 8, 3, 4), (8, 8, 2, 3), (0, 8, 1, 1), (8, 12, 1, 8)])
+def test_a_folding_that_contradicts_itself_is_refused(bad):
+    with pytest.raises(RtlError, match="folding"):
+        Folding(*bad)
