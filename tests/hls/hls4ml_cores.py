@@ -1,9 +1,19 @@
 """hls4ml cores of several networks in one library, and what differs from the simulator."""
 
-from crossloom.hls import Simulation, build_library
+from crossloom.hls import HlsError, Simulation, build_library
 from crossloom.hls.csim import core_namespace
+from crossloom.hls.hls4ml_model import take_apart
 from crossloom.hls.hls4ml_project import write_core
 from crossloom.sim import run
+
+
+def refusal(network):
+    """Why the hls4ml flow refuses a network, or None."""
+    try:
+        take_apart(network)
+    except HlsError as error:
+        return str(error)
+    return None
 
 
 def hls4ml_simulations(networks, folder, optimize=0):

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from expressible import expressible_network
-from hls4ml_cores import assert_exact, hls4ml_simulations
+from hls4ml_cores import assert_exact, hls4ml_simulations, refusal
 
 from crossloom.hls import HlsError, Simulation
 from crossloom.hls import hls4ml_model as model
 from crossloom.hls import hls4ml_writer as writer
-from crossloom.hls.hls4ml_model import refusal, round_shift, take_apart
+from crossloom.hls.hls4ml_model import round_shift, take_apart
 from crossloom.hls.hls4ml_project import write_core
 from crossloom.hls.hls4ml_torch import torch_module
 from crossloom.sim import (
@@ -37,6 +37,7 @@ from crossloom.sim import (
     input_codes,
     load,
     random_codes,
+    random_network,
     run,
 )
 
@@ -144,6 +145,44 @@ def corners():
         ],
         name="two-readers-of-an-accumulator",
     )
+    yield network_of(
+        [
+            ("codes", requant(4, small, 0), ("input",)),
+            ("flat", Flatten(), ("codes",)),
+            ("left", dense(5, 72, 1), ("flat",)),
+            ("right", dense(5, 72, 2), ("flat",)),
+            ("conv", conv(2, 2), ("codes",)),
+            ("left_codes", requant(5, QType(-8, 7), -5), ("left",)),
+            ("right_codes", requant(4, small, -4), ("right",)),
+            ("sum", Add(), ("left_codes", "right_codes")),
+            ("sum_codes", requant(0, QType(-63, 63), -4), ("sum",)),
+            ("conv_codes", requant(6, QType(-63, 63), -4), ("conv",)),
+            ("flat_conv", Flatten(), ("conv_codes",)),
+            ("narrow", dense(5, 32, 3), ("flat_conv",)),
+            ("narrow_codes", requant(5, QType(-63, 63), -9), ("narrow",)),
+            ("wide_codes", requant(5, QType(-63, 63), -9), ("sum_codes",)),
+            ("both", Concat(), ("wide_codes", "narrow_codes")),
+            ("logits", dense(4, 10), ("both",)),
+        ],
+        name="a-flattened-edge-read-twice",
+    )
+    yield Network(
+        "routed-from-a-flattened-edge",
+        Input((2, 3, 2), SIGNED, np.arange(-128, 128).reshape(256, 1)),
+        (
+            Node("codes", requant(4, small, 0), ("input",)),
+            Node("flat", Flatten(), ("codes",)),
+            Node("coarse", dense(2, 12, 7), ("flat",)),
+        ),
+        "coarse",
+        ("a", "b"),
+        Route(
+            "flat",
+            "fine",
+            1,
+            tuple(Branch(f"b{i}", (i,), (Node("fine", dense(1, 12, i), ("flat",)),)) for i in range(2)),
+        ),
+    )
     branches = tuple(
         Branch(
             f"b{i}",
@@ -178,19 +217,37 @@ def test_corners_of_graphs_and_every_rounding_are_exact(tmp_path):
         assert_exact(simulation, codes)
 
 
-def random_networks(first, count):
-    return [expressible_network(seed) for seed in range(first, first + count)]
+def taken(networks):
+    return [network for network in networks if refusal(network) is None]
 
 
 def test_random_networks_are_exact(tmp_path):
-    for simulation in hls4ml_simulations(random_networks(0, 5), tmp_path):
+    for simulation in hls4ml_simulations(taken(map(expressible_network, range(5))), tmp_path):
         assert_exact(simulation, random_codes(simulation.network, 1, 24))
+
+
+def test_every_random_network_is_taken_or_refused_by_name():
+    reasons = "|".join(["operator threshold", "padding", "windows", "the sum of", "clipping", "a kernel", "a shift"])
+    refusals = [refusal(random_network(seed)) for seed in range(100)]
+    assert None in refusals
+    for found in filter(None, refusals):
+        assert re.search(rf"^random-\d+-5: (branch '\w+': )?node '\w+' \(\w+\): ({reasons})", found)
+    assert len(taken(map(expressible_network, range(100)))) >= 95
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(100, 160, 10))
 def test_many_random_networks_are_exact(first, tmp_path):
-    for simulation in hls4ml_simulations(random_networks(first, 10), tmp_path):
+    networks = taken(map(expressible_network, range(first, first + 10)))
+    for simulation in hls4ml_simulations(networks, tmp_path):
+        assert_exact(simulation, random_codes(simulation.network, 1, 48))
+
+
+@pytest.mark.long
+def test_random_networks_of_every_kind_that_are_taken_are_exact(tmp_path):
+    networks = taken(map(random_network, range(400)))
+    assert networks
+    for simulation in hls4ml_simulations(networks, tmp_path):
         assert_exact(simulation, random_codes(simulation.network, 1, 48))
 
 

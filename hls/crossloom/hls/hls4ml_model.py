@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossloom.sim.network import INPUT, Network, Node
-from crossloom.sim.ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Op, Requant, SumPool
+from crossloom.sim.ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Requant, SumPool
 from crossloom.sim.types import IntArray, QType, Rounding, bits_of
 
 from .errors import HlsError
@@ -329,15 +329,3 @@ def round_shift(value: int, shift: int, rounding: Rounding) -> int:
     up = (value + half) >> shift
     tie = (value + half) & ((1 << shift) - 1) == 0
     return up - 1 if rounding is Rounding.HALF_EVEN and tie and up & 1 else up
-
-
-def refusal(network: Network) -> str | None:
-    """Why the hls4ml flow refuses a network, or None."""
-    try:
-        take_apart(network)
-    except HlsError as error:
-        return str(error)
-    return None
-
-
-__all__ = ["Layer", "Op", "Parts", "Project", "ap_type", "edge_type", "refusal", "requant_type", "take_apart"]
