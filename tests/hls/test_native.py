@@ -5,52 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from banks import rewritten
+from native_checks import check, check_random
 
-from crossloom.hls import HlsError, choose_folding, simulate
+from crossloom.hls import HlsError, simulate
 from crossloom.host import find_design
-from crossloom.sim import DeviceError, compare, input_codes, load, random_codes, random_network, run
+from crossloom.sim import DeviceError, input_codes, load, random_codes, random_network, run
 
 QUICK = 25
 LONG = 300
-# No multiplier, a few, as many as fit: kernels with one product a cycle, with some side by side, with all.
-BUDGETS = ({"dsp": 0, "lut": 0}, {"dsp": 2, "lut": 400}, {})
-
-
-def differences(network, simulation, codes):
-    """Codes that differ from the simulator, on any edge or in an answer."""
-    expected = run(network, codes=codes, edges=tuple(network.edges))
-    answers = simulation.run(codes)
-    found = compare(network, expected.edges, simulation.edges())
-    assert found.codes == len(codes) * sum(edge.size for edge in network.edges.values())
-    assert found.total == 0, found.first
-    fine = expected.logits if network.route is None else expected.fine
-    assert np.array_equal(answers.scores, fine)
-    if network.route is None:
-        assert np.array_equal(answers.row, expected.labels)
-    else:
-        assert np.array_equal(answers.coarse, expected.logits)
-        assert np.array_equal(answers.branch, expected.branch)
-        labels = [network.route.branches[b].classes[r] for b, r in zip(answers.branch, answers.row, strict=True)]
-        assert np.array_equal(labels, expected.labels)
-
-
-def check_networks(seeds, folder, size=5):
-    networks = [random_network(seed, size) for seed in seeds]
-    foldings = [choose_folding(n, **BUDGETS[s % len(BUDGETS)]) for s, n in zip(seeds, networks, strict=True)]
-    for seed, network, simulation in zip(
-        seeds, networks, simulate(networks, folder, trace=True, optimize=0, foldings=foldings), strict=True
-    ):
-        differences(network, simulation, random_codes(network, seed, 16))
 
 
 def test_random_networks_are_exact_on_every_edge(tmp_path):
-    check_networks(range(QUICK), tmp_path)
+    check_random(range(QUICK), tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(QUICK, QUICK + LONG, 25))
 def test_hundreds_of_random_networks_are_exact_on_every_edge(first, tmp_path):
-    check_networks(range(first, first + 25), tmp_path, 4 + first // 25 % 5)
+    check_random(range(first, first + 25), tmp_path, 4 + first // 25 % 5)
 
 
 @pytest.fixture(scope="module", params=["digits-cnn", "digits-sha"])
@@ -63,7 +35,7 @@ def test_a_shipped_design_is_exact_on_every_edge_of_all_test_images(design, tmp_
     (simulation,) = simulate([network], tmp_path, trace=True)
     codes = input_codes(network.input, design.golden.inputs)
     assert len(codes) == 360
-    differences(network, simulation, codes)
+    check(network, simulation, codes)
     branch = run(network, codes=codes).branch
     calls = [360] if branch is None else np.bincount(branch, minlength=len(network.route.branches)).tolist()
     assert simulation.calls().tolist() == calls
@@ -76,7 +48,7 @@ def test_an_answer_does_not_depend_on_the_frames_before(tmp_path):
     codes = random_codes(network, 2, 24)
     order = np.random.default_rng(0).permutation(len(codes))
     for batch in (codes, codes[order], codes[::-1], codes[:1], codes[-1:]):
-        differences(network, simulation, batch)
+        check(network, simulation, batch)
 
 
 def routed_networks():
@@ -88,10 +60,10 @@ def test_loading_other_weights_into_a_running_core_is_exact_and_so_are_the_first
     for network, simulation in zip(networks, simulate(networks, tmp_path, trace=True, optimize=0), strict=True):
         others = [rewritten(network, 1), rewritten(network, 2)]
         codes = random_codes(network, 1, 16)
-        differences(network, simulation, codes)
+        check(network, simulation, codes)
         for loaded in (others[0], others[1], network):
             simulation.load(loaded)
-            differences(loaded, simulation, codes)
+            check(loaded, simulation, codes)
 
 
 def regrouped(network):
@@ -109,7 +81,7 @@ def test_digits_sha_takes_other_branches_while_it_runs(tmp_path):
     (simulation,) = simulate([network], tmp_path, trace=True)
     for loaded in (other, network):
         simulation.load(loaded)
-        differences(loaded, simulation, codes)
+        check(loaded, simulation, codes)
 
 
 def test_a_load_for_another_core_is_refused_and_changes_nothing(tmp_path):
@@ -117,7 +89,7 @@ def test_a_load_for_another_core_is_refused_and_changes_nothing(tmp_path):
     (simulation,) = simulate([first], tmp_path, trace=True, optimize=0)
     with pytest.raises(DeviceError, match="another structure or trunk"):
         simulation.load(second)
-    differences(first, simulation, random_codes(first, 0, 4))
+    check(first, simulation, random_codes(first, 0, 4))
 
 
 def test_two_networks_with_the_same_layer_names_run_in_one_process_without_sharing_anything(tmp_path):
@@ -129,11 +101,11 @@ def test_two_networks_with_the_same_layer_names_run_in_one_process_without_shari
     codes = random_codes(network, 0, 16)
     for _ in range(2):
         for found, simulation in zip((network, other), simulations, strict=True):
-            differences(found, simulation, codes)
+            check(found, simulation, codes)
     simulations[0].load(other)
-    differences(other, simulations[0], codes)
+    check(other, simulations[0], codes)
     simulations[1].load(network)
-    differences(other, simulations[0], codes)
+    check(other, simulations[0], codes)
     assert [s.calls().sum() for s in simulations] == [64, 32]
 
 

@@ -65,13 +65,13 @@ def choose_folding(network: Network, dsp: int = DSP_BUDGET, lut: int = LUT_BUDGE
 
     The same network gives the same folding. A single product a cycle is always granted.
     """
-    steps = {name: _steps(network, node) for name, node in _layers(network).items()}
+    steps = fold_steps(network)
     at = dict.fromkeys(steps, 0)
-    found = _estimate(network, {name: steps[name][0] for name in steps})
+    found = estimate_folding(network, {name: steps[name][0] for name in steps})
     while found.slowest in steps:
         # Past steps that change nothing, such as inputs that do not divide the lanes of a Dense layer's source.
         for step in range(at[found.slowest] + 1, len(steps[found.slowest])):
-            tried = _estimate(
+            tried = estimate_folding(
                 network, {name: steps[name][step if name == found.slowest else at[name]] for name in steps}
             )
             if tried.cycles[found.slowest] < found.cycles[found.slowest]:
@@ -88,18 +88,16 @@ def _nodes(network: Network) -> list[Node]:
     return [*network.nodes, *(network.route.branches[0].nodes if network.route else ())]
 
 
-def _layers(network: Network) -> dict[str, Node]:
-    return {node.name: node for node in _nodes(network) if isinstance(node.op, Conv2d | Dense)}
+def fold_steps(network: Network) -> dict[str, list[Fold]]:
+    """For each layer with products what it can do in a cycle, from one product on, in the order of `choose_folding`."""
+    return {node.name: _steps(node.op) for node in _nodes(network) if isinstance(node.op, Conv2d | Dense)}
 
 
 def _divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
-def _steps(network: Network, node: Node) -> list[Fold]:
-    """Parallelism in the order in which it is added."""
-    op = node.op
-    assert isinstance(op, Conv2d | Dense)
+def _steps(op: Conv2d | Dense) -> list[Fold]:
     groups = op.groups if isinstance(op, Conv2d) else 1
     outputs = len(op.weight) // groups
     inputs = op.weight.shape[-1]
@@ -112,8 +110,11 @@ def _steps(network: Network, node: Node) -> list[Fold]:
     return [fold for fold in found if fold.outputs <= MAX_LANES]
 
 
-def _estimate(network: Network, wanted: Mapping[str, Fold]) -> Folding:
-    """Lanes, cycles and multipliers that follow; a Dense layer takes no more inputs at once than its stream brings."""
+def estimate_folding(network: Network, wanted: Mapping[str, Fold]) -> Folding:
+    """Lanes, cycles and multipliers that follow from one of the steps of each layer.
+
+    A Dense layer takes no more inputs at once than its stream brings side by side.
+    """
     edges = network.edges
     lanes = {INPUT: max(d for d in _divisors(edges[INPUT].channels) if d <= WIDE_LANES)}
     cycles = {INPUT: edges[INPUT].size}

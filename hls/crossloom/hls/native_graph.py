@@ -171,7 +171,8 @@ class _Builder:
         if isinstance(op, MaxPool | SumPool):
             kernel = f"pool<{config}, crossloom::{'Greatest' if isinstance(op, MaxPool) else 'Sum'}>"
         tables = list(self.tables.get(name, {}).values())
-        ports = [self._port(node, slot, parameter) for slot, parameter in enumerate(("a", "b")[: len(node.inputs)])]
+        parameters = ["in"] if len(node.inputs) == 1 else ["a", "b"]
+        ports = [self._port(node, slot, parameter) for slot, parameter in enumerate(parameters)]
         ports.append((f"e_{name}", _OUT, f"s_{name}"))
         more = [table.name for table in tables]
         if tables and tables[0].banked:

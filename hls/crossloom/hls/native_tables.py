@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from crossloom.sim.frames import ROW_BITS, SHIFT_BITS, load_fields
+from crossloom.sim.frames import ROW_BITS, SHIFT_BITS, LoadField, load_fields
 from crossloom.sim.network import Network, Node
 from crossloom.sim.ops import Conv2d, Dense, Op, Requant, Threshold
 from crossloom.sim.types import AnyArray, bits_of
@@ -120,12 +120,21 @@ def load_function(network: Network, tables: Mapping[str, Mapping[str, Table]]) -
         return
     yield "// Everything of a load but the identity."
     yield "void load(hls::stream<beat_t>& in) {"
-    for loaded in load_fields(network):
-        bank = max(loaded.section - 1, 0)
-        if loaded.tensor == "classes":
-            yield f"    crossloom::load_value<{loaded.bits}, false>(in, {USED}[{bank}]);"
+    fields = list(load_fields(network))
+    yield from _loads((f for f in fields if f.section == 0), tables, "0", "    ")
+    yield "Bank:"
+    yield "    for (unsigned bank = 0; bank < kBanks; bank++) {"
+    yield from _loads((f for f in fields if f.section == 1), tables, "bank", "        ")
+    yield "    }\n}\n"
+
+
+def _loads(
+    fields: Iterable[LoadField], tables: Mapping[str, Mapping[str, Table]], bank: str, indent: str
+) -> Iterator[str]:
+    """One call for each field; every branch has the same ones in the same order."""
+    for field in fields:
+        if field.tensor == "classes":
+            yield f"{indent}crossloom::load_value<{field.bits}, false>(in, {USED}[{bank}]);"
         else:
-            table = tables[loaded.node][loaded.tensor]
-            yield f"    crossloom::{table.load}(in, {table.name}[{bank}]);"
-    yield "}"
-    yield ""
+            table = tables[field.node][field.tensor]
+            yield f"{indent}crossloom::{table.load}(in, {table.name}[{bank}]);"

@@ -1,0 +1,50 @@
+"""What makes a native core right: every edge and every answer as the integer simulator has them."""
+
+import numpy as np
+
+from crossloom.hls import simulate
+from crossloom.hls.folding import estimate_folding, fold_steps
+from crossloom.sim import compare, random_codes, random_network, run
+
+
+def folded(network):
+    """One product a cycle in every layer."""
+    return estimate_folding(network, {name: steps[0] for name, steps in fold_steps(network).items()})
+
+
+def parallel(network):
+    """As many products a cycle as each layer can do."""
+    return estimate_folding(network, {name: steps[-1] for name, steps in fold_steps(network).items()})
+
+
+def mixed(network, seed=0):
+    """Any number in each layer."""
+    rng = np.random.default_rng(seed)
+    return estimate_folding(network, {name: rng.choice(steps) for name, steps in fold_steps(network).items()})
+
+
+def check(network, simulation, codes):
+    """Assert that no code differs from the simulator's, on any edge or in an answer."""
+    expected = run(network, codes=codes, edges=tuple(network.edges))
+    answers = simulation.run(codes)
+    found = compare(network, expected.edges, simulation.edges())
+    assert found.codes == len(codes) * sum(edge.size for edge in network.edges.values())
+    assert found.total == 0, found.first
+    if network.route is None:
+        assert np.array_equal(answers.scores, expected.logits)
+        assert np.array_equal(answers.row, expected.labels)
+    else:
+        assert np.array_equal(answers.coarse, expected.logits)
+        assert np.array_equal(answers.branch, expected.branch)
+        assert np.array_equal(answers.scores, expected.fine)
+        labels = [network.route.branches[b].classes[r] for b, r in zip(answers.branch, answers.row, strict=True)]
+        assert np.array_equal(labels, expected.labels)
+
+
+def check_random(seeds, folder, size=5):
+    """Check some of the spine's random networks, in one library."""
+    networks = [random_network(seed, size) for seed in seeds]
+    foldings = [mixed(network, seed) for seed, network in zip(seeds, networks, strict=True)]
+    simulations = simulate(networks, folder, trace=True, optimize=0, foldings=foldings)
+    for seed, network, simulation in zip(seeds, networks, simulations, strict=True):
+        check(network, simulation, random_codes(network, seed, 16))
