@@ -11,7 +11,7 @@ import pytest
 from expressible import expressible_network
 from hls4ml_cores import assert_exact, hls4ml_simulations, refusal
 
-from crossloom.hls import HlsError, Simulation
+from crossloom.hls import HlsError, Simulation, build_library
 from crossloom.hls import hls4ml_model as model
 from crossloom.hls import hls4ml_writer as writer
 from crossloom.hls.hls4ml_model import round_shift, take_apart
@@ -323,6 +323,18 @@ def test_synthesis_and_simulation_have_the_same_weights(tmp_path):
     weight = network.nodes[1].op.weight
     assert lists[0] == lists[1] == (weight.ravel() / 512).tolist()
     assert text.index("#ifdef __SYNTHESIS__") < text.index("weight_t w3[288] = {")
+
+
+def test_the_form_that_synthesis_reads_compiles(tmp_path):
+    """g++ cannot be Vitis HLS; it can read what only `__SYNTHESIS__` selects, once ap_types are in."""
+    routed = list(corners())[-1]
+    core = write_core(routed, tmp_path / "core")
+    (tmp_path / "synthesis.cpp").write_text(
+        '#include <iostream>\n#include "ap_fixed.h"\n#include "ap_shift_reg.h"\n#include "hls_math.h"\n'
+        '#include "hls_stream.h"\n#define __SYNTHESIS__\n#include "core.hpp"\n'
+        'static_assert(crossloom_routed_from_the_input::kLoadBeats == 0, "");\n'
+    )
+    build_library([tmp_path / "synthesis.cpp"], [core.parent], where="synthesis", optimize=0)
 
 
 def test_projects_are_quiet_the_same_bytes_anywhere_and_inside_their_folder(tmp_path, monkeypatch, capfd):
