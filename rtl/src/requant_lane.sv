@@ -31,7 +31,7 @@ module requant_lane #(
   end
 
   // Shifts count from ShiftMin: by fours first, then by the rest.
-  localparam int unsigned Steps    = ShiftMax - ShiftMin;
+  localparam int unsigned Steps    = ShiftMax > ShiftMin ? ShiftMax - ShiftMin : 0;
   localparam int unsigned Coarses  = Steps / 4 + 1;
   localparam int unsigned Fines    = Steps < 3 ? Steps + 1 : 4;
   // One bit more than a code, so that what is out of range stays so, and exact, when it is rounded.

@@ -6,6 +6,7 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from bench_arithmetic import start
+from bench_engine_streams import parameters
 from bench_streams import reset
 from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
@@ -43,10 +44,8 @@ def requantize(acc, shift, rounding, lo, hi):
 @cocotb.test()
 async def requant(dut):
     """Sums around every border of rounding and clip, in every rounding, shift and range that the parameters allow."""
-    lanes, acc_bits, out_bits, code_bits = (
-        int(getattr(dut, name).value) for name in ("Lanes", "AccBits", "OutBits", "CodeBits")
-    )
-    least, most = dut.ShiftMin.value.to_signed(), dut.ShiftMax.value.to_signed()
+    lanes, acc_bits, out_bits, code_bits = parameters("Lanes", "AccBits", "OutBits", "CodeBits")
+    least, most = parameters("ShiftMin", "ShiftMax")
     low, high = signed_range(acc_bits)
     await reset(dut, valid_i=0, acc_i=0, bias_i=0, shift_i=0, rounding_i=0, lo_i=0, span_i=0)
     for trial in range(24):
@@ -118,7 +117,7 @@ def counts(acc, thresholds):
 @cocotb.test()
 async def threshold(dut):
     """First the tables of the files, then written ones of every length; searches back to back and with gaps."""
-    lanes, bits, depth, most = (int(getattr(dut, name).value) for name in ("Lanes", "TBits", "Depth", "Steps"))
+    lanes, bits, depth, most = parameters("Lanes", "TBits", "Depth", "Steps")
     low, high = signed_range(bits)
     never = high
     # Reset is low before the first edge of the clock; during it nothing is written.
@@ -187,8 +186,7 @@ async def threshold(dut):
 @cocotb.test()
 async def pool(dut):
     """Windows of random shapes, padded, tap by tap with gaps."""
-    lanes = int(dut.Lanes.value)
-    bits = int(dut.XBits.value)
+    lanes, bits = parameters("Lanes", "XBits")
     await start(dut, valid_i=0, first_i=0, x_i=0)
     for _ in range(8):
         kernel = random.randint(1, 3), random.randint(1, 4)

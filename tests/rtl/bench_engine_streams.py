@@ -1,6 +1,8 @@
 """Cocotb benches of the engine's stream parts: random idle x back-pressure, order, loss, throughput, faults."""
 
 import itertools
+import json
+import os
 import random
 
 import cocotb
@@ -11,6 +13,12 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from crossloom.sim.frames import Status, pack
 
 MATRIX = list(itertools.product((0.0, 0.3, 0.8), repeat=2))
+
+
+def parameters(*names):
+    """The parameters that the top was built with; from outside, for a netlist has none."""
+    given = json.loads(os.environ["BENCH_PARAMETERS"])
+    return [given[name] for name in names]
 
 
 async def exchange(dut, items, count, idle, stall, outputs=("data",)):
@@ -108,9 +116,7 @@ def as_items(fields, bits, size, run):
 @cocotb.test()
 async def cut(dut):
     """Beats to pieces and back: no field lost, moved or mixed with another run; an item a cycle on the busier side."""
-    bits, size_in, run_in, size_out, run_out = (
-        int(getattr(dut, name).value) for name in ("FieldBits", "In", "InRun", "Out", "OutRun")
-    )
+    bits, size_in, run_in, size_out, run_out = parameters("FieldBits", "In", "InRun", "Out", "OutRun")
     await reset(dut, s_valid_i=0, s_data_i=0, m_ready_i=0)
     frame = np.lcm(run_in, run_out)
     for idle, stall in MATRIX:
@@ -133,7 +139,7 @@ async def cut(dut):
 @cocotb.test()
 async def guard(dut):
     """Frames of any length, ended early, late or never: always so many beats, the status, and the next one exact."""
-    beats = int(dut.Beats.value)
+    (beats,) = parameters("Beats")
     full = (1 << len(dut.s_data_i)) - 1
     outputs = ("data", "last", "status")
     await reset(dut, s_valid_i=0, s_data_i=0, s_last_i=0, m_ready_i=0, resync_i=0)

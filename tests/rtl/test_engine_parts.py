@@ -1,45 +1,76 @@
-"""Runs the cocotb benches of the engine's parts, each at several sizes and with two seeds."""
+"""Runs the cocotb benches of the engine's parts at several sizes, each with two seeds."""
+
+import json
 
 import numpy as np
 import pytest
 import test_benches
 
-from crossloom.rtl import engine_package, find_sources
+from crossloom.rtl import RtlError, engine_package, find_sources, lint
 from crossloom.rtl.thresholds import threshold_table
 
-BENCHES = [
-    ("skid", "bench_engine_streams", "queue", {"Bits": 9}),
-    ("fifo", "bench_engine_streams", "queue", {"Bits": 9, "Depth": 5}),
-    ("fifo", "bench_engine_streams", "queue", {"Bits": 1, "Depth": 2}),
-    # Beats to pixels of three channels, to groups of a pixel's channels, to a vector; scores and groups to beats.
-    ("width", "bench_engine_streams", "cut", {"FieldBits": 4, "In": 16, "InRun": 75, "Out": 3, "OutRun": 3}),
-    ("width", "bench_engine_streams", "cut", {"FieldBits": 8, "In": 8, "InRun": 54, "Out": 4, "OutRun": 6}),
-    ("width", "bench_engine_streams", "cut", {"FieldBits": 1, "In": 64, "InRun": 40, "Out": 32, "OutRun": 40}),
-    ("width", "bench_engine_streams", "cut", {"FieldBits": 2, "In": 5, "InRun": 7, "Out": 32, "OutRun": 70}),
-    ("width", "bench_engine_streams", "cut", {"FieldBits": 64, "In": 1, "InRun": 3, "Out": 1, "OutRun": 3}),
-    ("frame_guard", "bench_engine_streams", "guard", {"Bits": 16, "Beats": 6}),
-    ("frame_guard", "bench_engine_streams", "guard", {"Bits": 64, "Beats": 1}),
-    ("requant", "bench_engine_arithmetic", "requant", {"Lanes": 8, "AccBits": 20, "OutBits": 4}),
-    *(
-        ("requant", "bench_engine_arithmetic", "requant",
-         {"Lanes": 3, "AccBits": a, "OutBits": o, "CodeBits": c, "ShiftMin": low, "ShiftMax": high})
-        for a, o, c, low, high in ((48, 32, 33, -16, 47), (12, 4, 4, -3, 1), (9, 1, 2, 5, 5), (24, 8, 9, 2, 11))
-    ),
-    ("threshold", "bench_engine_arithmetic", "threshold",
-     {"Lanes": 3, "TBits": 12, "Depth": 64, "Steps": 4, "Init": '"table"'}),
-    ("threshold", "bench_engine_arithmetic", "threshold",
-     {"Lanes": 1, "TBits": 3, "Depth": 2, "Steps": 1, "Init": '"table"'}),
-    ("pool", "bench_engine_arithmetic", "pool", {"Lanes": 3, "XBits": 4}),
-    ("argmax", "bench_engine_arithmetic", "argmax", {"Bits": 48, "RowBits": 4}),
-    ("argmax", "bench_engine_arithmetic", "argmax", {"Bits": 3, "RowBits": 16}),
-]  # fmt: skip
+
+def requant(lanes, acc, out, code, low, high):
+    """Parameters of a requant."""
+    return {"Lanes": lanes, "AccBits": acc, "OutBits": out, "CodeBits": code, "ShiftMin": low, "ShiftMax": high}
 
 
-@pytest.mark.parametrize("run", [1, 2])
-@pytest.mark.parametrize(("top", "module", "test", "parameters"), BENCHES)
-def test_bench_of_the_engine(top, module, test, parameters, run, monkeypatch, tmp_path):
+def width(bits, size_in, run_in, size_out, run_out):
+    """Parameters of a width."""
+    return {"FieldBits": bits, "In": size_in, "InRun": run_in, "Out": size_out, "OutRun": run_out}
+
+
+def threshold(lanes, bits, depth, steps):
+    """Parameters of a threshold whose first tables come from files."""
+    return {"Lanes": lanes, "TBits": bits, "Depth": depth, "Steps": steps, "Init": '"table"'}
+
+
+BENCHES = {
+    "queue": [("skid", {"Bits": 9}), ("fifo", {"Bits": 9, "Depth": 5}), ("fifo", {"Bits": 1, "Depth": 2})],
+    "cut": [
+        # Beats to pixels, to a part of a pixel's channels, to a vector; parts of pixels to beats; scores.
+        ("width", width(4, 16, 75, 3, 3)),
+        ("width", width(8, 8, 54, 4, 6)),
+        ("width", width(1, 64, 40, 32, 40)),
+        ("width", width(2, 5, 7, 32, 70)),
+        ("width", width(64, 1, 3, 1, 3)),
+    ],
+    "guard": [("frame_guard", {"Bits": 16, "Beats": 6}), ("frame_guard", {"Bits": 64, "Beats": 1})],
+    "requant": [
+        ("requant", requant(8, 20, 4, 5, 0, 12)),
+        ("requant", requant(3, 48, 32, 33, -16, 47)),
+        ("requant", requant(3, 12, 4, 4, -3, 1)),
+        ("requant", requant(1, 9, 1, 2, 5, 5)),
+        ("requant", requant(2, 24, 8, 9, 2, 11)),
+    ],
+    "threshold": [("threshold", threshold(3, 12, 64, 4)), ("threshold", threshold(1, 3, 2, 1))],
+    "pool": [("pool", {"Lanes": 3, "XBits": 4})],
+    "argmax": [("argmax", {"Bits": 48, "RowBits": 4}), ("argmax", {"Bits": 3, "RowBits": 16})],
+}
+CASES = [(test, top, parameters) for test, cases in BENCHES.items() for top, parameters in cases]
+# Each as a top at the ends of its range.
+LIMITS = [
+    *((top, parameters) for _, top, parameters in CASES),
+    ("skid", {"Bits": 1}),
+    ("fifo", {"Bits": 64, "Depth": 1024}),
+    ("pool", {"Lanes": 1, "XBits": 32}),
+    ("pool", {"Lanes": 1, "XBits": 1}),
+    ("argmax", {"Bits": 1, "RowBits": 1}),
+    ("width", width(4, 3, 3, 16, 3072)),
+    ("width", width(1, 64, 1000, 32, 100)),
+    ("threshold", {"Lanes": 8, "Steps": 7, "Depth": 200}),
+    ("requant", requant(1, 2, 1, 1, 47, 47)),
+    ("requant", requant(2, 20, 4, 5, 0, 3)),
+    ("requant", requant(2, 16, 16, 17, -16, -16)),
+]
+
+
+def run(test, top, parameters, number, monkeypatch, tmp_path):
+    """Run one bench with a seed of its own; the files of first thresholds lie where it runs."""
+    module = "bench_engine_streams" if test in ("queue", "cut", "guard") else "bench_engine_arithmetic"
+    monkeypatch.setenv("BENCH_PARAMETERS", json.dumps(parameters))
     if "Init" in parameters:
-        rng = np.random.default_rng(run)
+        rng = np.random.default_rng(number)
         high = 1 << parameters["TBits"] - 1
         thresholds = np.sort(rng.integers(-high, high, (parameters["Lanes"], (1 << parameters["Steps"]) - 1)), axis=1)
         for lane, table in enumerate(threshold_table(thresholds, parameters["TBits"])):
@@ -47,6 +78,40 @@ def test_bench_of_the_engine(top, module, test, parameters, run, monkeypatch, tm
     test_benches.test_bench(top, module, test, parameters, monkeypatch, tmp_path)
 
 
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(("test", "top", "parameters"), CASES)
+def test_a_part_does_what_the_simulator_says(test, top, parameters, number, monkeypatch, tmp_path):
+    run(test, top, parameters, number, monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(("top", "parameters"), LIMITS)
+def test_a_part_is_clean_under_lint(top, parameters):
+    lint(top, parameters)
+
+
+@pytest.mark.parametrize(
+    ("top", "parameters", "named"),
+    [
+        ("requant", {"ShiftMin": -17}, "shifts -17 to 12"),
+        ("requant", {"ShiftMax": -1}, "shifts 0 to -1"),
+        ("requant", {"CodeBits": 3}, "CodeBits is 3"),
+        ("threshold", {"Steps": 9}, "Steps 9, Depth 256"),
+        ("fifo", {"Depth": 1}, "Depth is 1"),
+        ("frame_guard", {"Beats": 0}, "Beats is 0"),
+    ],
+)
+def test_a_size_that_cannot_work_is_refused_by_name(top, parameters, named):
+    with pytest.raises(RtlError, match=named):
+        lint(top, parameters)
+
+
 def test_the_package_is_what_the_simulator_says():
     written = (find_sources() / f"{engine_package.NAME}.sv").read_text(encoding="ascii")
     assert written == engine_package.systemverilog(), "run python -m crossloom.rtl.registers_write"
+
+
+def test_a_threshold_that_no_word_holds_is_refused():
+    assert threshold_table(np.array([[-4, 0]]), 3).tolist() == [[-4, 0, 3, 3]]
+    for value in (4, -5):
+        with pytest.raises(RtlError, match="words of 3 bits hold -4 to 3"):
+            threshold_table(np.array([[value]]), 3)
