@@ -120,7 +120,7 @@ def test_verify_finds_a_device_that_answers_otherwise(capsys, run_dir, monkeypat
     assert code == 1
     assert data["differences"]["integer"] == 0
     assert data["differences"]["broken"] == 1
-    assert data["first"]["broken"] == "image 3: scores or branch differ"
+    assert data["first"]["broken"] == "image 3: scores, branch or label differ"
 
 
 def test_verify_finds_a_device_that_takes_another_branch(capsys, routed, monkeypatch):
