@@ -276,6 +276,7 @@ def test_a_routed_network_has_a_project_for_trunk_head_and_each_branch(tmp_path)
     core = write_core(shipped("digits-sha").network, tmp_path)
     folders = sorted(p.name for p in tmp_path.iterdir() if p.is_dir())
     assert folders == [*(f"branch{i}" for i in range(5)), "head", "nnet_utils", "trunk"]
+    assert "crossloom" not in "".join(path.read_text() for path in (tmp_path / "nnet_utils").iterdir())
     assert core.read_text().count("case ") + core.read_text().count("default:") == 5
 
 

@@ -121,6 +121,14 @@ def write_project(project: Project, space: str, folder: Path, where: str) -> tup
         # A header to the compiler: it is included in core.hpp, never compiled alone.
         (firmware / f"{project.name}.cpp").rename(firmware / f"{project.name}.hpp")
         shutil.copytree(firmware / "nnet_utils", folder / "nnet_utils", dirs_exist_ok=True)
+        generated = folder / "nnet_utils" / "nnet_code_gen.h"
+        if any(layer.code for layer in model.get_layers()):
+            raise HlsError(
+                f"{where}: {project.name}: hls4ml generated code into {generated.name}, which all projects share; "
+                "report it, and use the native flow"
+            )
+        text = generated.read_text(encoding="utf-8")  # the one kernel that hls4ml puts into a project's namespace
+        generated.write_text(text.replace(f"namespace {space}_{project.name}", "namespace nnet"), encoding="utf-8")
         shutil.copytree(firmware, own, ignore=shutil.ignore_patterns("nnet_utils", "ap_types"))
         (x,), (y,) = model.get_input_variables(), model.get_output_variables()
         types = x.type.name, y.type.name
