@@ -143,6 +143,12 @@ def test_a_folder_with_foreign_content_is_left_as_it_is(tmp_path, make, words):
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(HlsError, match=r"cannot be written \(Not a directory\)"):
+        emit(tiny_artifact(), "tiny", tmp_path / "file" / "out")
+
+
 def test_a_refused_network_leaves_no_folder_behind(tmp_path, monkeypatch):
     def refuse(network: Network, folder):
         (folder / "half").write_text("")

@@ -1,7 +1,9 @@
 """The board's side of a core: faulty frames and loads end in a status, never in a hang, and the next frame is exact."""
 
 import ctypes
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,3 +273,11 @@ def test_every_argument_of_the_top_function_has_its_interface():
     for register in REGISTERS:
         assert f"s_axilite bundle=control port={register.name} offset=0x{register.offset:02x}\n" in text
     assert text.count("mode=axis") == 2 and "port=return" in text
+
+
+def test_the_docs_list_every_register_where_it_is():
+    text = (Path(__file__).parents[2] / "docs" / "hls.md").read_text()
+    listed = {}
+    for offsets, names in re.findall(r"^\| (0x[0-9a-f, x]+) \| (`.*?`) \|", text, re.MULTILINE):
+        listed |= dict(zip(re.findall(r"`(\w+)`", names), (int(o, 16) for o in offsets.split(", ")), strict=True))
+    assert listed == {r.name: r.offset for r in REGISTERS}

@@ -214,13 +214,16 @@ def emit(artifact: Artifact, flow: str, out: Path) -> list[Path]:
     files = project_files(artifact, flow)
     listed = _listed(out)
     _check(out, files, listed)
-    out.mkdir(parents=True, exist_ok=True)
-    for name in listed.keys() - files.keys():
-        (out / name).unlink(missing_ok=True)
-    for name, data in files.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_bytes(data)
     entries = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     marker = json.dumps({"written by": "crossloom emit hls", "files": entries}, indent=1)
-    (out / MARKER).write_text(marker + "\n", encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in listed.keys() - files.keys():
+            (out / name).unlink(missing_ok=True)
+        for name, data in files.items():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).write_bytes(data)
+        (out / MARKER).write_text(marker + "\n", encoding="utf-8")
+    except OSError as error:
+        raise HlsError(f"{out}: cannot be written ({error.strerror}); name another folder") from None
     return [out / name for name in sorted(files)]
