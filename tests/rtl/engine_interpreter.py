@@ -124,6 +124,7 @@ class Interpreter:
                     y = self._requant(drain, raw, plan.shift[at])
                 else:
                     table = drain.tables + (k << drain.steps) + (bank.tables if drain.banked else 0)
+                    assert table % (1 << drain.steps) == 0, "the search ORs its place into the table's"
                     rows = plan.tables[table : table + (1 << drain.steps) - 1]
                     y = (rows[None] <= raw[:, None]).sum(1) * drain.scale
             assert y.min() >= 0 and y.max() < 1 << sizes.x_bits

@@ -14,9 +14,11 @@ _CODE = r"""
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace {
 struct Port { const char* name; uint32_t bits; uint32_t bytes; bool input; void* at; };
+struct Record { std::vector<int> ports; std::vector<uint32_t> words; };
 struct Handle {
   VerilatedContext context;
   std::unique_ptr<Vmodel> top;
@@ -24,8 +26,17 @@ struct Handle {
   void* clock = nullptr;
   uint64_t cycle = 0;
   std::string error;
+  std::vector<Record> records;
   void settle() { if (error.empty()) try { top->eval(); } catch (const std::exception& e) { error = e.what(); } }
   void tick() {  // from settled inputs over one rising edge; the clock rests low
+    for (auto& r : records) if (bit(r.ports[0])) {
+      r.words.push_back(static_cast<uint32_t>(cycle));
+      for (size_t i = 1; i < r.ports.size(); ++i) {
+        const size_t at = r.words.size();
+        r.words.resize(at + (ports[r.ports[i]].bits + 31) / 32);
+        get(r.ports[i], &r.words[at]);
+      }
+    }
     *static_cast<uint8_t*>(clock) = 1; settle();
     *static_cast<uint8_t*>(clock) = 0; settle();
     ++cycle;
@@ -60,8 +71,10 @@ void vl_finish(const char* file, int line, const char*) {
 }
 
 extern "C" {
-void* cl_new(uint32_t seed) {
+void* cl_new(uint32_t seed, const char* argument) {  // a plus argument, or nothing
   auto* h = new Handle;
+  const char* arguments[] = {"model", argument};
+  h->context.commandArgs(*argument ? 2 : 1, arguments);
   h->context.randReset(2);
   h->context.randSeed(static_cast<int>(seed));
   h->top = std::make_unique<Vmodel>(&h->context, "top");
@@ -70,6 +83,16 @@ void* cl_new(uint32_t seed) {
   return h;
 }
 void cl_delete(void* v) { delete static_cast<Handle*>(v); }
+// From now on every cycle in which the first port is 1: the cycle's number and the other ports, in 32-bit words.
+void cl_record(void* v, int n, const int* p) {
+  static_cast<Handle*>(v)->records.push_back({std::vector<int>(p, p + n), {}});
+}
+uint64_t cl_recorded(void* v, int record, const uint32_t** words) {
+  const auto& found = static_cast<Handle*>(v)->records[record].words;
+  *words = found.data();
+  return found.size();
+}
+void cl_forget(void* v) { for (auto& r : static_cast<Handle*>(v)->records) r.words.clear(); }
 int cl_count() { return @COUNT@; }
 const char* cl_name(void* v, int p) { return static_cast<Handle*>(v)->ports[p].name; }
 uint32_t cl_bits(void* v, int p) { return static_cast<Handle*>(v)->ports[p].bits; }

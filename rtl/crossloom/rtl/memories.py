@@ -19,16 +19,19 @@ class BankedMemory:
         self.found: dict[bytes, int] = {}
         self.start = [0, 0]  # next word, shared and own
 
-    def add(self, banks: list[IntArray], banked: bool) -> int:
-        """Append the words (n, ...) of each bank, or of all alike; the first one's place within its part."""
-        at = self.start[banked]
+    def add(self, banks: list[IntArray], banked: bool, align: int = 1) -> int:
+        """Append the words (n, ...) of each bank, or of all alike; the first one's place, a multiple of `align`."""
+        at = -(-self.start[banked] // align) * align
+        space = at - self.start[banked]
+        if space:
+            banks = [np.concatenate([np.zeros((space, *words.shape[1:]), np.int64), words]) for words in banks]
         if banked and len(banks) == 1:
             banks = banks * len(self.own)
         if banked:
             for own, words in zip(self.own, banks, strict=True):
                 own.append(words)
         else:
-            key = banks[0].tobytes() + str(banks[0].shape).encode()
+            key = banks[0][space:].tobytes() + str(banks[0][space:].shape).encode()
             if key in self.found:
                 return self.found[key]
             self.found[key] = at

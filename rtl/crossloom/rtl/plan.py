@@ -321,7 +321,8 @@ class _Planner:
         """Threshold tables, one a lane, for the channels from `start` on."""
         if not steps:
             return 0
-        return self.tables.add(table_words(entry, start, chunks, self.folding.lanes, self.acc_bits + 1), entry.banked)
+        words = table_words(entry, start, chunks, self.folding.lanes, self.acc_bits + 1)
+        return self.tables.add(words, entry.banked, 1 << steps)
 
     # The whole ------------------------------------------------------------------------------------------------
 

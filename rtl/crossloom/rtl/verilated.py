@@ -94,12 +94,14 @@ def build_model(
     seed: int = 1,
     clock: str = "aclk",
     reset: str | None = "aresetn",
+    argument: str = "",
 ) -> "Model":
     """Build or find the library of a top and make one model of it, reset; `seed` fills what reset leaves unknown.
 
-    `reset` is None for a top without one.
+    `reset` is None for a top without one; `argument` a plus argument, such as "+program=folder/", that the top reads.
     """
-    return Model(build_library(top, parameters, sources=sources, optimize=optimize), top, seed, clock, reset)
+    library = build_library(top, parameters, sources=sources, optimize=optimize)
+    return Model(library, top, seed, clock, reset, argument)
 
 
 def _load(path: Path) -> ctypes.CDLL:
@@ -112,6 +114,7 @@ def _load(path: Path) -> ctypes.CDLL:
         ("cl_cycle", ctypes.c_uint64),
         ("cl_write", ctypes.c_uint64),
         ("cl_read", ctypes.c_uint64),
+        ("cl_recorded", ctypes.c_uint64),
     ):
         getattr(library, name).restype = result
     return library
@@ -127,9 +130,11 @@ class Model:
     Raises RtlError when an assertion in the design fails, or when something waits longer than its limit.
     """
 
-    def __init__(self, library: Path, top: str, seed: int, clock: str, reset: str | None) -> None:
+    def __init__(self, library: Path, top: str, seed: int, clock: str, reset: str | None, argument: str = "") -> None:
         self._library = _load(library)
-        self._handle = ctypes.c_void_p(self._library.cl_new(ctypes.c_uint32(seed & 0x7FFFFFFF)))
+        made = self._library.cl_new(ctypes.c_uint32(seed & 0x7FFFFFFF), argument.encode())
+        self._handle = ctypes.c_void_p(made)
+        self._records: list[int] = []  # words an entry
         self.top = top
         count = int(self._library.cl_count())
         self._ports = {self._library.cl_name(self._handle, p).decode(): p for p in range(count)}
@@ -181,6 +186,25 @@ class Model:
         words = np.zeros(self._words(name) + 1, dtype=np.uint32)
         self._library.cl_get(self._handle, self._port(name), _pointer(words))
         return int.from_bytes(words.tobytes(), "little")
+
+    def record(self, valid: str, *names: str) -> int:
+        """From now on keep ports `names` in every cycle in which `valid` is 1; the number to ask `recorded` for."""
+        ports = [self._port(name) for name in (valid, *names)]
+        self._library.cl_record(self._handle, len(ports), (ctypes.c_int * len(ports))(*ports))
+        self._records.append(1 + sum(self._words(name) for name in names))
+        return len(self._records) - 1
+
+    def recorded(self, number: int) -> NDArray[np.uint32]:
+        """What was kept (entries, words): the cycle's number and the ports, each in 32-bit words."""
+        at, width = ctypes.POINTER(ctypes.c_uint32)(), self._records[number]
+        words = int(self._library.cl_recorded(self._handle, ctypes.c_int(number), ctypes.byref(at)))
+        if not words:
+            return np.zeros((0, width), np.uint32)
+        return np.ctypeslib.as_array(at, (words,)).reshape(-1, width).copy()
+
+    def forget(self) -> None:
+        """Drop what was recorded so far."""
+        self._library.cl_forget(self._handle)
 
     def run(self, cycles: int) -> None:
         """Let the clock run."""

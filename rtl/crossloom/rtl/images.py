@@ -1,0 +1,91 @@
+"""Writes a plan's program and memories as the files that the engine's SystemVerilog reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from crossloom.sim.types import IntArray
+
+from .plan import Plan
+from .program import Bank, Config, Drain, Segment, Sweep, widths, word
+
+SHIFT_BITS = 7
+
+
+def packed(values: IntArray, bits: int) -> list[int]:
+    """Words of fields (words, fields) of `bits` bits, two's complement, the first field lowest.
+
+    >>> packed(np.array([[1, 2], [-1, 0]]), 4)
+    [33, 15]
+    """
+    fields = (values.astype(np.int64).view(np.uint64)[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
+    rows = np.packbits(fields.astype(np.uint8).reshape(len(values), -1), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+def _words(kind: type, entries: Iterable[Sweep | Segment | Drain | Config | Bank]) -> tuple[int, list[int]]:
+    return sum(widths(kind).values()), [word(entry) for entry in entries]
+
+
+def memory_words(plan: Plan) -> Iterator[tuple[str, int, list[int]]]:
+    """Each memory's name, bits a word, and words."""
+    sizes, folding = plan.sizes, plan.folding
+    yield "config", *_words(Config, [plan.config])
+    yield "banks", *_words(Bank, plan.banks)
+    yield "sweeps", *_words(Sweep, plan.sweeps)
+    yield "segments", *_words(Segment, plan.segments)
+    yield "drains", *_words(Drain, plan.drains)
+    count = folding.rows * folding.cols
+    yield "weights", count * sizes.w_bits, packed(plan.weights.reshape(-1, count), sizes.w_bits)
+    # A lane's parameters: the bias below, the shift above.
+    bias = plan.bias.astype(np.int64) & ((1 << sizes.acc_bits) - 1)
+    params = bias | (plan.shift.astype(np.int64) & ((1 << SHIFT_BITS) - 1)) << sizes.acc_bits
+    bits = sizes.acc_bits + SHIFT_BITS
+    yield "params", folding.lanes * bits, packed(params, bits)
+    if sizes.tables:
+        for lane in range(folding.lanes):
+            bits = sizes.acc_bits + 1
+            yield f"tables{lane}", bits, packed(plan.tables[:, lane : lane + 1], bits)
+
+
+def write_images(plan: Plan, folder: Path) -> list[Path]:
+    """Write every memory as `<name>.hex`, a word a line; returns the files."""
+    files = []
+    for name, bits, words in memory_words(plan):
+        digits = -(-bits // 4)
+        path = folder / f"{name}.hex"
+        path.write_text("".join(f"{value:0{digits}x}\n" for value in words), encoding="ascii")
+        files.append(path)
+    return files
+
+
+def parameters(plan: Plan) -> dict[str, int]:
+    """The engine's parameters for a plan's folding and sizes."""
+    f, s = plan.folding, plan.sizes
+    return {
+        "Rows": f.rows,
+        "Cols": f.cols,
+        "Pix": f.pix,
+        "Lanes": f.lanes,
+        "Dsp": f.dsp,
+        "XBits": s.x_bits,
+        "WBits": s.w_bits,
+        "AccBits": s.acc_bits,
+        "CodeBits": max(s.code_bits, s.x_bits),
+        "ShiftMin": s.shift_min,
+        "ShiftMax": s.shift_max,
+        "Features": s.features,
+        "Weights": s.weights,
+        "Params": s.params,
+        "Tables": s.tables,
+        "Steps": s.steps,
+        "ScaleBits": s.scale_bits,
+        "Results": s.results,
+        "Sweeps": s.sweeps,
+        "Segments": s.segments,
+        "Branches": s.branches,
+        "Doubling": s.doubling,
+    }

@@ -1,0 +1,39 @@
+// A memory of wide words that is read every cycle and written in parts of 32 bits.
+//
+//   data_o = mem[addr_i]      Latency cycles later
+//   mem[we_addr_i][32 * we_part_i +: 32] = we_data_i
+// First content from the file Init, if any: one word a line, hexadecimal.
+// Bench: tests/rtl/test_engine_networks.py.
+module wide_memory #(
+  parameter  int unsigned Bits     = 256,
+  parameter  int unsigned Words    = 512,
+  parameter  int unsigned Latency  = 2,     // 1, or 2 with the memory's own output register
+  parameter  string       Init     = "",
+  localparam int unsigned AddrBits = Words > 1 ? $clog2(Words) : 1,
+  localparam int unsigned Parts    = (Bits + 31) / 32,
+  localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1
+) (
+  input  logic                clk_i,
+  input  logic [AddrBits-1:0] addr_i,
+  output logic [Bits-1:0]     data_o,
+  input  logic                we_i,
+  input  logic [AddrBits-1:0] we_addr_i,
+  input  logic [PartBits-1:0] we_part_i,
+  input  logic [31:0]         we_data_i
+);
+  logic [Bits-1:0] mem [Words];
+  logic [Bits-1:0] word_q;
+  if (Init != "") begin : gen_init
+    initial $readmemh(Init, mem);
+  end
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned p = 0; p < Parts; p++) begin
+      for (int unsigned i = 0; i < 32 && 32 * p + i < Bits; i++) begin
+        if (we_i && we_part_i == PartBits'(p)) mem[we_addr_i][32*p+i] <= we_data_i[i];
+      end
+    end
+    word_q <= mem[addr_i];
+  end
+  delay #(.Bits(Bits), .Cycles(Latency - 1)) u_delay (.clk_i, .d_i(word_q), .q_o(data_o));
+endmodule
