@@ -104,6 +104,14 @@ def test_reports_of_an_earlier_run_are_not_taken_for_this_ones(project):
         build(tiny_network(), "tiny", project, seconds=60)
 
 
+def test_a_core_whose_registers_lie_elsewhere_is_not_built_further(project):
+    files = {name: text.replace("STATUS_DATA      0x20", "STATUS_DATA 0x28") for name, text in fake_tools.VITIS.items()}
+    fake_tools.install(project.parent / "bin", "vitis-run", files)
+    with pytest.raises(HlsError, match="register status is at 0x28"):
+        build(tiny_network(), "tiny", project, seconds=60)
+    assert not (project / "vivado-run.log").exists()
+
+
 def test_a_step_stops_at_the_first_tool_that_is_missing(project, monkeypatch):
     (project.parent / "bin" / "vivado").unlink()
     monkeypatch.setenv("PATH", str(project.parent / "bin"))

@@ -50,9 +50,10 @@ def test_vivado_gives_what_is_used_and_the_worst_slack(tmp_path):
     assert found == {
         "origin": "measured", "tool": "Vivado 2024.1", "lut": 14211, "ff": 13377, "bram36": 10.5, "dsp": 90
     }  # fmt: skip
-    found = read_timing(written(tmp_path / "t.rpt", TIMING.format(wns="1.337")))
+    found = read_timing(written(tmp_path / "t.rpt", TIMING.format(wns="1.337", whs="0.021")))
     assert (found["wns_ns"], found["whs_ns"], found["met"], found["origin"]) == (1.337, 0.021, True, "estimated")
-    assert read_timing(written(tmp_path / "t.rpt", TIMING.format(wns="-0.004")))["met"] is False
+    for slacks in ({"wns": "-0.004", "whs": "0.021"}, {"wns": "1.337", "whs": "-0.001"}):
+        assert read_timing(written(tmp_path / "t.rpt", TIMING.format(**slacks)))["met"] is False
 
 
 @pytest.mark.parametrize("read", [read_cosim, read_timing, read_utilization])

@@ -81,6 +81,10 @@ def test_the_block_design_connects_every_port_once(project):
         f"core/s_axi_{CONTROL}", f"core/{STREAM_IN}", f"core/{STREAM_OUT}"
     }  # fmt: skip
     assert ("dma/M_AXIS_MM2S", f"core/{STREAM_IN}") in buses and (f"core/{STREAM_OUT}", "dma/S_AXIS_S2MM") in buses
+    assert {pair for pair in buses if "memory" in "".join(pair)} == {
+        ("dma/M_AXI_MM2S", "memory/S00_AXI"), ("dma/M_AXI_S2MM", "memory/S01_AXI"), ("memory/M00_AXI", "ps7/S_AXI_HP0")
+    }  # fmt: skip
+    assert ("ps7/M_AXI_GP0", "control/S00_AXI") in buses and ("control/M01_AXI", "dma/S_AXI_LITE") in buses
     nets = [tuple(command[1:]) for command in asked if command[0] == "connect_bd_net"]
     sinks = [sink for _, sink in nets]
     assert len(sinks) == len(set(sinks))

@@ -100,7 +100,7 @@ def read_utilization(path: Path) -> dict[str, Any]:
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
         for name, labels in _ROWS.items():
-            if len(cells) > 1 and cells[0].rstrip("*") in labels and name not in found:
+            if len(cells) > 1 and cells[0].rstrip("*") in labels:
                 found[name] = float(cells[1]) if "." in cells[1] else int(cells[1])
     missing = sorted(_ROWS.keys() - found.keys())
     if missing:
