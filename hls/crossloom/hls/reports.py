@@ -14,7 +14,7 @@ from .scripts import HLS_PROJECT, HLS_SOLUTION
 _SOLUTION = Path(HLS_PROJECT, HLS_SOLUTION)
 CSYNTH = _SOLUTION / "syn" / "report"
 COSIM = _SOLUTION / "sim" / "report" / f"{TOP}_cosim.rpt"
-DRIVERS = _SOLUTION / "impl" / "ip" / "drivers"
+DRIVERS = _SOLUTION / "impl"  # of the IP: drivers/.../x<top>_hw.h
 FRAME = "run_frame"  # the function of a core that computes one frame
 _RESOURCES = {"BRAM_18K": "bram18", "DSP": "dsp", "FF": "ff", "LUT": "lut"}
 _LATENCIES = {
