@@ -111,6 +111,12 @@ def link_in_the_way(folder):
     (folder / "src").symlink_to(folder.parent / "elsewhere")
 
 
+def file_instead_of_a_folder(folder):
+    emit(tiny_artifact(), "tiny", folder)
+    shutil.rmtree(folder / "tb")
+    (folder / "tb").write_text("mine")
+
+
 def plain_file(folder):
     folder.write_text("mine")
 
@@ -128,6 +134,7 @@ def dangling_link(folder):
         (marker_that_leads_out, "paths inside are needed"),
         (broken_marker, "did not write"),
         (link_in_the_way, "a link"),
+        (file_instead_of_a_folder, "tb: not a folder"),
         (plain_file, "not a folder"),
         (dangling_link, "not a folder"),
     ],

@@ -201,6 +201,8 @@ def _check(out: Path, files: dict[str, bytes], listed: dict[str, str]) -> None:
         for part in [path, *path.parents][: len(Path(name).parts)]:
             if part.is_symlink():
                 raise HlsError(f"{part}: a link; a plain file or folder is needed; remove it or name another folder")
+            if part != path and part.exists() and not part.is_dir():
+                raise HlsError(f"{part}: not a folder; one is needed here; move it away, or name another folder")
         if path.exists() and (not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != listed.get(name)):
             raise HlsError(f"{path}: was changed or made by somebody else; move it away, or name another folder")
 
