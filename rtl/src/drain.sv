@@ -68,6 +68,13 @@ module drain #(
   if (Init != "") begin : gen_init
     initial $readmemh({Init, "drains.hex"}, drains);
   end
+`ifndef SYNTHESIS
+  initial begin
+    if (engine_pkg::simulated("") != "") begin
+      $readmemh(engine_pkg::simulated("drains.hex"), drains);
+    end
+  end
+`endif
   assign loaded = drains[index_q];
 
   assign pool      = drain_q.kind == program_pkg::KIND_POOL;

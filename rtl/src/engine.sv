@@ -77,21 +77,15 @@ module engine #(
   localparam int unsigned Array      =
     crossbar_pkg::latency(Rows, Cols, XBits, WBits, Pix == 2 ? Dsp : 0);
 
-  logic [program_pkg::CONFIG_BITS-1:0] configs [1];
-  logic [program_pkg::BANK_BITS-1:0]   banks [Branches];
-  program_pkg::config_t                cfg;
-  program_pkg::bank_t                  bank;
-  logic [engine_pkg::BRANCH_BITS-1:0]  branch;
-  if (Init != "") begin : gen_init
-    initial $readmemh({Init, "config.hex"}, configs);
-    initial $readmemh({Init, "banks.hex"}, banks);
-  end
-  assign {cfg, bank} = {configs[0], banks[BranchBits'(branch)]};
-  always_ff @(posedge clk_i) begin
-    if (bank_we_i && bank_memory_i == 2'd3) begin
-      banks[BranchBits'(bank_addr_i)][16:0] <= bank_data_i[16:0];
-    end
-  end
+  program_pkg::config_t               cfg;
+  program_pkg::bank_t                 bank;
+  logic [engine_pkg::BRANCH_BITS-1:0] branch;
+  constants #(.Branches(Branches), .Init(Init)) u_constants (
+    .clk_i, .branch_i(BranchBits'(branch)), .we_i(bank_we_i & (bank_memory_i == 2'd3)),
+    .we_branch_i(BranchBits'(bank_addr_i)), .we_rows_i(bank_data_i[16:0]), .config_o(cfg),
+    .bank_o(bank)
+  );
+
   // Input.
   logic                        image_valid, image_start, release_image, in_we, drain_we, chunk_soon;
   logic [FeatureBits-1:0]      image_base, in_addr, drain_addr;
@@ -149,7 +143,7 @@ module engine #(
     .clk_i, .d_i(weight_addr), .q_o(weight_addr_late)
   );
   wide_memory #(
-    .Bits(Cols * Rows * WBits), .Words(Weights), .Init(Init == "" ? "" : {Init, "weights.hex"})
+    .Bits(Cols * Rows * WBits), .Words(Weights), .Init(Init), .File("weights.hex")
   ) u_weights (
     .clk_i, .addr_i(weight_addr_late), .data_o(weights),
     .we_i(bank_we_i & (bank_memory_i == 2'd0)), .we_addr_i(WeightBits'(bank_addr_i)),

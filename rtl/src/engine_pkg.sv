@@ -24,5 +24,14 @@ package engine_pkg;
     ROUNDING_HALF_UP = 2'd1,
     ROUNDING_HALF_EVEN = 2'd2
   } rounding_e;
+`ifndef SYNTHESIS
+  // A memory's file in simulation: name, in the folder of the plus argument +program=FOLDER/, so
+  // that one build runs many networks; "" without the argument.
+  function automatic string simulated(input string name);
+    string folder;
+    if ($value$plusargs("program=%s", folder) == 0) return "";
+    return {folder, name};
+  endfunction
+`endif
 endpackage
 // verilator lint_on UNUSEDPARAM

@@ -1,7 +1,6 @@
-// The engine for simulation alone: one build runs many networks, their memories being read at run
-// time from the folder that the plus argument +program=FOLDER/ names.
+// The engine with the port names of streams, for simulation alone.
 //
-// Everything else: engine. Bench: tests/rtl/test_engine_networks.py.
+// See engine. Bench: tests/rtl/test_engine_networks.py.
 module engine_sim #(
   parameter  int unsigned Rows      = 8,
   parameter  int unsigned Cols      = 8,
@@ -72,28 +71,4 @@ module engine_sim #(
   );
   logic unused;
   assign unused = s_last;
-
-  string folder;
-  initial begin
-    if ($value$plusargs("program=%s", folder) != 0) begin
-      $readmemh({folder, "config.hex"}, u_engine.configs);
-      $readmemh({folder, "banks.hex"}, u_engine.banks);
-      $readmemh({folder, "sweeps.hex"}, u_engine.u_sequencer.sweeps);
-      $readmemh({folder, "segments.hex"}, u_engine.u_sequencer.segments);
-      $readmemh({folder, "drains.hex"}, u_engine.u_quantizer.u_drain.drains);
-      $readmemh({folder, "weights.hex"}, u_engine.u_weights.mem);
-      $readmemh({folder, "params.hex"}, u_engine.u_quantizer.u_params.mem);
-    end
-  end
-  if (Tables > 0) begin : gen_tables
-    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-      string tables;
-      initial begin
-        if ($value$plusargs("program=%s", tables) != 0) begin
-          $readmemh({tables, $sformatf("tables%0d.hex", l)},
-                    u_engine.u_quantizer.u_post.gen_threshold.u_threshold.gen_lane[l].mem);
-        end
-      end
-    end
-  end
 endmodule

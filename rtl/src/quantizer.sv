@@ -89,7 +89,7 @@ module quantizer #(
   );
 
   wide_memory #(
-    .Bits(Lanes * ParamWide), .Words(Params), .Init(Init == "" ? "" : {Init, "params.hex"})
+    .Bits(Lanes * ParamWide), .Words(Params), .Init(Init), .File("params.hex")
   ) u_params (
     .clk_i, .addr_i(param_addr), .data_o(params), .we_i(bank_we_i & (bank_memory_i == 2'd1)),
     .we_addr_i(ParamBits'(bank_addr_i)), .we_part_i(ParamPart'(bank_part_i)),

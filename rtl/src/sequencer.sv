@@ -52,6 +52,14 @@ module sequencer #(
     initial $readmemh({Init, "sweeps.hex"}, sweeps);
     initial $readmemh({Init, "segments.hex"}, segments);
   end
+`ifndef SYNTHESIS
+  initial begin
+    if (engine_pkg::simulated("") != "") begin
+      $readmemh(engine_pkg::simulated("sweeps.hex"), sweeps);
+      $readmemh(engine_pkg::simulated("segments.hex"), segments);
+    end
+  end
+`endif
 
   // A tap's place in its loops, and the ends of these.
   program_pkg::segment_t  segment, segment_q;

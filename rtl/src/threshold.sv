@@ -70,6 +70,13 @@ module threshold #(
     if (Init != "") begin : gen_init
       initial $readmemh($sformatf("%s%0d.hex", Init, l), mem);
     end
+`ifndef SYNTHESIS
+    initial begin
+      if (engine_pkg::simulated("") != "") begin
+        $readmemh(engine_pkg::simulated($sformatf("tables%0d.hex", l)), mem);
+      end
+    end
+`endif
 
     // The next word to look at: count + below - 1, without carries.
     assign count      = count_q | ($signed(word_q) <= $signed(acc_q) ? bit_q : '0);

@@ -2,13 +2,14 @@
 //
 //   data_o = mem[addr_i]      Latency cycles later
 //   mem[we_addr_i][32 * we_part_i +: 32] = we_data_i
-// First content from the file Init, if any: one word a line, hexadecimal.
+// First content from {Init}{File}, none if Init is "": one word a line, hexadecimal.
 // Bench: tests/rtl/test_engine_networks.py.
 module wide_memory #(
   parameter  int unsigned Bits     = 256,
   parameter  int unsigned Words    = 512,
   parameter  int unsigned Latency  = 2,     // 1, or 2 with the memory's own output register
   parameter  string       Init     = "",
+  parameter  string       File     = "memory.hex",
   localparam int unsigned AddrBits = Words > 1 ? $clog2(Words) : 1,
   localparam int unsigned Parts    = (Bits + 31) / 32,
   localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1
@@ -24,8 +25,13 @@ module wide_memory #(
   logic [Bits-1:0] mem [Words];
   logic [Bits-1:0] word_q;
   if (Init != "") begin : gen_init
-    initial $readmemh(Init, mem);
+    initial $readmemh({Init, File}, mem);
   end
+`ifndef SYNTHESIS
+  initial begin
+    if (engine_pkg::simulated(File) != "") $readmemh(engine_pkg::simulated(File), mem);
+  end
+`endif
 
   always_ff @(posedge clk_i) begin
     for (int unsigned p = 0; p < Parts; p++) begin

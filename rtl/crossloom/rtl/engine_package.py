@@ -6,6 +6,16 @@ from crossloom.sim.types import Rounding
 NAME = "engine_pkg"
 # The order of `Rounding` is its number in hardware.
 ROUNDINGS = tuple(Rounding)
+_SIMULATED = """\
+`ifndef SYNTHESIS
+  // A memory's file in simulation: name, in the folder of the plus argument +program=FOLDER/, so
+  // that one build runs many networks; "" without the argument.
+  function automatic string simulated(input string name);
+    string folder;
+    if ($value$plusargs("program=%s", folder) == 0) return "";
+    return {folder, name};
+  endfunction
+`endif""".splitlines()
 
 
 def systemverilog() -> str:
@@ -34,4 +44,4 @@ def systemverilog() -> str:
         lines.append(f"  typedef enum logic [{bits - 1}:0] {{")
         lines.append(",\n".join(f"    {name.upper()}_{member} = {bits}'d{value}" for member, value in members.items()))
         lines.append(f"  }} {name}_e;")
-    return "\n".join([*lines, "endpackage", "// verilator lint_on UNUSEDPARAM", ""])
+    return "\n".join([*lines, *_SIMULATED, "endpackage", "// verilator lint_on UNUSEDPARAM", ""])

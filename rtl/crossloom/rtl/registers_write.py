@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from . import engine_package, program
+from .core_registers import CORE
 from .sources import find_sources
 from .tile_registers import TILE
 
-MAPS = (TILE,)
+MAPS = (CORE, TILE)
 
 
 def write(folder: Path) -> list[Path]:

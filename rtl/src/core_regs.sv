@@ -1,0 +1,176 @@
+// Registers of a generated core: identities, errors, counters, and the port that rewrites banks.
+//
+// Addresses and bits: core_regs_pkg, written from crossloom.rtl.core_registers. Banks and WEIGHTS
+// are written only while ~busy_i; a write while busy is ignored and told by ERROR.BUSY. After a
+// write to a bank WEIGHTS reads 0 until its last word is written: half-written banks bear no name.
+// Every fault sets a bit of ERROR (kept until a 1 is written to it) and counts in ERRORS. Counters
+// are unsigned 32 bits and wrap. identity.hex: 8 words each of STRUCTURE, FIXED, WEIGHTS.
+// Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once.
+// Bench: tests/rtl/test_core.py.
+module core_regs #(
+  parameter string       Init     = "",  // prefix of identity.hex: STRUCTURE, FIXED and WEIGHTS
+  parameter int unsigned ClipBits = 4
+) (
+  input  logic                clk_i,
+  input  logic                rst_ni,
+  input  logic                wr_valid_i,
+  input  logic [11:0]         wr_addr_i,
+  input  logic [31:0]         wr_data_i,
+  input  logic [3:0]          wr_strb_i,
+  input  logic                rd_valid_i,
+  input  logic [11:0]         rd_addr_i,
+  output logic [31:0]         rd_data_o,
+  output logic                core_rst_no,
+  output logic                resync_o,
+  output logic                bank_we_o,
+  output logic [1:0]          bank_memory_o,
+  output logic [19:0]         bank_addr_o,
+  output logic [15:0]         bank_part_o,
+  output logic [31:0]         bank_data_o,
+  input  logic                busy_i,
+  input  logic                drop_i,
+  input  logic                image_i,    // an image begins
+  input  logic                short_i,
+  input  logic                long_i,
+  input  logic                sent_i,     // a result's last beat was taken
+  input  logic                waiting_i,  // the output waits for its reader
+  input  logic [ClipBits-1:0] clipped_i
+);
+  import core_regs_pkg::*;
+
+  localparam int unsigned Counters = 8;
+  localparam int unsigned Errors   = 6;
+  localparam logic [6:0]  StructureBlock = STRUCTURE_0_OFFSET[11:5];
+  localparam logic [6:0]  FixedBlock     = FIXED_0_OFFSET[11:5];
+  localparam logic [6:0]  WeightsBlock   = WEIGHTS_0_OFFSET[11:5];
+  localparam logic [6:0]  CounterBlock   = FRAMES_IN_OFFSET[11:5];
+  localparam logic [1:0]  WeightsPart    = 2'd2;
+
+  logic control_hit, error_hit, timeout_hit, place_hit, part_hit, data_hit, weights_hit, known;
+  assign control_hit = wr_addr_i == CONTROL_OFFSET;
+  assign error_hit   = wr_addr_i == ERROR_OFFSET;
+  assign timeout_hit = wr_addr_i == TIMEOUT_OFFSET;
+  assign place_hit   = wr_addr_i == BANK_PLACE_OFFSET;
+  assign part_hit    = wr_addr_i == BANK_PART_OFFSET;
+  assign data_hit    = wr_addr_i == BANK_DATA_OFFSET;
+  assign weights_hit = wr_addr_i[11:5] == WeightsBlock;
+  assign known       = control_hit | error_hit | timeout_hit | place_hit | part_hit | data_hit
+                     | weights_hit;
+
+  logic partial, locked, write;
+  assign partial = wr_strb_i != 4'hf;
+  assign locked  = busy_i & (data_hit | weights_hit);
+  assign write   = wr_valid_i & known & ~locked & ~partial;
+
+  // Settings and banks.
+  logic [31:0] timeout_q, stalled_q;
+  logic [19:0] word_q;
+  logic [15:0] part_q;
+  logic [1:0]  memory_q;
+  logic        soft_q;
+  assign core_rst_no   = rst_ni & ~soft_q;
+  assign bank_memory_o = memory_q;
+  assign bank_addr_o   = word_q;
+  always_ff @(posedge clk_i) begin
+    soft_q      <= rst_ni & write & control_hit & wr_data_i[CONTROL_RESET_LSB];
+    bank_we_o   <= rst_ni & write & data_hit;
+    bank_data_o <= wr_data_i;
+    bank_part_o <= part_q;
+    if (!rst_ni) begin
+      timeout_q <= TIMEOUT_RESET;
+      word_q    <= '0;
+      part_q    <= '0;
+      memory_q  <= '0;
+    end else if (write) begin
+      if (timeout_hit) timeout_q <= wr_data_i;
+      if (place_hit) {memory_q, word_q} <= wr_data_i[21:0];
+      if (part_hit) part_q <= wr_data_i[15:0];
+      else if (data_hit) part_q <= part_q + 1'b1;
+    end
+  end
+
+  // Like the banks, the name of their content is set with the device and outlives a reset.
+  logic [31:0] identity [32];
+  logic        nameless_q;
+  if (Init != "") begin : gen_init
+    initial $readmemh({Init, "identity.hex"}, identity);
+  end
+`ifndef SYNTHESIS
+  initial begin
+    if (engine_pkg::simulated("") != "") begin
+      $readmemh(engine_pkg::simulated("identity.hex"), identity);
+    end
+  end
+`endif
+  initial nameless_q = 1'b0;
+  always_ff @(posedge clk_i) begin
+    if (write & weights_hit) identity[{WeightsPart, wr_addr_i[4:2]}] <= wr_data_i;
+    if (write & data_hit) nameless_q <= 1'b1;
+    else if (write & weights_hit & (&wr_addr_i[4:2])) nameless_q <= 1'b0;
+  end
+
+  // Faults.
+  logic [Errors-1:0] fault, error_q;
+  logic              rd_known;
+  assign fault[ERROR_SHORT_LSB]   = short_i;
+  assign fault[ERROR_LONG_LSB]    = long_i;
+  assign fault[ERROR_BUSY_LSB]    = wr_valid_i & locked;
+  assign fault[ERROR_ADDRESS_LSB] = (wr_valid_i & ~known) | (rd_valid_i & ~rd_known);
+  assign fault[ERROR_VALUE_LSB]   = wr_valid_i & known & ~locked & partial;
+  assign fault[ERROR_STALL_LSB]   = waiting_i & (timeout_q != '0) & (stalled_q == timeout_q - 1'b1);
+  assign resync_o = write & error_hit & wr_data_i[ERROR_LONG_LSB];
+
+  logic clear;
+  assign clear = write & control_hit & wr_data_i[CONTROL_CLEAR_LSB];
+  logic [Counters-1:0][31:0] counter_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      error_q   <= '0;
+      stalled_q <= '0;
+      counter_q <= '0;
+    end else begin
+      error_q   <= (error_q & ~(write & error_hit ? wr_data_i[Errors-1:0] : '0)) | fault;
+      stalled_q <= waiting_i ? stalled_q + 1'b1 : '0;
+      if (clear) begin
+        counter_q <= '0;
+      end else begin
+        counter_q[0] <= counter_q[0] + 32'(image_i);
+        counter_q[1] <= counter_q[1] + 32'(sent_i);
+        counter_q[2] <= counter_q[2] + 32'(short_i);
+        counter_q[3] <= counter_q[3] + 32'(long_i);
+        counter_q[4] <= counter_q[4] + 32'($countones(fault));
+        counter_q[5] <= counter_q[5] + 32'(busy_i);
+        counter_q[6] <= counter_q[6] + 32'(waiting_i);
+        counter_q[7] <= counter_q[7] + 32'(clipped_i);
+      end
+    end
+  end
+
+  // Reading.
+  logic [2:0] index;
+  assign index = rd_addr_i[4:2];
+  always_comb begin
+    rd_known  = 1'b1;
+    rd_data_o = '0;
+    case (rd_addr_i)
+      ID_OFFSET:         rd_data_o = ID_RESET;
+      VERSION_OFFSET:    rd_data_o = VERSION_RESET;
+      CONTROL_OFFSET:    rd_data_o = '0;
+      STATUS_OFFSET:     rd_data_o = {30'd0, drop_i, busy_i};
+      ERROR_OFFSET:      rd_data_o = 32'(error_q);
+      TIMEOUT_OFFSET:    rd_data_o = timeout_q;
+      BANK_PLACE_OFFSET: rd_data_o = {10'd0, memory_q, word_q};
+      BANK_PART_OFFSET:  rd_data_o = 32'(part_q);
+      BANK_DATA_OFFSET:  rd_data_o = '0;
+      default: begin
+        case (rd_addr_i[11:5])
+          StructureBlock: rd_data_o = identity[{2'd0, index}];
+          FixedBlock:     rd_data_o = identity[{2'd1, index}];
+          WeightsBlock:   rd_data_o = nameless_q ? '0 : identity[{WeightsPart, index}];
+          CounterBlock:   rd_data_o = counter_q[index];
+          default:        rd_known  = 1'b0;
+        endcase
+      end
+    endcase
+  end
+endmodule
