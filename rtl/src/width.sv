@@ -44,20 +44,24 @@ module width #(
       FieldBits, In, InRun, Out, OutRun);
   end
 
-  // Whatever is in the buffer is a multiple of Unit fields: places to write to are as many fewer.
-  localparam int unsigned InTail    = (InRun - 1) % In + 1;
-  localparam int unsigned OutTail   = (OutRun - 1) % Out + 1;
-  localparam int unsigned Unit      = gcd(gcd(In, InTail), gcd(Out, OutTail));
-  localparam int unsigned UnitBits  = Unit * FieldBits;
+  // Fields that an item brings or takes, in the middle and at the end of a run. Whatever is in the
+  // buffer is a multiple of Unit fields: places to write to are as many fewer.
   localparam int unsigned InItems   = (InRun - 1) / In + 1;
   localparam int unsigned OutItems  = (OutRun - 1) / Out + 1;
+  localparam int unsigned InTail    = (InRun - 1) % In + 1;
+  localparam int unsigned OutTail   = (OutRun - 1) % Out + 1;
+  localparam int unsigned Bring     = InItems > 1 ? In : InTail;
+  localparam int unsigned Take      = OutItems > 1 ? Out : OutTail;
+  localparam int unsigned Unit      = gcd(gcd(Bring, InTail), gcd(Take, OutTail));
+  localparam int unsigned UnitBits  = Unit * FieldBits;
   localparam int unsigned InWide    = InItems > 1 ? $clog2(InItems) : 1;
   localparam int unsigned OutWide   = OutItems > 1 ? $clog2(OutItems) : 1;
-  localparam int unsigned Room      = In / Unit + Out / Unit - 1;
+  localparam int unsigned Places    = Take / Unit;
+  localparam int unsigned Room      = Bring / Unit + Places - 1;
   localparam int unsigned Bits      = Room * UnitBits;
   localparam int unsigned LevelBits = $clog2(Room + 1);
 
-  logic [Bits-1:0]      buffer_q, kept, fresh;
+  logic [Bits-1:0]      buffer_q, kept, brought, placed;
   logic [LevelBits-1:0] level_q, level_kept, in_units, out_units;  // Unit fields each
   logic [InWide-1:0]    in_q;
   logic [OutWide-1:0]   out_q;
@@ -65,20 +69,28 @@ module width #(
 
   assign in_end     = in_q == InWide'(InItems - 1);
   assign out_end    = out_q == OutWide'(OutItems - 1);
-  assign in_units   = in_end ? LevelBits'(InTail / Unit) : LevelBits'(In / Unit);
-  assign out_units  = out_end ? LevelBits'(OutTail / Unit) : LevelBits'(Out / Unit);
+  assign in_units   = in_end ? LevelBits'(InTail / Unit) : LevelBits'(Bring / Unit);
+  assign out_units  = out_end ? LevelBits'(OutTail / Unit) : LevelBits'(Take / Unit);
   assign m_valid_o  = level_q >= out_units;
   assign m_last_o   = out_end;
-  assign m_data_o   = out_end ? OutBits'(buffer_q[OutTail*FieldBits-1:0]) : buffer_q[OutBits-1:0];
+  assign m_data_o   = out_end ? OutBits'(buffer_q[OutTail*FieldBits-1:0])
+                    : OutBits'(buffer_q[Take*FieldBits-1:0]);
   assign pop        = m_valid_o & m_ready_i;
   assign level_kept = pop ? level_q - out_units : level_q;
-  assign s_ready_o  = level_kept < LevelBits'(Out / Unit);
+  assign s_ready_o  = level_kept < LevelBits'(Places);
   assign push       = s_valid_i & s_ready_o;
 
-  // Bits above the level are 0, so that what comes can be ORed in.
-  assign kept  = ~pop ? buffer_q
-               : out_end ? buffer_q >> (OutTail * FieldBits) : buffer_q >> OutBits;
-  assign fresh = in_end ? Bits'(s_data_i[InTail*FieldBits-1:0]) : Bits'(s_data_i);
+  // Bits above the level are 0, so that what comes can be ORed in, at one of few places.
+  assign kept = ~pop ? buffer_q
+              : out_end ? buffer_q >> (OutTail * FieldBits) : buffer_q >> (Take * FieldBits);
+  assign brought = in_end ? Bits'(s_data_i[InTail*FieldBits-1:0])
+                 : Bits'(s_data_i[Bring*FieldBits-1:0]);
+  always_comb begin
+    placed = '0;
+    for (int unsigned u = 0; u < Places; u++) begin
+      placed |= (brought << (u * UnitBits)) & {Bits{push & (level_kept == LevelBits'(u))}};
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -88,13 +100,15 @@ module width #(
       out_q    <= '0;
     end else begin
       level_q  <= level_kept + (push ? in_units : '0);
-      buffer_q <= kept;
-      for (int unsigned u = 0; u < Out / Unit; u++) begin
-        if (push && level_kept == LevelBits'(u)) buffer_q <= kept | (fresh << (u * UnitBits));
-      end
+      buffer_q <= kept | placed;
       if (push) in_q <= in_end ? '0 : in_q + 1'b1;
       if (pop) out_q <= out_end ? '0 : out_q + 1'b1;
     end
+  end
+
+  if (Bring < In) begin : gen_unused
+    logic unused;
+    assign unused = ^s_data_i[InBits-1:Bring*FieldBits];
   end
 
 `ifndef SYNTHESIS

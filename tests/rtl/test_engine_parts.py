@@ -1,4 +1,4 @@
-"""Runs the cocotb benches of the engine's parts at several sizes, each with two seeds."""
+"""Runs the cocotb benches of the engine's parts at several sizes, each with two seeds, and on Yosys' netlists."""
 
 import json
 
@@ -7,6 +7,7 @@ import pytest
 import test_benches
 
 from crossloom.rtl import RtlError, engine_package, find_sources, lint
+from crossloom.rtl.synth import netlist
 from crossloom.rtl.thresholds import threshold_table
 
 
@@ -30,6 +31,7 @@ BENCHES = {
     "cut": [
         # Beats to pixels, to a part of a pixel's channels, to a vector; parts of pixels to beats; scores.
         ("width", width(4, 16, 75, 3, 3)),
+        ("width", width(4, 16, 48, 8, 3)),
         ("width", width(8, 8, 54, 4, 6)),
         ("width", width(1, 64, 40, 32, 40)),
         ("width", width(2, 5, 7, 32, 70)),
@@ -48,6 +50,11 @@ BENCHES = {
     "argmax": [("argmax", {"Bits": 48, "RowBits": 4}), ("argmax", {"Bits": 3, "RowBits": 16})],
 }
 CASES = [(test, top, parameters) for test, cases in BENCHES.items() for top, parameters in cases]
+# Yosys is told no files of first thresholds.
+NETLISTS = [
+    (test, cases[0][0], {name: value for name, value in cases[0][1].items() if name != "Init"})
+    for test, cases in BENCHES.items()
+]
 # Each as a top at the ends of its range.
 LIMITS = [
     *((top, parameters) for _, top, parameters in CASES),
@@ -65,8 +72,8 @@ LIMITS = [
 ]
 
 
-def run(test, top, parameters, number, monkeypatch, tmp_path):
-    """Run one bench with a seed of its own; the files of first thresholds lie where it runs."""
+def run(test, top, parameters, number, monkeypatch, tmp_path, built=True):
+    """Run one bench with a seed of its own; first thresholds lie where it runs. A netlist is built already."""
     module = "bench_engine_streams" if test in ("queue", "cut", "guard") else "bench_engine_arithmetic"
     monkeypatch.setenv("BENCH_PARAMETERS", json.dumps(parameters))
     if "Init" in parameters:
@@ -75,13 +82,23 @@ def run(test, top, parameters, number, monkeypatch, tmp_path):
         thresholds = np.sort(rng.integers(-high, high, (parameters["Lanes"], (1 << parameters["Steps"]) - 1)), axis=1)
         for lane, table in enumerate(threshold_table(thresholds, parameters["TBits"])):
             (tmp_path / f"table{lane}.hex").write_text("".join(f"{word % (2 * high):x}\n" for word in table))
-    test_benches.test_bench(top, module, test, parameters, monkeypatch, tmp_path)
+    test_benches.test_bench(top, module, test, parameters if built else {}, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize(("test", "top", "parameters"), CASES)
 def test_a_part_does_what_the_simulator_says(test, top, parameters, number, monkeypatch, tmp_path):
     run(test, top, parameters, number, monkeypatch, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("test", "top", "parameters"), NETLISTS)
+def test_its_netlist_does_so_too(test, top, parameters, monkeypatch, tmp_path):
+    for name in ("netlist", "run"):
+        (tmp_path / name).mkdir()
+    files = netlist(top, parameters, tmp_path / "netlist")
+    monkeypatch.setattr(test_benches, "sources_of", lambda _: files)
+    run(test, top, parameters, 1, monkeypatch, tmp_path / "run", built=False)
 
 
 @pytest.mark.parametrize(("top", "parameters"), LIMITS)
