@@ -40,7 +40,6 @@ void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, 
 // Runs every process in a thread of its own; false after a deadlock.
 inline bool run(const std::vector<std::function<void()>>& processes) {
     std::vector<std::thread> threads;
-    dead = false;
     running = processes.size();
     for (auto& process : processes)
         threads.emplace_back([&process] {
@@ -53,7 +52,9 @@ inline bool run(const std::vector<std::function<void()>>& processes) {
             look();
         });
     for (auto& thread : threads) thread.join();
-    return !dead;
+    const bool fine = !dead;
+    dead = false;
+    return fine;
 }
 }  // namespace bounded
 
