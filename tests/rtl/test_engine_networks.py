@@ -1,13 +1,18 @@
 """The engine in Verilator gives every edge, score and answer that the simulator gives, at any folding, when stalled."""
 
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crossloom.rtl import RtlError
+from crossloom.rtl.cycles import image_cycles
 from crossloom.rtl.engine import EngineModel
 from crossloom.rtl.plan import Folding, Sizes, plan
-from crossloom.sim import compare, load, random_codes, random_network, run
+from crossloom.sim import compare, input_codes, load, random_codes, random_network, run
+from crossloom.sim.shapes import cifar_shape
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 # One build of each runs every random network: the program is read at run time.
@@ -58,7 +63,7 @@ def check(network, folding, codes, sizes=None, seed=0, stalled=True, optimize=1)
     compiled = plan(network, folding, sizes)
     expected = run(network, codes=codes, edges=list(network.edges))
     model = EngineModel(compiled, seed=seed + 1, optimize=optimize)
-    found = model.run(codes, limit=2_000_000)
+    found = model.run(codes, limit=10_000_000)
     assert differences(model, codes, found, network, expected) == 0
     if stalled:
         rng = np.random.default_rng(seed)
@@ -75,8 +80,75 @@ def test_a_random_network_runs_exactly(seed):
     check(network, FOLDINGS[seed % 2], random_codes(network, seed, 6), SIZES, seed)
 
 
-@pytest.mark.parametrize("design", ["digits-cnn", "digits-sha"])
-def test_a_shipped_design_runs_exactly(design):
-    network = load(BITSTREAMS / design / f"{design}.loom").network
-    codes = random_codes(network, 1, 8)
-    check(network, Folding(8, 8, 2, 4), codes)
+@pytest.mark.parametrize("seed", range(0, 30, 3))
+def test_the_cycles_are_those_of_the_model(seed):
+    network = random_network(seed)
+    compiled = plan(network, FOLDINGS[seed % 2], SIZES)
+    model = EngineModel(compiled, seed=seed + 1)
+    codes = random_codes(network, seed, 1)
+    found = model.run(codes)
+    cycles = image_cycles(compiled, int(found.answers.branch[0]))
+    expected = np.array([(sweep.taps, sweep.first, sweep.last) for sweep in cycles.sweeps])
+    assert (found.taps - [0, found.first[0], found.first[0]] == expected).all()
+    assert found.last[0] - found.first[0] == cycles.latency
+    again = model.run(np.repeat(codes, 4, axis=0))
+    assert set(np.diff(again.last)) == {cycles.interval}
+    model.close()
+
+
+# One build for both designs.
+DESIGNS = {"digits-cnn": Folding(8, 8, 2, 4), "digits-sha": Folding(8, 8, 2, 4)}
+
+
+@cache
+def design(name):
+    artifact = load(BITSTREAMS / name / f"{name}.loom")
+    return artifact.network, artifact.golden
+
+
+def design_sizes():
+    least = [asdict(plan(design(name)[0], folding).sizes) for name, folding in DESIGNS.items()]
+    return Sizes(**{key: (min if key == "shift_min" else max)(s[key] for s in least) for key in least[0]})
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_shipped_design_runs_exactly_on_all_its_test_images(name):
+    network, golden = design(name)
+    codes = input_codes(network.input, golden.inputs)
+    assert len(codes) == 360
+    compiled, found = check(network, DESIGNS[name], codes, design_sizes(), stalled=False, optimize=2)
+    branches = found.answers.branch
+    for branch in np.unique(branches):
+        cycles = image_cycles(compiled, int(branch))
+        same = np.flatnonzero((branches[1:] == branch) & (branches[:-1] == branch)) + 1
+        assert set(np.diff(found.last)[same[same > 2] - 1]) <= {cycles.interval}
+
+
+@pytest.mark.parametrize("folding", [Folding(16, 8, 2, 8), Folding(8, 16, 1, 2), Folding(1, 1, 2, 1)])
+@pytest.mark.long
+def test_a_design_runs_exactly_at_other_foldings(folding):
+    network, golden = design("digits-sha")
+    check(network, folding, input_codes(network.input, golden.inputs[:6]))
+
+
+@pytest.mark.parametrize("seed", range(30, 230))
+@pytest.mark.long
+def test_many_random_networks_run_exactly(seed):
+    network = random_network(seed)
+    try:
+        plan(network, FOLDINGS[seed % 2], SIZES)
+    except RtlError as error:
+        pytest.skip(f"larger than the shared engine: {error}")
+    check(network, FOLDINGS[seed % 2], random_codes(network, seed, 6), SIZES, seed)
+
+
+@pytest.mark.long
+def test_cifar_shape_runs_exactly_and_keeps_the_array_busy():
+    network = cifar_shape()
+    codes = np.random.default_rng(0).integers(0, 16, (2, 32, 32, 3)).astype(np.int32)
+    compiled, found = check(network, Folding(32, 32, 2, 8, 220), codes, stalled=False, optimize=2)
+    cycles = image_cycles(compiled)
+    assert found.last[0] - found.first[0] == cycles.latency <= 28_000
+    bottleneck = [i for i, entry in enumerate(compiled.passes) if entry.name == "conv0_2_q"]
+    taps, first, last = found.taps[bottleneck[0]]
+    assert taps >= 0.9 * (last - first + 1)

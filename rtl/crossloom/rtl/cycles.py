@@ -1,0 +1,112 @@
+"""How many cycles the engine takes for one image: the sequencer's and the drain's steps, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .crossbar import crossbar_latency
+from .plan import Plan
+from .program import After, Kind, Sweep
+
+# As the SystemVerilog has them: window, accumulate, post, scores.
+FETCH, CAPTURE, WRITE, SEARCH_WRITE = 4, 2, 7, 8
+
+
+@dataclass(frozen=True)
+class SweepCycles:
+    """`taps` array cycles between the `first` and the `last` one, counted from the image's first chunk."""
+
+    name: str
+    taps: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class ImageCycles:
+    """`latency` from the first chunk in to the last result beat out, `interval` from image to image."""
+
+    sweeps: tuple[SweepCycles, ...]
+    latency: int
+    interval: int
+
+
+def array_latency(plan: Plan) -> int:
+    """Cycles from the array's input to its sums."""
+    f, s = plan.folding, plan.sizes
+    return crossbar_latency(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp)
+
+
+@dataclass
+class _Clock:
+    """What one image leaves to the next: cycles from which on things may happen."""
+
+    start: int = 0  # the sequencer takes an image
+    earliest: int = 0  # an output may end
+    written: int = 0  # the last sweep is in memory
+    sent: int = 0  # the result has left
+    release: int = 0  # an image buffer is free
+
+
+def image_cycles(plan: Plan, branch: int = 0) -> ImageCycles:
+    """Cycles of images that take `branch`, their chunks and beats never waiting outside.
+
+    Exact for a first image. The interval is that of later ones; their chunks may wait for the drain's writes as well,
+    which counts where an image takes no longer to compute than to load.
+    """
+    config = plan.config
+    chunks = (config.height + 1) * (config.width + 1) * (config.chunks + 1)
+    clock, releases, found = _Clock(), [-1, -1], []
+    loaded: list[int] = []
+    for image in range(6):
+        begin = max(loaded[-1] if loaded else 0, releases[image] + 1)
+        loaded.append(begin + chunks)
+        clock.start = max(clock.start, loaded[-1])
+        found.append(_image(plan, branch, clock))
+        releases.append(clock.release)
+    sweeps, latency = found[0]
+    return ImageCycles(sweeps, latency, found[-1][1] - found[-2][1])
+
+
+def _image(plan: Plan, branch: int, clock: _Clock) -> tuple[tuple[SweepCycles, ...], int]:
+    """The sweeps of an image that the sequencer takes at clock.start, and the cycle of its last beat."""
+    config, known, found = plan.config, 0, []
+    ready = clock.start + 2
+    for index, (sweep, drain) in enumerate(zip(plan.sweeps, plan.drains, strict=True)):
+        taps = output_taps(plan, sweep)
+        if sweep.sync or sweep.result:
+            ready = max(ready, clock.written + 1)
+        if sweep.result:
+            ready = max(ready, clock.sent + 1)
+        if sweep.banked:
+            ready = max(ready, known)
+        first = max(ready + 1, clock.earliest if taps == 1 else 0)
+        outputs = (sweep.out_h + 1) * outputs_of_row(sweep)
+        last = max(first + taps - 1, clock.earliest) + (outputs - 1) * max(taps, sweep.cool)
+        found.append(SweepCycles(plan.passes[index].name, taps * outputs, first, last))
+        ready, clock.earliest = last + 2, last + sweep.cool + sweep.gap
+        # The last output may be one pixel of two.
+        chunks = (drain.chunks + 1) * (2 if sweep.paired and sweep.out_w % 2 else 1)
+        captured = last + FETCH + (0 if drain.kind == Kind.POOL else array_latency(plan)) + CAPTURE
+        if drain.kind == Kind.THRESHOLD:
+            clock.written = captured + (chunks - 1) * drain.steps + SEARCH_WRITE + drain.steps
+        else:
+            clock.written = captured + chunks - 1 + WRITE
+        if drain.after == After.ROUTE:
+            known = clock.written + config.coarse + 3
+        elif drain.after == After.FINISH:
+            clock.release = clock.written + plan.banks[branch].rows + 2
+            clock.sent = clock.release + 2 + config.coarse + config.scores
+    clock.start = found[-1].last + 1
+    return tuple(found), clock.sent
+
+
+def outputs_of_row(sweep: Sweep) -> int:
+    """Outputs, or pairs of them, in a row."""
+    return -(-(sweep.out_w + 1) // (2 if sweep.paired else 1))
+
+
+def output_taps(plan: Plan, sweep: Sweep) -> int:
+    """Array cycles of one output: taps by blocks of input channels, and those that double the sums."""
+    segments = plan.segments[sweep.first_segment : sweep.last_segment + 1]
+    return (sweep.kernel_h + 1) * (sweep.kernel_w + 1) * sum(s.blocks + 1 for s in segments)
