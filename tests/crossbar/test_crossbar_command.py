@@ -8,16 +8,18 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from crossloom.host import find_design
 from crossloom.host.commands import crossbar
 from crossloom.host.crossbar_page import page
 from crossloom.host.report.document import MARKER
 from crossloom.sim import Artifact, InputError, load, make_golden, random_network, save
 from crossloom.sim.crossbar import RERAM, ArraySpec, Physics, Point, Sweep, study, sweep
+from crossloom.sim.crossbar.study import _maps
 
 DEFAULTS = {
-    "rho": "1e-4,2e-3", "methods": "none,gain", "cells": "8t-sram", "rows": 128, "columns": 128, "cell_bits": 1,
-    "adc_bits": 7, "active_rows": 32, "variation": False, "noise": False, "seed": 0, "seeds": None, "images": 60,
-    "calibrate": 20, "out": None, "data": None, "data_dir": None,
+    "rho": "1e-4,2e-3", "methods": "none,gain", "cells": "8t-sram", "law": "linear", "rows": 128, "columns": 128,
+    "cell_bits": 1, "adc_bits": 7, "active_rows": 32, "twin": False, "variation": False, "noise": False,
+    "seed": 0, "seeds": None, "images": 60, "calibrate": 20, "out": None, "data": None, "data_dir": None,
 }  # fmt: skip
 
 
@@ -130,7 +132,7 @@ def test_a_file_that_is_no_report_is_not_overwritten(small, tmp_path):
     assert out.read_text() == "mine"
 
 
-def test_method_names_are_escaped_and_voltage_mode_has_no_maps(small):
+def test_method_names_are_escaped_and_voltage_mode_has_maps_too(small):
     artifact = load(small)
     golden = artifact.golden
     arguments = artifact.network, golden.inputs, golden.labels
@@ -138,8 +140,34 @@ def test_method_names_are_escaped_and_voltage_mode_has_no_maps(small):
     options = {"base": ArraySpec(16, 40), "physics": Physics(replace(RERAM, driver=zero, sense=zero))}
     found = sweep(*arguments, [1e-4, 0.0], ["swann"], calibrate=3, **options)
     figures = study(*arguments, found, **options)
-    assert figures.maps == {}
+    assert list(figures.maps) == ["none", "swann", "greedy"]
     evil = {"<b>evil": found.points["swann"]}
     text = page(artifact, replace(figures, sweep=replace(found, points=evil)), *options.values(), "crossloom")
     assert "<b>evil" not in text and "&lt;b&gt;evil" in text
-    assert "Where the voltage goes" not in text
+    assert "Where the voltage goes" in text and "its driver at the left" in text
+
+
+def test_twins_stand_beside_the_physics_in_text_and_json(small):
+    report = command(small, rho="1e-3", methods="none,pwa", calibrate=4, columns=40, twin=True)
+    twins = report.data["twin"]
+    assert list(twins) == ["none", "pwa"] and set(twins["none"]) >= {
+        "physics",
+        "twin",
+        "agree",
+        "differ",
+        "rms",
+        "worst",
+    }
+    assert [len(values) for row in twins.values() for values in row.values()] == [1] * 14
+    assert twins["none"]["physics"] == report.data["methods"]["none"]["accuracy"]
+    assert "integer model of rtl/src/imc_tile.sv" in report.text
+
+
+def test_maps_in_voltage_mode_lose_more_the_farther_from_the_sense_end():
+    artifact = load(find_design("digits-cnn"))
+    physics = Physics(RERAM, rho=1e-3)
+    tile, maps = _maps(artifact.network, artifact.golden.inputs[:3], ArraySpec(64, 32), physics)
+    assert tile in [node.name for node in artifact.network.nodes] and list(maps) == ["none", "swann", "greedy"]
+    for lost in maps.values():
+        assert lost.shape == (64, 30) and 0 < lost.min() < lost.max() < 0.5
+        assert lost[:8].mean() > lost[-8:].mean()

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from crossloom.host import find_design
 from crossloom.rtl import RtlError
 from crossloom.rtl.tile import read_counters, run_tile, write_tile
 from crossloom.rtl.tile_campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
 from crossloom.rtl.tile_registers import TILE
+from crossloom.sim import load
+from crossloom.sim.crossbar import ArraySpec, Physics, build_network, plan_network
 from crossloom.sim.crossbar.twin import plain_config, twin_product
+from crossloom.sim.crossbar.twin_network import tile_config, twin_network
 
 SMALL = {"Rows": 64, "Cols": 32, "Lanes": 8}
 CLEAR = 2
@@ -86,3 +90,22 @@ def test_the_last_entry_of_a_table_and_one_beyond():
         np.testing.assert_array_equal(run_tile(model, x, 32).y, expected.y)
         model.run(4)
         assert read_counters(model)["COUNT_CLIPS"] == expected.count_clips
+
+
+def test_a_layer_of_digits_cnn_runs_in_tiles_as_in_its_twin():
+    artifact = load(find_design("digits-cnn"))
+    spec = ArraySpec(active_rows=32, gain=True, order="swann")
+    plan = plan_network(artifact.network, spec, artifact.golden.inputs[:20], samples=True)
+    twin = twin_network(build_network(plan, Physics(rho=1e-3)))
+    layer = max(twin.layers.values(), key=lambda each: len(each.arrays))
+    assert len(layer.arrays) >= 3
+    codes = layer.plan.samples[:, :40]
+    with build_tile(FULL) as model:
+        for array in layer.arrays:
+            config, cells = tile_config(layer, array)
+            write_tile(model, config, cells)
+            x = np.zeros((codes.shape[1], 128), np.int64)
+            used = codes[array.placed.block.group][:, array.placed.block.rows]
+            x[:, : used.shape[1]] = used
+            found = run_tile(model, x, 128).y
+            assert np.array_equal(found, twin_product(config, cells, x).y) and found.any()

@@ -105,6 +105,11 @@ def parser() -> argparse.ArgumentParser:
         help="names of none, swann, greedy, pwa, gain, range, joined by '+' (default: %(default)s)",
     )
     crossbar.add_argument("--cells", default="8t-sram", help="8t-sram, fefet or reram (default: %(default)s)")
+    crossbar.add_argument(
+        "--law",
+        default="linear",
+        help="current of a reram cell against its voltage: linear, device (its own), sinh:V0 or tanh:V0, V0 in volts",
+    )
     for option, default, text in (
         ("rows", 128, "rows of an array"),
         ("columns", 128, "columns of an array"),
@@ -119,6 +124,9 @@ def parser() -> argparse.ArgumentParser:
     crossbar.add_argument("--seeds", type=int, help="seeds (default: 5 with variation or noise, else 1)")
     crossbar.add_argument("--variation", action="store_true", help="program with the device's variation")
     crossbar.add_argument("--noise", action="store_true", help="read with the device's noise")
+    crossbar.add_argument(
+        "--twin", action="store_true", help="measure as well how far the RTL tile's integer model is from the physics"
+    )
     crossbar.add_argument("--out", help="write a page to this file as well")
     crossbar.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
     crossbar.add_argument(
@@ -145,6 +153,31 @@ def parser() -> argparse.ArgumentParser:
     build = hls("hls", "write the project, run vitis-run and vivado on it, and keep what they report", kinds)
     build.add_argument("--baseline", help="file for the figures (default: hls/baselines/vitis/NAME.json)")
     build.add_argument("--hours", type=float, default=4, help="limit of each tool (default: %(default)s)")
+
+    tune = command("fine-tune", "train a design further with its resistive arrays in the forward pass, and prove it")
+    tune.add_argument("design", help=DESIGN)
+    tune.add_argument("--rho", type=float, required=True, help="wire ohms a cell times g_on")
+    tune.add_argument("--epochs", type=int, default=5, help="epochs of training (default: %(default)s)")
+    tune.add_argument(
+        "--methods", default="none", help="what the arrays do besides: as one of crossbar's (default: %(default)s)"
+    )
+    tune.add_argument("--cells", default="8t-sram", help="8t-sram, fefet or reram (default: %(default)s)")
+    for option, default, text in (
+        ("rows", 128, "rows of an array"),
+        ("columns", 128, "columns of an array"),
+        ("cell-bits", 1, "bits a cell"),
+        ("adc-bits", 7, "bits of a converter; 0 is lossless"),
+        ("active-rows", 32, "rows that pwa reads at a time"),
+        ("images", 500, "test images at most, to measure on"),
+        ("physics-seed", 0, "seed of variation and noise"),
+    ):
+        tune.add_argument(f"--{option}", type=int, default=default, help=f"{text} (default: %(default)s)")
+    tune.add_argument("--seed", type=int, help="seed of the training instead of the design's")
+    tune.add_argument("--variation", action="store_true", help="program with the device's variation")
+    tune.add_argument("--noise", action="store_true", help="read with the device's noise")
+    tune.add_argument("--data", help="folder or .npz to train on, where the design's own data set is not at hand")
+    tune.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    tune.add_argument("--out", help="file to write (default: runs/NAME-tuned/NAME.loom)")
 
     kinds = commands.add_parser("bench", help="measure speed, memory and accuracy").add_subparsers(
         dest="what", required=True, metavar="WHAT"

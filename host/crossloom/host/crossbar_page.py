@@ -39,7 +39,7 @@ def page(artifact: Artifact, study: Study, base: ArraySpec, physics: Physics, co
     name = artifact.network.name
     sections = [_accuracy(study), _readout(study, base)]
     if study.maps:
-        sections.append(_maps(study))
+        sections.append(_maps(study, physics))
     sections += [_errors(study), _costs(base)]
     body = el(
         "div",
@@ -118,7 +118,7 @@ def _readout(study: Study, base: ArraySpec) -> Markup:
     return _section("Converters and array size", words, *parts)
 
 
-def _maps(study: Study) -> Markup:
+def _maps(study: Study, physics: Physics) -> Markup:
     top = max(float(lost.max()) for lost in study.maps.values())
     figures = []
     for order, lost in study.maps.items():
@@ -126,11 +126,12 @@ def _maps(study: Study) -> Markup:
         text = f"{order}: mean {100 * float(lost.mean()):.1f} %, worst cell {100 * float(lost.max()):.1f} %"
         picture = el("img", src=uri, alt=f"Share of the read voltage lost at each cell, order {order}")
         figures.append(el("figure", picture, el("figcaption", text)))
+    driven = " that drive the cell's row, its driver at the left" if physics.device.mode == "voltage" else ""
     ramp = _uri(np.linspace(0, 1, 128)[None])
     words = (
         f"The share of the read voltage that is lost at each cell of an array of {study.tile} at rho {study.rho:g}, "
-        "all rows read together, mean over calibration inputs. The sense end is at the bottom. An order moves current "
-        "to where the way is short."
+        f"all rows read together, mean over calibration inputs{driven}. The sense end is at the bottom. An order "
+        "moves current to where the way is short."
     )
     scale = el("p", el("img", src=ramp, alt="", class_="ramp"), f" 0 to {100 * top:.1f} % lost", class_="caption")
     return _section("Where the voltage goes", words, el("div", *figures, class_="maps"), scale)

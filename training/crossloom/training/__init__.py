@@ -74,6 +74,7 @@ _WHERE = {
     "write_artifact": "prove",
     "train_and_export": "workflow",
     "grow_and_export": "workflow",
+    "tune_and_export": "workflow",
     "TrainedModel": "runs",
     "load_run": "runs",
 }

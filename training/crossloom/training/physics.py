@@ -34,7 +34,7 @@ from .inputs import to_float
 from .layers import identifier
 from .loop import assess
 from .prove import convert_model
-from .restore import restore
+from .restore import recipe_of, restore
 from .steps import batches_of, learning_rate, optimizer, torch_threads
 from .trace import plain
 
@@ -47,11 +47,17 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """A network fine-tuned for its arrays, not yet proved; fractions of test images answered right on these arrays."""
+    """A network fine-tuned for its arrays, not yet proved; shares of `images` test images that it answers right.
+
+    `before` and `after` are on the arrays, `ideal_before` and `ideal_after` in exact arithmetic.
+    """
 
     exported: Exported
     before: float
     after: float
+    ideal_before: float
+    ideal_after: float
+    images: int
 
 
 class OnArrays:
@@ -130,13 +136,14 @@ def fine_tune(
     *,
     epochs: int = EPOCHS,
     seed: int | None = None,
+    most: int | None = None,
     progress: Progress | None = None,
 ) -> Tuned:
     """Return the artifact's network trained further with its arrays in the forward pass.
 
     `dataset` has the artifact's classes, by name. Trained by the artifact's own recipe, the arrays being
-    programmed anew at every step; measured on the test images before and after, both times calibrated with the same
-    training images. `progress` gets the steps done.
+    programmed anew at every step; measured before and after on the test images, at `most` so many, evenly among all,
+    both times calibrated with the same training images. `progress` gets the steps done, of `tuning_steps`.
     Raises ConfigError: other classes, epochs below 1; ExportError: an artifact without a recipe.
     """
     network = artifact.network
@@ -152,8 +159,10 @@ def fine_tune(
     convert = partial(convert_model, model, network.name, network.classes, (height, width, channels), restored.values)
     some = dataset.train[:: -(-len(dataset.train) // CALIBRATION_IMAGES)]
     arrays = OnArrays(model, convert, spec, physics, dataset.images[some])
-    measure = partial(_measure, arrays, dataset.images[dataset.test], labels[dataset.test])
-    before, done = measure(network), 0
+    count = len(dataset.test) if most is None else min(most, len(dataset.test))
+    test = dataset.test[np.linspace(0, len(dataset.test) - 1, count).astype(np.intp)]
+    measure = partial(_measure, arrays, dataset.images[test], labels[test])
+    (before, ideal_before), done = measure(network), 0
     with torch_threads(training.threads):
         step = optimizer(model.learned_parameters(), training)
         for epoch in range(epochs):
@@ -179,10 +188,17 @@ def fine_tune(
                     progress(done)
         model.eval()
         exported = convert()
-    return Tuned(exported, before, measure(exported.network))
+    after, ideal_after = measure(exported.network)
+    return Tuned(exported, before, after, ideal_before, ideal_after, count)
 
 
-def _measure(arrays: OnArrays, images: AnyArray, labels: Any, network: Network) -> float:
-    """Return the share of images that a network answers right on arrays of its own."""
+def tuning_steps(artifact: Artifact, dataset: Dataset, epochs: int) -> int:
+    """Return how many steps `fine_tune` takes; raise ConfigError or ExportError for a recipe that it cannot read."""
+    return epochs * len(batches_of(dataset.train, recipe_of(artifact).training.batch_size))
+
+
+def _measure(arrays: OnArrays, images: AnyArray, labels: Any, network: Network) -> tuple[float, float]:
+    """Return the shares of images that a network answers right on arrays of its own, and in exact arithmetic."""
     built = build_network(plan_network(network, arrays.spec, arrays.images), arrays.physics)
-    return float((run(built.network, images).labels == labels).mean())
+    found, exact = (float((run(which, images).labels == labels).mean()) for which in (built.network, network))
+    return found, exact

@@ -38,6 +38,15 @@ class Restored:
     values: FloatArray
 
 
+def recipe_of(artifact: Artifact) -> Config:
+    """Return the recipe that an artifact was trained by; raise ExportError where it carries none."""
+    where = f"{artifact.network.name}: its recipe"
+    table = artifact.info.get("config")
+    if not isinstance(table, dict):
+        raise ExportError(f"{where}: missing from its information; needed an artifact that 'crossloom train' made")
+    return parse_config(table, where)
+
+
 def restore(artifact: Artifact) -> Restored:
     """Return the Brevitas network of an artifact whose information has the recipe it was trained by.
 
@@ -46,11 +55,7 @@ def restore(artifact: Artifact) -> Restored:
     recipe, or it does not describe the network.
     """
     network = artifact.network
-    where = f"{network.name}: its recipe"
-    table = artifact.info.get("config")
-    if not isinstance(table, dict):
-        raise ExportError(f"{where}: missing from its information; needed an artifact that 'crossloom train' made")
-    config = parse_config(table, where)
+    where, config = f"{network.name}: its recipe", recipe_of(artifact)
     if len(network.input.shape) != 3:
         raise ExportError(f"{where}: {network.name} reads a vector; needed a network that reads images")
     height, width, channels = network.input.shape

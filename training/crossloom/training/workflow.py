@@ -12,12 +12,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from crossloom.sim import Artifact, ConfigError
+from crossloom.sim.crossbar import ArraySpec, Physics
 
 from .config import NAMED_DATA, Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
 from .datasets import Dataset, Images, Ints, exclude, load_dataset
 from .export import Exported
 from .grow import EPOCHS, Grown, grow, labels_in
 from .loop import train
+from .physics import Tuned, fine_tune, tuning_steps
 from .prove import MIN_SAMPLES, Proof, convert_run, prove, write_artifact
 from .runs import TrainedModel
 
@@ -45,6 +47,17 @@ class Growth:
     artifact: Artifact
     proof: Proof
     grown: Grown
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuned:
+    """A fine-tuned, proved and saved network; `dataset_sha256` is of the images it was tuned with."""
+
+    path: Path
+    artifact: Artifact
+    proof: Proof
+    tuned: Tuned
+    dataset_sha256: str
 
 
 def recipe_names() -> list[str]:
@@ -209,3 +222,35 @@ def grow_and_export(
     info["grown"] = [*(before if isinstance(before, list) else []), record]
     written, proof = _prove_and_write(path, grown.exported, grown.data, grown.labels, info, bars)
     return Growth(path, written, proof, grown)
+
+
+def tune_and_export(
+    artifact: Artifact,
+    dataset: Dataset,
+    path: Path,
+    spec: ArraySpec,
+    physics: Physics,
+    *,
+    epochs: int,
+    seed: int | None = None,
+    most: int | None = None,
+    bars: Bars | None = None,
+) -> FineTuned:
+    """Train an artifact further with its arrays in the forward pass, prove the result equal, and save it at `path`.
+
+    Raises ConfigError or ExportError; see `physics.fine_tune`.
+    """
+    steps = tuning_steps(artifact, dataset, epochs)
+    with bars("fine-tuning", steps) if bars else nullcontext() as tick:
+        tuned = fine_tune(artifact, dataset, spec, physics, epochs=epochs, seed=seed, most=most, progress=tick)
+    done = artifact.info.get("fine_tuned")
+    record = {
+        **{"device": physics.device.name, "rho": physics.rho, "variation": physics.variation, "noise": physics.noise},
+        **{"arrays": asdict(spec), "epochs": epochs, "images": tuned.images, "origin": "simulated"},
+        **{"before": tuned.before, "after": tuned.after},
+    }
+    info = {k: v for k, v in artifact.info.items() if k not in ("accuracy", "dataset", "proof", "baselines")}
+    info["fine_tuned"] = [*(done if isinstance(done, list) else []), record]
+    labels = labels_in(artifact.network.classes, dataset)
+    written, proof = _prove_and_write(path, tuned.exported, dataset, labels, info, bars)
+    return FineTuned(path, written, proof, tuned, dataset.sha256)

@@ -1,7 +1,7 @@
 """Crossbar physics: exact wire resistance in voltage and gate mode, device models, and whole networks on arrays."""
 
 from .devices import DEVICES, FEFET, RERAM, SRAM_8T, Device, Quantity, drift, program, read_noise, stick
-from .drop import cell_volts
+from .drop import cell_losses, cell_volts
 from .elimination import TransferCache, transfer, transfers
 from .gate import Ladders, LadderTable, gate_currents, make_ladders, prepare, segment
 from .layer import ArrayLayer, LayerPlan, build_layer, plan_layer
@@ -13,6 +13,7 @@ from .spec import ArraySpec, Physics
 from .study import Study, steps, study
 from .sweep import METHODS, Point, Sweep, method_spec, sweep, wilson
 from .tile import Tile, make_tile
+from .twin_network import TwinPoint, compare_twins, tile_config, twin_network
 from .voltage import Solution, apply_transfer, solve
 
 __all__ = [
@@ -42,11 +43,14 @@ __all__ = [
     "Sweep",
     "Tile",
     "TransferCache",
+    "TwinPoint",
     "Study",
     "apply_transfer",
     "build_layer",
     "build_network",
+    "cell_losses",
     "cell_volts",
+    "compare_twins",
     "correct",
     "drift",
     "gate_currents",
@@ -69,7 +73,9 @@ __all__ = [
     "steps",
     "study",
     "sweep",
+    "tile_config",
     "transfer",
     "transfers",
+    "twin_network",
     "wilson",
 ]

@@ -23,9 +23,11 @@ from ..types import AnyArray
 from .devices import program
 from .elimination import transfer
 from .gate import Ladders, gate_currents, make_ladders, prepare, segment
+from .nonlinear import CellLaw, solve_nonlinear
 from .spec import ArraySpec, Physics
-from .tile import FloatArray, make_tile
+from .tile import FloatArray, Tile, make_tile
 
+Report: TypeAlias = Callable[[int, int], None]
 Reader: TypeAlias = Callable[[AnyArray], FloatArray]
 """bits (batch, rows of the part) -> counts (batch, C), a new array."""
 
@@ -115,6 +117,41 @@ class VoltageCells:
 
 
 @dataclass(frozen=True, eq=False)
+class NonlinearCells:
+    """Voltage mode with cells that bend: every distinct vector is solved; rows that are not read stand at 0 V."""
+
+    parts: tuple[slice, ...]
+    tile: Tile
+    law: CellLaw
+    volt: float
+    g_off: float
+    unit: float
+    """Siemens of a level, at zero bias."""
+    report: Report
+    """Told how many vectors were solved, and how many of them by Newton's method."""
+
+    def readers(self) -> list[Reader]:
+        """The solver, for chunks of vectors that it chooses itself; counts are in units of a cell's ideal current."""
+        full = float(self.law.current(np.array(self.volt)))
+
+        def reader(part: slice) -> Reader:
+            def read(bits: AnyArray) -> FloatArray:
+                _, first, back = np.unique(np.packbits(bits, axis=1), axis=0, return_index=True, return_inverse=True)
+                volts = np.zeros((len(first), self.tile.shape[0]))
+                volts[:, part] = bits[first] * self.volt
+                found = solve_nonlinear(self.tile, volts, self.law, quiet=True)
+                self.report(len(first), int(found.fell_back.sum()))
+                counts = found.currents / (self.unit * full)
+                counts -= np.count_nonzero(bits[first], axis=1)[:, None] * (self.g_off / self.unit)
+                result: FloatArray = counts[back.ravel()]
+                return result
+
+            return read
+
+        return [reader(part) for part in self.parts]
+
+
+@dataclass(frozen=True, eq=False)
 class NoisyCells:
     """Other cells, with noise drawn anew for every reading."""
 
@@ -149,10 +186,29 @@ def ideal_cells(levels: AnyArray, spec: ArraySpec) -> Cells:
     return IdealCells(parts_of(len(levels), spec), levels)
 
 
-def physical_cells(levels: AnyArray, spec: ArraySpec, physics: Physics, rng: np.random.Generator) -> Cells:
+def array_tile(siemens: FloatArray, physics: Physics) -> Tile:
+    """Return cells (M, C) of siemens between the wires, drivers and sense amplifiers of voltage mode."""
+    device = physics.device
+    return make_tile(
+        siemens,
+        row_wire=physics.row_ohm,
+        column_wire=physics.column_ohm,
+        driver=device.driver.value,
+        sense=device.sense.value,
+    )
+
+
+def _ignore(solved: int, newton: int) -> None:
+    pass
+
+
+def physical_cells(
+    levels: AnyArray, spec: ArraySpec, physics: Physics, rng: np.random.Generator, report: Report = _ignore
+) -> Cells:
     """Return programmed cells between wires for levels (M, C); row M - 1 is at the sense end, column 0 at the drivers.
 
-    Raises MissingExtraError in voltage mode without scipy.
+    `report` is told the vectors that non-linear cells were solved for, and how many by Newton's method. Raises
+    MissingExtraError in voltage mode without scipy, unless cells are non-linear.
     """
     device, parts = physics.device, parts_of(len(levels), spec)
     on, off = device.g_on.value, device.g_off.value
@@ -164,15 +220,11 @@ def physical_cells(levels: AnyArray, spec: ArraySpec, physics: Physics, rng: np.
     if device.mode == "gate":
         ladders = make_ladders(siemens, bit_line=physics.column_ohm, leak=off, terminal=device.sense.value)
         cells = GateCells(parts, tuple(segment(ladders, part.start, part.stop) for part in parts), unit)
+    elif physics.law is not None and physics.law.shape != "linear":
+        tile = array_tile(siemens, physics)
+        cells = NonlinearCells(parts, tile, physics.law, device.read_volt.value, off, unit, report)
     else:
-        tile = make_tile(
-            siemens,
-            row_wire=physics.row_ohm,
-            column_wire=physics.column_ohm,
-            driver=device.driver.value,
-            sense=device.sense.value,
-        )
-        cells = VoltageCells(parts, transfer(tile), off, unit)
+        cells = VoltageCells(parts, transfer(array_tile(siemens, physics)), off, unit)
     if physics.noise and device.read_sigma.value > 0:
         return NoisyCells(cells, (device.read_sigma.value * siemens / unit) ** 2, rng)
     return cells

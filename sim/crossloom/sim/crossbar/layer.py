@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
@@ -18,6 +19,8 @@ from .order import coupling, greedy_order, moments, swann_order
 from .readout import FINEST_STEP, GAIN_BITS, Adc, calibrated_range, fitted_gain, full_range
 from .spec import ArraySpec, Physics
 from .tile import FloatArray
+
+_log = logging.getLogger(__name__)
 
 Layer: TypeAlias = Dense | Conv2d
 
@@ -59,23 +62,31 @@ class LayerPlan:
 
 
 def plan_layer(
-    where: str, op: Layer, edges: tuple[Edge, Edge], spec: ArraySpec, codes: IntArray | None, *, columns: bool
+    where: str,
+    op: Layer,
+    edges: tuple[Edge, Edge],
+    spec: ArraySpec,
+    codes: IntArray | None,
+    *,
+    columns: bool,
+    samples: bool = False,
 ) -> LayerPlan:
     """Cut and order one layer; `edges` are its input's and output's, `codes` (N, *shape) calibration inputs.
 
-    `columns` asks for an order of the columns as well, of use only where row wires carry current: the column with
-    the largest expected current next to the drivers (ours; a heuristic). Raises InputError for missing or no
-    calibration inputs where `spec` needs them, and for cells that do not fit the weights.
+    `samples` keeps some of these in the plan even where `spec` does not need them. `columns` asks for an order of the
+    columns as well, of use only where row wires carry current: the column with the largest expected current next to
+    the drivers (ours; a heuristic). Raises InputError for missing or no calibration inputs where they are needed, and
+    for cells that do not fit the weights.
     """
-    samples = None
-    if spec.calibrates:
+    seen = None
+    if spec.calibrates or samples:
         if codes is None or len(codes) == 0:
             raise InputError(f"{where}: no inputs to calibrate with; needed at least one image")
         every = patches(op, codes.astype(edges[0].type.dtype))
         count = every.shape[1]
-        samples = every[:, np.linspace(0, count - 1, min(count, CALIBRATION_VECTORS)).astype(np.intp)]
-    placed = tuple(_place(block, edges[0], spec, samples, columns) for block in blocks(where, op, spec))
-    return LayerPlan(where, op, *edges, spec, placed, samples)
+        seen = every[:, np.linspace(0, count - 1, min(count, CALIBRATION_VECTORS)).astype(np.intp)]
+    placed = tuple(_place(block, edges[0], spec, seen, columns) for block in blocks(where, op, spec))
+    return LayerPlan(where, op, *edges, spec, placed, seen)
 
 
 def _place(block: Block, edge: Edge, spec: ArraySpec, samples: IntArray | None, columns: bool) -> PlacedBlock:
@@ -108,14 +119,38 @@ class Array:
     """(C,) multiples of 2^-15."""
     combine: FloatArray
     """(C, outputs): the gain times the factor of the placed block."""
+    rounded: bool = False
+    """Whether each column's sum leaves as 16 bits, in steps of its converter, as in the tile of `twin`."""
+
+    def results(self, sums: FloatArray) -> FloatArray:
+        """Return what the array adds to its outputs, (V, outputs), for sums of converted counts (V, C)."""
+        if not self.rounded:
+            return sums @ self.combine
+        step = 2.0 ** self.adc[0].log_step
+        y = np.clip(np.floor(sums / step * self.gain + 0.5), -(1 << 15), (1 << 15) - 1)
+        result: FloatArray = y * step @ self.placed.combine
+        return result
 
 
 class Conversions:
-    """How many conversions a layer made since it was built, and how many were clipped; counts from any thread."""
+    """How many conversions a layer made since it was built, and how many were clipped; counts from any thread.
 
-    def __init__(self) -> None:
-        self.total = self.clipped = 0
+    For non-linear cells also how many vectors were solved, and how many of these by Newton's method, where Anderson's
+    iteration failed: logged at the first.
+    """
+
+    def __init__(self, where: str = "") -> None:
+        self.where = where
+        self.total = self.clipped = self.solved = self.newton = 0
         self._lock = Lock()
+
+    def add_solved(self, solved: int, newton: int) -> None:
+        """Count solutions of non-linear cells."""
+        with self._lock:
+            if newton and not self.newton:
+                _log.warning("%s: Anderson's iteration failed for some inputs; Newton's method took over", self.where)
+            self.solved += solved
+            self.newton += newton
 
     def add(self, total: int, clipped: int) -> None:
         """Count a batch of them."""
@@ -161,7 +196,7 @@ class ArrayLayer:
         for rows in _chunks(len(every), array.placed, self.plan.input):
             bits = planes(every[rows][:, array.placed.inputs], self.plan.input.type)
             sums, clipped = _sums(readers, array.cells.parts, array.adc, bits, place_values(self.plan.input.type))
-            total[rows, outputs] += sums @ array.combine
+            total[rows, outputs] += array.results(sums)
             self.conversions.add(sums.size * len(bits) * len(readers), clipped)
 
 
@@ -205,13 +240,20 @@ def build_layer(plan: LayerPlan, physics: Physics | None, rng: np.random.Generat
             f"{plan.where}: sums up to {plan.output.magnitude} with {-finest} bits of fraction do not fit 53 bits; "
             "needed full ranges without gain, or a narrower layer"
         )
-    return ArrayLayer(plan, tuple(_array(plan, placed, physics, rng) for placed in plan.placed), Conversions())
+    conversions = Conversions(plan.where)
+    arrays = tuple(_array(plan, placed, physics, rng, conversions) for placed in plan.placed)
+    return ArrayLayer(plan, arrays, conversions)
 
 
-def _array(plan: LayerPlan, placed: PlacedBlock, physics: Physics | None, rng: np.random.Generator) -> Array:
+def _array(
+    plan: LayerPlan, placed: PlacedBlock, physics: Physics | None, rng: np.random.Generator, conversions: Conversions
+) -> Array:
     spec, type_ = plan.spec, plan.input.type
     levels = placed.levels
-    cells = ideal_cells(levels, spec) if physics is None else physical_cells(levels, spec, physics, rng)
+    if physics is None:
+        cells = ideal_cells(levels, spec)
+    else:
+        cells = physical_cells(levels, spec, physics, rng, conversions.add_solved)
     top = (1 << spec.cell_bits) - 1
     full = [(part.stop - part.start) * top for part in cells.parts]
     adc = tuple(full_range(rows, spec.adc_bits) for rows in full)

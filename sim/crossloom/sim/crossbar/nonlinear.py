@@ -235,13 +235,14 @@ def solve_nonlinear(
     method: str = "anderson",
     tolerance: float = 1e-12,
     limit: int = 60,
+    quiet: bool = False,
 ) -> NonlinearSolution:
     """Return the sense currents for (batch, M) or (M,) driver volts; `tile.conductance` is each cell's at zero bias.
 
     "anderson" gives up on a vector after `limit` rounds or when its residual grows without bound; Newton's method
-    then solves it: logged once and visible in the result. `tolerance` is on the relative residual of the cell
-    voltages; needs numpy alone. Raises InputError for bad volts (also beyond 40 v0), method or tolerance, and
-    ConvergenceError where Newton's method fails.
+    then solves it: visible in the result, and logged unless `quiet`, for callers that count. `tolerance` is on the
+    relative residual of the cell voltages; needs numpy alone. Raises InputError for bad volts (also beyond 40 v0),
+    method or tolerance, and ConvergenceError where Newton's method fails.
 
     >>> from crossloom.sim.crossbar.tile import make_tile
     >>> solve_nonlinear(make_tile([[2.0]]), [1.0], CellLaw("tanh", 0.5)).currents.round(6).tolist()
@@ -275,7 +276,7 @@ def solve_nonlinear(
             v[:, failed], left, taken = _newton(problem.part(failed), tolerance)
             residual[start + np.flatnonzero(failed)], rounds[start + np.flatnonzero(failed)] = left, taken
         currents[part] = (g * law.current(v)).sum(axis=0)
-    if fell_back.any():
+    if fell_back.any() and not quiet:
         _LOG.warning(
             "solve_nonlinear: Anderson's iteration failed for %d of %d vectors; Newton's method took over",
             int(fell_back.sum()),

@@ -74,6 +74,12 @@ class ArrayNetwork:
         return {where: share for where, share in found.items() if share > self.plan.spec.clip_share}
 
     @property
+    def solutions(self) -> tuple[int, int]:
+        """Vectors that non-linear cells were solved for so far, and how many of them by Newton's method."""
+        counts = [layer.conversions for layer in self.layers.values()]
+        return sum(c.solved for c in counts), sum(c.newton for c in counts)
+
+    @property
     def conversions(self) -> tuple[int, int]:
         """Conversions so far, and how many of them clipped."""
         counts = [layer.conversions for layer in self.layers.values()]
@@ -103,14 +109,20 @@ def layer_inputs(network: Network, images: AnyArray) -> dict[tuple[int | None, s
 
 
 def plan_network(
-    network: Network, spec: ArraySpec, images: AnyArray | None = None, *, columns: bool = False
+    network: Network,
+    spec: ArraySpec,
+    images: AnyArray | None = None,
+    *,
+    columns: bool = False,
+    samples: bool = False,
 ) -> NetworkPlan:
-    """Cut every Dense and Conv2d into arrays; `images` (N, H, W, C) calibrate where `spec` asks for it.
+    """Cut every Dense and Conv2d into arrays; `images` (N, H, W, C) calibrate where `spec` or `samples` asks for it.
 
-    Layers are calibrated with what `layer_inputs` says that they read. Raises InputError for missing images and for
+    Layers are calibrated with what `layer_inputs` says that they read. `columns` and `samples` as in `plan_layer`.
+    Raises InputError for missing images and for
     cells that do not fit.
     """
-    measured = spec.calibrates and images is not None and len(images) > 0
+    measured = (spec.calibrates or samples) and images is not None and len(images) > 0
     codes = layer_inputs(network, images) if measured and images is not None else {}
     layers = {}
     for index, node, x, y in _mapped(network):
@@ -119,7 +131,7 @@ def plan_network(
         if index is not None and network.route is not None:
             where = f"{network.route.branches[index].name}/{node.name}"
         seen = codes.get((index, node.name))
-        layers[index, node.name] = plan_layer(where, node.op, (x, y), spec, seen, columns=columns)
+        layers[index, node.name] = plan_layer(where, node.op, (x, y), spec, seen, columns=columns, samples=samples)
     return NetworkPlan(network, spec, layers, len(images) if measured and images is not None else 0)
 
 
@@ -134,6 +146,11 @@ def build_network(plan: NetworkPlan, physics: Physics | None = None) -> ArrayNet
         key: build_layer(layer, physics, np.random.default_rng([seed, place]))
         for place, (key, layer) in enumerate(plan.layers.items())
     }
+    return bind(plan, layers)
+
+
+def bind(plan: NetworkPlan, layers: dict[tuple[int | None, str], ArrayLayer]) -> ArrayNetwork:
+    """Return the plan's network with these layers in their places."""
 
     def bound(index: int | None, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
         found = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from .devices import SRAM_8T, Device
+from .nonlinear import CellLaw
 from .tile import MAX_OHM
 
 ORDERS = ("none", "swann", "greedy")
@@ -68,7 +69,7 @@ class ArraySpec:
 class Physics:
     """The cells and wires of every array, and one seed for all that is random in them.
 
-    Cells are linear here (`Device.law` is for the single-tile solvers); stuck cells come with `variation`.
+    Cells are linear unless `law` says otherwise; stuck cells come with `variation`.
     """
 
     device: Device = SRAM_8T
@@ -77,8 +78,15 @@ class Physics:
     variation: bool = False
     noise: bool = False
     seed: int = 0
+    law: CellLaw | None = None
+    """The cells' current against their voltage, in voltage mode: `device.law`, or another; None is Ohm's law."""
 
     def __post_init__(self) -> None:
+        if self.law is not None and self.law.shape != "linear" and self.device.mode != "voltage":
+            raise InputError(
+                f"physics: {self.law.shape} cells in {self.device.name}, whose inputs drive gates; needed a device "
+                "whose inputs are voltages, as reram"
+            )
         if self.rho is not None and not 0 <= self.rho <= MAX_OHM * self.device.g_on.value / 2:  # a NaN fails both
             raise InputError(f"physics: rho {self.rho}; needed a finite number, 0 or more (1e-5 to 2e-3 is usual)")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:

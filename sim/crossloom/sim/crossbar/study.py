@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..types import AnyArray, IntArray
-from .drop import cell_volts
+from .cells import array_tile
+from .drop import cell_losses, cell_volts
 from .gate import make_ladders
 from .layer import PlacedBlock
 from .mapping import planes
@@ -34,7 +35,8 @@ class Study:
     """Beside `sweep`, at its largest rho: accuracies by method and converter or size, maps by order, errors by method.
 
     `sizes` are those that the layers fit. `maps` (M, N) is the mean share of the read voltage that is lost at each
-    cell of `tile`, row M - 1 at the sense end; empty in voltage mode. `errors` (2 BINS + 1,) are shares of all
+    cell of `tile`, row M - 1 at the sense end; in voltage mode column 0 is at the drivers, and the mean is over inputs
+    that drive the cell's row. `errors` (2 BINS + 1,) are shares of all
     accumulators by error, the outer bins holding all that lies beyond; `rms` is the root mean square of the errors.
     """
 
@@ -130,22 +132,35 @@ def study(
 
 def _maps(network: Network, images: AnyArray, base: ArraySpec, physics: Physics) -> tuple[str, dict[str, FloatArray]]:
     """The mean share of voltage lost at each cell of the array with the most cells, for every order, all rows on."""
-    device = physics.device
-    if device.mode != "gate" or len(images) == 0:
+    if len(images) == 0:
         return "", {}
-    on, off, top = device.g_on.value, device.g_off.value, (1 << base.cell_bits) - 1
     name, maps = "", {}
     for order in ORDERS:
-        # a calibrated range changes no cell; it asks for the samples
-        plan = plan_network(network, replace(base, order=order, adc_range="calibrated"), images)
+        # a row order or not, the same columns stand next to the drivers as in `sweep`
+        across = physics.device.mode == "voltage"
+        plan = plan_network(network, replace(base, order=order), images, columns=across, samples=True)
         layers = [(layer, placed) for layer in plan.layers.values() for placed in layer.placed]
         layer, placed = max(layers, key=lambda pair: pair[1].levels.size)
         name = layer.where
         assert layer.samples is not None
         bits = _spread(planes(layer.samples[placed.block.group][:, placed.inputs], layer.input.type), placed)
-        ladders = make_ladders(off + placed.levels / top * (on - off), bit_line=physics.column_ohm, leak=off)
-        maps[order] = 1 - cell_volts(ladders, bits).mean(axis=0)
+        maps[order] = _lost(placed, bits, base, physics)
     return name, maps
+
+
+def _lost(placed: PlacedBlock, bits: AnyArray, base: ArraySpec, physics: Physics) -> FloatArray:
+    """The mean share of the read voltage lost at each cell, (M, N), for bits (V, M) on the rows."""
+    device, top = physics.device, (1 << base.cell_bits) - 1
+    siemens = device.g_off.value + placed.levels / top * (device.g_on.value - device.g_off.value)
+    if device.mode == "gate":
+        ladders = make_ladders(siemens, bit_line=physics.column_ohm, leak=device.g_off.value)
+        lost: FloatArray = 1 - cell_volts(ladders, bits).mean(axis=0)
+        return lost
+    lost = cell_losses(array_tile(siemens, physics), bits)
+    # where a row is never driven, what stands between the cell and ground all the same
+    weights = np.where(bits.any(axis=0), bits, 1.0)[:, :, None]
+    mean: FloatArray = (lost * weights).sum(axis=0) / weights.sum(axis=0)
+    return mean
 
 
 def _spread(bits: AnyArray, placed: PlacedBlock) -> AnyArray:

@@ -71,6 +71,10 @@ class Point:
     """Share of all conversions."""
     over: tuple[str, ...]
     """Layers that clip more than the spec's share."""
+    solved: int = 0
+    """Vectors that non-linear cells were solved for."""
+    newton: int = 0
+    """How many of them by Newton's method, where Anderson's iteration failed."""
 
     @property
     def accuracy(self) -> float:
@@ -148,7 +152,7 @@ def sweep(
     for method, plan in plans.items():
         row = []
         for wires in every:
-            right, total, clipped = 0, 0, 0
+            right, total, clipped, solved, newton = 0, 0, 0, 0, 0
             over: set[str] = set()
             for seed in range(seeds):
                 built = build_network(plan, replace(wires, seed=physics.seed + seed))
@@ -162,8 +166,10 @@ def sweep(
                 done += len(tested)
                 made, cut = built.conversions
                 total, clipped = total + made, clipped + cut
+                vectors, fallen = built.solutions
+                solved, newton = solved + vectors, newton + fallen
                 over.update(built.clipped())
-            row.append(Point(right, seeds * len(tested), clipped / max(total, 1), tuple(sorted(over))))
+            row.append(Point(right, seeds * len(tested), clipped / max(total, 1), tuple(sorted(over)), solved, newton))
         points[method] = tuple(row)
     ideal = correct(network, tested, wanted) / len(tested)
     return Sweep(
