@@ -67,13 +67,15 @@ module core_regs #(
   logic [19:0] word_q;
   logic [15:0] part_q;
   logic [1:0]  memory_q;
-  logic        soft_q;
+  logic        soft_q, bank_we_q;
   assign core_rst_no   = rst_ni & ~soft_q;
   assign bank_memory_o = memory_q;
   assign bank_addr_o   = word_q;
+  // Whatever the register holds before its first reset must not reach the banks.
+  assign bank_we_o     = bank_we_q & rst_ni;
   always_ff @(posedge clk_i) begin
     soft_q      <= rst_ni & write & control_hit & wr_data_i[CONTROL_RESET_LSB];
-    bank_we_o   <= rst_ni & write & data_hit;
+    bank_we_q   <= write & data_hit;
     bank_data_o <= wr_data_i;
     bank_part_o <= part_q;
     if (!rst_ni) begin

@@ -95,51 +95,60 @@ class EngineModel:
         answers = read_results(plan.network, result)
         first = got.in_cycles.reshape(len(codes), -1)[:, 0].astype(np.int64)
         last = got.out_cycles.reshape(len(codes), beats)[:, -1].astype(np.int64)
-        return EngineRun(result, answers, self._edges(len(codes)), first, last, self._sweeps(len(codes)))
+        return EngineRun(
+            result,
+            answers,
+            edges_of(plan, self.model.recorded(self._chunks), len(codes)),
+            first,
+            last,
+            taps_of(plan, self.model.recorded(self._taps)),
+        )
 
-    def _sweeps(self, images: int) -> NDArray[np.int64]:
-        taps = self.model.recorded(self._taps).astype(np.int64)
-        count = len(self.plan.sweeps)
-        found = np.zeros((count, 3), np.int64)
-        starts = np.flatnonzero((taps[:, 1] == 0) & (np.roll(taps[:, 1], 1) != 0))
-        last = taps[starts[-1] if len(starts) else 0 :]
-        for sweep in range(count):
-            cycles = last[last[:, 1] == sweep, 0]
-            found[sweep] = len(cycles), cycles[0], cycles[-1]
-        return found
 
-    def _edges(self, images: int) -> dict[str, IntArray]:
-        """Every edge from the traced chunks, in the order in which images and sweeps ran."""
-        plan, lanes = self.plan, self.plan.folding.lanes
-        words = self.model.recorded(self._chunks)
-        sweep, chunk, y, x = (words[:, i].astype(np.int64) for i in range(1, 5))
-        size = -(-lanes * plan.sizes.acc_bits // 32)
-        raw = _fields(words[:, 5 : 5 + size], lanes, plan.sizes.acc_bits, signed=True)
-        code = _fields(words[:, 5 + size :], lanes, plan.sizes.x_bits, signed=False)
-        edges: dict[str, IntArray] = {}
-        for index, (entry, start) in enumerate(zip(plan.passes, plan.channels, strict=True)):
-            rows = np.flatnonzero(sweep == index)
-            # All images have as many chunks of a sweep.
-            image = np.arange(len(rows)) // (len(rows) // images)
-            kept = [(entry.raw, raw), (entry.codes, code + entry.lo)]
-            for name, values in kept:
-                if name is None or (values is raw and entry.kind is Kind.POOL):
-                    continue
-                edge = plan.network.edges[name]
-                height, width, channels = stored_shape(edge.shape)
-                if name not in edges:
-                    edges[name] = np.zeros((images, *edge.shape), np.int64)
-                here = edges[name].reshape(images, height, width, channels)
-                for lane in range(lanes):
-                    channel = start + chunk[rows] * lanes + lane
-                    inside = channel < channels
-                    at = rows[inside]
-                    here[image[inside], y[at], x[at], channel[inside]] = values[at, lane]
-        for _, nodes, _ in plan.network.sections():
-            for node in nodes:
-                if isinstance(node.op, Flatten) and node.inputs[0] in edges:
-                    edges[node.name] = edges[node.inputs[0]].reshape(images, -1)
-        return edges
+def taps_of(plan: Plan, recorded: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Array cycles, first and last cycle (sweeps, 3) of the last image, from the recorded taps (entries, 2)."""
+    taps = recorded.astype(np.int64)
+    count = len(plan.sweeps)
+    found = np.zeros((count, 3), np.int64)
+    starts = np.flatnonzero((taps[:, 1] == 0) & (np.roll(taps[:, 1], 1) != 0))
+    last = taps[starts[-1] if len(starts) else 0 :]
+    for sweep in range(count):
+        cycles = last[last[:, 1] == sweep, 0]
+        found[sweep] = len(cycles), cycles[0], cycles[-1]
+    return found
+
+
+def edges_of(plan: Plan, words: NDArray[np.uint32], images: int) -> dict[str, IntArray]:
+    """Every edge (N, *shape) from the recorded chunks, in the order in which images and sweeps ran."""
+    lanes = plan.folding.lanes
+    sweep, chunk, y, x = (words[:, i].astype(np.int64) for i in range(1, 5))
+    size = -(-lanes * plan.sizes.acc_bits // 32)
+    raw = _fields(words[:, 5 : 5 + size], lanes, plan.sizes.acc_bits, signed=True)
+    code = _fields(words[:, 5 + size :], lanes, plan.sizes.x_bits, signed=False)
+    edges: dict[str, IntArray] = {}
+    for index, (entry, start) in enumerate(zip(plan.passes, plan.channels, strict=True)):
+        rows = np.flatnonzero(sweep == index)
+        # All images have as many chunks of a sweep.
+        image = np.arange(len(rows)) // (len(rows) // images)
+        kept = [(entry.raw, raw), (entry.codes, code + entry.lo)]
+        for name, values in kept:
+            if name is None or (values is raw and entry.kind is Kind.POOL):
+                continue
+            edge = plan.network.edges[name]
+            height, width, channels = stored_shape(edge.shape)
+            if name not in edges:
+                edges[name] = np.zeros((images, *edge.shape), np.int64)
+            here = edges[name].reshape(images, height, width, channels)
+            for lane in range(lanes):
+                channel = start + chunk[rows] * lanes + lane
+                inside = channel < channels
+                at = rows[inside]
+                here[image[inside], y[at], x[at], channel[inside]] = values[at, lane]
+    for _, nodes, _ in plan.network.sections():
+        for node in nodes:
+            if isinstance(node.op, Flatten) and node.inputs[0] in edges:
+                edges[node.name] = edges[node.inputs[0]].reshape(images, -1)
+    return edges
 
 
 def _fields(words: NDArray[np.uint32], count: int, bits: int, *, signed: bool) -> NDArray[np.int64]:

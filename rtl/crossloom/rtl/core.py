@@ -1,0 +1,217 @@
+"""A network on the Verilated core behind its AXI ports: frames, results, registers, and banks rewritten."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossloom.sim.errors import DeviceError
+from crossloom.sim.frames import Answers, Beats, field_bits, fixed_sha256, frame_beats, frame_layout, read_results
+from crossloom.sim.identity import structure_sha256, weights_sha256
+from crossloom.sim.network import INPUT, Network
+from crossloom.sim.types import AnyArray, IntArray
+
+from .core_registers import CORE, COUNTERS, IDENTITY_WORDS
+from .engine import edges_of, taps_of
+from .errors import RtlError
+from .images import memory_words, parameters, write_images
+from .plan import Plan, plan
+from .sources import sources_of
+from .verilated import build_model
+
+TOP = "core"
+# BANK_PLACE.MEMORY of each memory that has banks.
+_MEMORIES = {"weights": 0, "params": 1, "tables": 2, "banks": 3}
+_PART = 32
+
+
+def core_parameters(compiled: Plan) -> dict[str, int]:
+    """The parameters of `core` for a plan: the engine's and the frame's."""
+    layout = frame_layout(compiled.network)
+    return parameters(compiled) | {
+        "FieldBits": field_bits(layout.input_bits),
+        "Signed": int(layout.input_signed),
+        "Codes": layout.codes,
+        "Channels": compiled.network.edges[INPUT].channels,
+    }
+
+
+def identity_words(network: Network) -> list[int]:
+    """STRUCTURE, FIXED and WEIGHTS as 32-bit words, the first bytes of each SHA-256 first."""
+    hashes = (structure_sha256(network), fixed_sha256(network), weights_sha256(network))
+    return [int(word) for text in hashes for word in np.frombuffer(bytes.fromhex(text), "<u4")]
+
+
+def write_program(compiled: Plan, folder: Path) -> list[Path]:
+    """Write every memory that the core reads, identities included; returns the files."""
+    path = folder / "identity.hex"
+    words = identity_words(compiled.network)
+    path.write_text("".join(f"{word:08x}\n" for word in [*words, *[0] * (32 - len(words))]), encoding="ascii")
+    return [*write_images(compiled, folder), path]
+
+
+def bank_writes(compiled: Plan, target: Plan) -> NDArray[np.uint32]:
+    """Register writes (n, 2), addresses and words, that turn the banks of one plan into another's.
+
+    Raises DeviceError unless everything else is the same.
+    """
+    network, wanted = compiled.network, target.network
+    if fixed_sha256(network) != fixed_sha256(wanted):
+        raise DeviceError(
+            f"{network.name}: {wanted.name} has another structure or trunk; only coarse head and branches can be "
+            "loaded: build a core for it"
+        )
+    place, part, data = (CORE.offset(name) for name in ("BANK_PLACE", "BANK_PART", "BANK_DATA"))
+    writes: list[tuple[int, int]] = []
+
+    def write(memory: int, word: int, first: int, parts: list[int]) -> None:
+        writes.extend([(place, memory << 20 | word), (part, first)])
+        writes.extend((data, value) for value in parts)
+
+    old = {name: words for name, _, words in memory_words(compiled)}
+    for name, bits, words in memory_words(target):
+        memory = _MEMORIES.get(name.rstrip("0123456789"))
+        if memory is None:
+            continue
+        for at, (value, before) in enumerate(zip(words, old[name], strict=True)):
+            if value == before:
+                continue
+            if name == "banks":
+                write(memory, at, 0, [target.banks[at].rows])
+            elif name.startswith("tables"):  # two parts a lane
+                parts = [value & 0xFFFFFFFF, value >> _PART]
+                write(memory, at, 2 * int(name.removeprefix("tables")), parts)
+            else:
+                write(memory, at, 0, [value >> _PART * i & 0xFFFFFFFF for i in range(-(-bits // _PART))])
+    first = CORE.offset("WEIGHTS_0")
+    writes += [(first + 4 * i, word) for i, word in enumerate(identity_words(wanted)[2 * IDENTITY_WORDS :])]
+    return np.array(writes, np.uint32)
+
+
+@dataclass(frozen=True, eq=False)
+class CoreRun:
+    """N images: results uint64 (N, beats), and the cycle of each image's first beat in and last beat out (N,)."""
+
+    beats: Beats
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    @property
+    def latency(self) -> NDArray[np.int64]:
+        """Cycles from the first input beat to the last output beat, both counted, (N,)."""
+        return self.last - self.first + 1
+
+
+class CoreModel:
+    """One Verilated core of a plan's folding and sizes with the plan's program.
+
+    `optimize` is the C++ compiler's level; `trace` keeps every edge and every array cycle of a run, which costs time
+    and memory. Raises RtlError when the core does not answer.
+    """
+
+    def __init__(self, compiled: Plan, *, seed: int = 1, optimize: int = 1, trace: bool = False) -> None:
+        self.plan = compiled
+        with tempfile.TemporaryDirectory() as folder:
+            write_program(compiled, Path(folder))
+            self.model = build_model(
+                TOP,
+                core_parameters(compiled),
+                sources=sources_of(TOP),
+                optimize=optimize,
+                seed=seed,
+                argument=f"+program={folder}/",
+            )
+        self._taps = self._chunks = -1
+        if trace:
+            self._taps = self.model.record("tap_valid_o", "tap_sweep_o")
+            names = ("sweep", "chunk", "y", "x", "raw", "code")
+            self._chunks = self.model.record("trace_valid_o", *(f"trace_{name}_o" for name in names))
+        self._images = 0
+
+    @property
+    def network(self) -> Network:
+        """The network whose banks are loaded."""
+        return self.plan.network
+
+    def close(self) -> None:
+        """Free the model."""
+        self.model.close()
+
+    def read(self, name: str) -> int:
+        """A register by name."""
+        return int(self.model.read(CORE.offset(name))[0])
+
+    def write(self, name: str, value: int) -> None:
+        """Write a register by name."""
+        self.model.write(CORE.offset(name), value)
+
+    def identity(self, name: str) -> str:
+        """STRUCTURE, FIXED or WEIGHTS as hexadecimal."""
+        first = CORE.offset(f"{name}_0")
+        words = self.model.read(first + 4 * np.arange(IDENTITY_WORDS))
+        return words.astype("<u4").tobytes().hex()
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by name."""
+        return {name: self.read(name) for name, _ in COUNTERS}
+
+    def load(self, network: Network) -> None:
+        """Rewrite coarse head and branches with another network's, and check the identity that the core then bears.
+
+        Raises DeviceError unless everything else is the same, or when the core refuses.
+        """
+        target = plan(network, self.plan.folding, self.plan.sizes)
+        writes = bank_writes(self.plan, target)
+        self.write("ERROR", 0xFFFFFFFF)
+        self.model.write(writes[:, 0], writes[:, 1])
+        self.plan = target
+        if self.read("ERROR") or self.identity("WEIGHTS") != weights_sha256(network):
+            raise DeviceError(
+                f"{network.name}: the core refused its banks, error {self.read('ERROR'):#x}; load it idle"
+            )
+
+    def run_beats(
+        self,
+        frames: Beats,
+        *,
+        idle: AnyArray | None = None,
+        stall: AnyArray | None = None,
+        limit: int | None = None,
+    ) -> CoreRun:
+        """Send frames (N, frame_beats) back to back; `idle`, `stall` as `Model.stream` has them."""
+        layout, count = frame_layout(self.network), len(frames)
+        data = np.ascontiguousarray(frames, np.uint64).reshape(-1, 1).view(np.uint32)
+        lasts = np.arange(len(data)) % layout.frame_beats == layout.frame_beats - 1
+        self.model.forget()
+        self._images = count
+        limit = limit or 1_000_000 + 1_000_000 * count
+        got = self.model.stream(data, lasts, count * layout.result_beats, idle=idle, stall=stall, limit=limit)
+        if len(got.beats) < count * layout.result_beats:
+            raise RtlError(
+                f"{self.network.name}: {len(got.beats)} of {count * layout.result_beats} beats in {limit} cycles; a "
+                "result for every frame is needed: error register "
+                f"{self.read('ERROR'):#x}"
+            )
+        ends = got.last.reshape(count, -1)
+        if not (ends == (np.arange(layout.result_beats) == layout.result_beats - 1)).all():
+            raise RtlError(f"{self.network.name}: TLAST is not at the end of each result; correct the core")
+        beats = np.ascontiguousarray(got.beats).view(np.uint64).reshape(count, -1)
+        first = got.in_cycles.reshape(count, -1)[:, 0].astype(np.int64)
+        return CoreRun(beats, first, got.out_cycles.reshape(count, -1)[:, -1].astype(np.int64))
+
+    def run(self, codes: IntArray) -> tuple[Answers, CoreRun]:
+        """Run input codes (N, *shape)."""
+        run = self.run_beats(frame_beats(self.network, codes))
+        return read_results(self.network, run.beats), run
+
+    def edges(self) -> dict[str, IntArray]:
+        """Every edge (N, *shape) that the last run computed; the model must be traced."""
+        return edges_of(self.plan, self.model.recorded(self._chunks), self._images)
+
+    def taps(self) -> NDArray[np.int64]:
+        """Array cycles, first and last cycle of each sweep of the last image, (sweeps, 3); the model must be traced."""
+        return taps_of(self.plan, self.model.recorded(self._taps))

@@ -1,0 +1,287 @@
+"""A network behind its AXI ports: exact for every shipped image, and alive after whatever a host does wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossloom.rtl.core import CoreModel
+from crossloom.rtl.core_registers import CORE, IDENTITY, VERSION
+from crossloom.rtl.plan import Folding, plan
+from crossloom.sim import DeviceError, compare, input_codes, load, random_codes, run, structure_sha256, weights_sha256
+from crossloom.sim.frames import Status, fixed_sha256, frame_beats, frame_layout, read_results
+
+BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
+FOLDING = Folding(8, 8, 2, 4)
+SHORT, LONG, BUSY, ADDRESS, VALUE, STALL = (1 << i for i in range(6))
+
+
+@pytest.fixture(scope="module")
+def sha():
+    return load(BITSTREAMS / "digits-sha" / "digits-sha.loom")
+
+
+@pytest.fixture(scope="module")
+def shared(sha):
+    model = CoreModel(plan(sha.network, FOLDING), seed=5, trace=True)
+    yield model
+    model.close()
+
+
+@pytest.fixture
+def core(shared, sha):
+    """A routed core without frames, errors or counts; frames of 4 images, and their results."""
+    shared.write("CONTROL", 1)
+    shared.write("CONTROL", 2)
+    shared.write("ERROR", 0xFFFFFFFF)
+    shared.model.forget()
+    return shared
+
+
+@pytest.fixture(scope="module")
+def cases(sha):
+    codes = input_codes(sha.network.input, sha.golden.inputs[:4])
+    return frame_beats(sha.network, codes), codes
+
+
+def expected(network, codes):
+    found = run(network, codes=codes, edges=list(network.edges))
+    return found.logits, found.branch, found.fine
+
+
+def is_exact(core, frames, codes, **how):
+    """Results of whole frames are the simulator's."""
+    answers = read_results(core.network, core.run_beats(frames, **how).beats)
+    logits, branch, fine = expected(core.network, codes)
+    np.testing.assert_array_equal(answers.coarse, logits)
+    np.testing.assert_array_equal(answers.branch, branch)
+    np.testing.assert_array_equal(answers.scores, fine)
+
+
+def send(core, beats, last, expect, **how):
+    """Any beats with any TLAST; the results' statuses."""
+    data = np.ascontiguousarray(beats.reshape(-1, 1)).view(np.uint32)
+    size = frame_layout(core.network).result_beats
+    got = core.model.stream(data, np.asarray(last), expect * size, limit=100_000, **how)
+    results = np.ascontiguousarray(got.beats).view(np.uint64).reshape(-1, size)
+    return [Status(int(header) >> 32) for header in results[:, 0]], results
+
+
+def lasts(frames):
+    return np.arange(frames.size) % frames.shape[1] == frames.shape[1] - 1
+
+
+@pytest.mark.parametrize("design", ["digits-cnn", "digits-sha"])
+def test_every_test_image_of_a_shipped_design_is_exact_on_every_edge(design):
+    artifact = load(BITSTREAMS / design / f"{design}.loom")
+    network = artifact.network
+    model = CoreModel(plan(network, FOLDING), seed=2, trace=True)
+    codes = input_codes(network.input, artifact.golden.inputs)
+    assert len(codes) == 360
+    answers, timing = model.run(codes)
+    wanted = run(network, codes=codes, edges=list(network.edges))
+    edges = model.edges()
+    assert set(edges) == set(network.edges) - {"input"}
+    found = compare(network, wanted.edges, edges)
+    assert (found.total, found.first) == (0, None)
+    assert found.codes == sum(len(codes) * network.edges[name].size for name in edges)
+    np.testing.assert_array_equal(answers.scores, wanted.fine if network.route else wanted.logits)
+    if network.route:
+        np.testing.assert_array_equal(answers.branch, wanted.branch)
+    assert len(set(timing.latency[1:])) >= 1 and (timing.latency > 0).all()
+    assert model.counters()["FRAMES_IN"] == model.counters()["FRAMES_OUT"] == 360
+    model.close()
+
+
+def test_a_core_says_what_it_was_built_for(core, sha):
+    assert (core.read("ID"), core.read("VERSION")) == (IDENTITY, VERSION)
+    assert core.identity("STRUCTURE") == structure_sha256(sha.network)
+    assert core.identity("FIXED") == fixed_sha256(sha.network)
+    assert core.identity("WEIGHTS") == weights_sha256(sha.network)
+
+
+def other_banks(network, seed=3):
+    """The same structure and trunk with other tensors in the coarse head and every branch."""
+    rng = np.random.default_rng(seed)
+
+    def altered(node):
+        op = node.op
+        if not hasattr(op, "bias"):
+            return node
+        limit = 1 << (op.bias_bits - 1)
+        weight = rng.integers(op.weight_type.lo, op.weight_type.hi, op.weight.shape, endpoint=True)
+        bias = np.clip(op.bias + rng.integers(-9, 10, op.bias.shape), -limit, limit - 1)
+        return replace(node, op=replace(op, weight=weight, bias=bias))
+
+    nodes = tuple(altered(n) if n.name in network.head else n for n in network.nodes)
+    route = network.route
+    # One class moves from the second branch to the first, where there is room.
+    classes = [list(b.classes) for b in route.branches]
+    classes[0].append(classes[1].pop())
+    branches = tuple(
+        replace(b, classes=tuple(c), nodes=tuple(altered(n) for n in b.nodes))
+        for b, c in zip(route.branches, classes, strict=True)
+    )
+    return replace(network, nodes=nodes, route=replace(route, branches=branches))
+
+
+def test_banks_are_rewritten_and_written_back(core, sha, cases):
+    frames, codes = cases
+    other = other_banks(sha.network)
+    core.load(other)
+    assert core.identity("WEIGHTS") == weights_sha256(other) != weights_sha256(sha.network)
+    assert core.identity("STRUCTURE") == structure_sha256(sha.network)
+    many = random_codes(other, 4, 40)
+    is_exact(core, frame_beats(other, many), many)
+    core.load(sha.network)
+    is_exact(core, frames, codes)
+
+
+def test_a_network_of_another_trunk_is_refused(core, sha):
+    trunk = next(n for n in sha.network.nodes if n.name not in sha.network.head and hasattr(n.op, "bias"))
+    moved = replace(trunk, op=replace(trunk.op, bias=trunk.op.bias - np.sign(trunk.op.bias)))
+    nodes = tuple(moved if n is trunk else n for n in sha.network.nodes)
+    with pytest.raises(DeviceError, match="another structure or trunk"):
+        core.load(replace(sha.network, nodes=nodes))
+
+
+def test_half_written_banks_bear_no_name(core, sha, cases):
+    core.write("BANK_PLACE", 3 << 20)
+    core.write("BANK_DATA", len(sha.network.route.branches[0].classes))
+    assert core.identity("WEIGHTS") == "0" * 64
+    for i in range(8):
+        word = int.from_bytes(bytes.fromhex(weights_sha256(sha.network))[4 * i : 4 * i + 4], "little")
+        assert core.identity("WEIGHTS") == "0" * 64
+        core.write(f"WEIGHTS_{i}", word)
+    assert core.identity("WEIGHTS") == weights_sha256(sha.network)
+    is_exact(core, *cases)
+
+
+def test_a_bank_written_while_an_image_runs_is_refused_and_told(core, cases):
+    frames, codes = cases
+    send(core, frames[:1], lasts(frames[:1]), 0, stall=np.ones(1))
+    core.write("BANK_PLACE", 0)
+    core.write("BANK_DATA", 0xFFFFFFFF)
+    core.write("WEIGHTS_0", 0)
+    assert core.read("ERROR") == BUSY
+    assert core.counters()["ERRORS"] == 2
+    statuses, _ = send(core, frames[:0], lasts(frames[:0]), 1)
+    assert statuses == [Status.OK]
+    assert core.identity("WEIGHTS") == weights_sha256(core.network)
+    is_exact(core, frames, codes)
+
+
+@pytest.mark.parametrize("beats", [1, 3])
+def test_a_short_frame_is_answered_with_its_status(core, cases, beats):
+    frames, codes = cases
+    assert beats < frames.shape[1]
+    last = np.arange(beats) == beats - 1
+    statuses, _ = send(core, np.concatenate([frames[0, :beats], frames[1]]), [*last, *lasts(frames[1:2])], 2)
+    assert statuses == [Status.SHORT, Status.OK]
+    assert core.read("ERROR") == SHORT and core.counters()["FRAMES_SHORT"] == 1
+    is_exact(core, frames, codes)
+
+
+@pytest.mark.parametrize("extra", [1, 4, 9])
+def test_a_long_frame_is_dropped_to_its_end_and_answered_with_its_status(core, cases, extra):
+    frames, codes = cases
+    beats = np.concatenate([frames.ravel()] * 4)[: frames.shape[1] + extra]
+    last = np.arange(len(beats)) == len(beats) - 1
+    statuses, _ = send(core, beats, last, 1)
+    assert statuses == [Status.LONG]
+    assert core.read("ERROR") == LONG and core.counters()["FRAMES_LONG"] == 1
+    is_exact(core, frames, codes)
+
+
+def test_a_frame_without_tlast_is_told_and_clearing_the_error_accepts_the_next(core, cases):
+    frames, codes = cases
+    statuses, _ = send(core, frames[:1], lasts(frames[:1]) & False, 1)
+    assert statuses == [Status.LONG]
+    assert core.read("STATUS") & 2
+    core.write("ERROR", LONG)
+    assert core.read("STATUS") == 0
+    is_exact(core, frames, codes)
+
+
+@pytest.mark.parametrize("beats", [0, 1, 3])
+def test_a_reset_drops_what_is_inside_and_keeps_banks(core, cases, beats):
+    frames, codes = cases
+    whole = np.concatenate([frames[0], frames[1, :beats]])
+    send(core, whole, [*lasts(frames[:1]), *[False] * beats], 0, stall=np.ones(1))
+    assert core.read("STATUS") & 1
+    core.write("CONTROL", 1)
+    assert core.read("STATUS") == 0
+    is_exact(core, frames, codes)
+
+
+def test_endless_backpressure_is_told_and_loses_nothing(core, cases):
+    frames, codes = cases
+    core.write("TIMEOUT", 500)
+    send(core, frames, lasts(frames), 0, stall=np.ones(1))
+    core.model.run(20_000)
+    assert core.read("ERROR") == STALL
+    assert core.counters()["STALLS"] > 500
+    # Two images wait inside and one result; the rest is taken once the reader reads.
+    _, first = send(core, frames[:0], lasts(frames[:0]), 1)
+    core.write("CONTROL", 1)
+    core.write("TIMEOUT", CORE.registers[5].reset)
+    _logits, _branch, fine = expected(core.network, codes[:1])
+    answers = read_results(core.network, first)
+    np.testing.assert_array_equal(answers.scores, fine)
+    is_exact(core, frames, codes)
+
+
+def test_addresses_without_a_register_and_partial_words_are_told(core, cases):
+    core.model.write(0x3C, 1)
+    assert core.read("ERROR") == ADDRESS
+    core.write("ERROR", ADDRESS)
+    assert int(core.model.read(0xFFC)[0]) == 0
+    assert core.read("ERROR") == ADDRESS
+    core.write("ERROR", ADDRESS)
+    for name in ("ID", "STRUCTURE_0", "FRAMES_IN"):
+        before = core.read(name)
+        core.write(name, before + 1)
+        assert core.read(name) == before
+        assert core.read("ERROR") == ADDRESS
+        core.write("ERROR", ADDRESS)
+    is_exact(core, *cases)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_random_pauses_on_both_sides_change_nothing(core, cases, share):
+    frames, codes = cases
+    idle, stall = np.random.default_rng(int(share * 10)).random((2, 997)) < share
+    is_exact(core, frames, codes, idle=idle, stall=stall)
+
+
+def test_clipped_codes_are_counted(core, sha, cases):
+    frames, codes = cases
+    is_exact(core, frames, codes)
+    network = sha.network
+    wanted = run(network, codes=codes, edges=list(network.edges))
+    clipped = 0
+    for _, nodes, _ in network.sections():
+        for node in nodes:
+            if node.op.kind == "requant" and node.name in network.edges:
+                clipped += outside(network, node, wanted, codes)
+        if nodes is not network.nodes:
+            break
+    assert core.counters()["SATURATIONS"] == clipped > 0
+
+
+def outside(network, node, wanted, codes):
+    """Codes that a Requant had to clip, over all images; of a branch, those that its images ran."""
+    wide = replace(node.op, out=replace(node.op.out, lo=-(1 << 31), hi=(1 << 31) - 1))
+    total = 0
+    branches = range(len(network.route.branches)) if node.name in network.branch_edges[0] else [None]
+    for branch in branches:
+        rows = slice(None) if branch is None else np.flatnonzero(wanted.branch == branch)
+        section = next(s for s in network.sections() if s[0] == branch)
+        mine = next(n for n in section[1] if n.name == node.name)
+        op = replace(mine.op, out=replace(mine.op.out, lo=wide.out.lo, hi=wide.out.hi))
+        edge = section[2][mine.inputs[0]]
+        acc = wanted.edges[mine.inputs[0]][rows].astype(edge.carrier)
+        y = op.kernel([edge], op.infer("wide", [edge], branch is not None))(acc)
+        total += int(((y < mine.op.out.lo) | (y > mine.op.out.hi)).sum())
+    return total
