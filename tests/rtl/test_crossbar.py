@@ -5,9 +5,10 @@ import random
 
 import pytest
 
-from crossloom.rtl import RtlError, build_model, lint
+from crossloom.rtl import RtlError, build_model, lint, synthesize
 from crossloom.rtl.crossbar import crossbar_dsp, crossbar_latency
 from crossloom.rtl.sources import find_sources, sources_of
+from crossloom.rtl.synth import netlist
 from crossloom.rtl.tools import package_folder
 
 NAMES = ("Rows", "Cols", "Pix", "XBits", "WBits", "Dsp")
@@ -56,10 +57,9 @@ def wrapper(cases):
 
 
 def check(model, n, case, cycles, rng):
-    """Drive case `n` of the wrapper with a new set of products every cycle and compare all sums."""
+    """Drive the ports of case `n` with a new set of products every cycle and compare all sums."""
     rows, cols, pix, x_bits, w_bits, _dsp = case
     latency, grow = crossbar_latency(*case), (rows - 1).bit_length()
-    assert model.get(f"latency{n}_o") == latency
     expected = []
     for cycle in range(cycles + latency):
         x = [draw(rng, rows, x_bits) for _ in range(pix)]
@@ -84,6 +84,7 @@ def test_every_sum_is_exact_and_in_time(tmp_path):
     sources = [*sources_of("crossbar"), top]
     with build_model("crossbar_cases", sources=sources, optimize=0, clock="clk_i", reset=None, seed=seed) as model:
         for n, case in enumerate(CASES):
+            assert model.get(f"latency{n}_o") == crossbar_latency(*case)
             check(model, n, case, 200, random.Random(seed))
 
 
@@ -137,3 +138,25 @@ def test_it_takes_no_more_slices_than_it_may():
         assert crossbar_dsp(rows, cols, 1, x_bits, w_bits, dsp) == 0
     assert crossbar_dsp(32, 32, 2, 4, 4, 220) == 220
     assert crossbar_latency(32, 32, 2, 4, 4, 220) == crossbar_latency(32, 32, 2, 4, 4, 0) == 6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", [(9, 3, 2, 4, 4, 8), (5, 2, 2, 5, 3, 4)])
+def test_the_netlist_computes_the_same(case, tmp_path):
+    sources = netlist("crossbar", dict(zip(NAMES, case, strict=True)), tmp_path)
+    assert "DSP48E1 #(" in (tmp_path / "netlist.v").read_text()
+    with build_model("crossbar", sources=sources, optimize=0, clock="clk_i", reset=None) as model:
+        check(model, "", case, 500, random.Random(1))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("given", "most", "dsp"),
+    [({"Dsp": 220}, 16500, 220), ({"Dsp": 0}, 26500, 0), ({"Dsp": 220, "Rows": 16}, 3300, 220)],
+)
+def test_it_keeps_to_its_share_of_the_chip(given, most, dsp):
+    report = synthesize("crossbar", given)
+    print(report)
+    assert report.lut <= most
+    assert report.dsp == dsp
+    assert 2 < report.logic_ns <= 6

