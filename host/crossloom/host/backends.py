@@ -137,11 +137,12 @@ BACKENDS: dict[str, Callable[[Network], Backend]] = {
 def open_backend(network: Network, device: str) -> tuple[Backend, str]:
     """Return the back end for a device name, and why that one; raise DeviceError for an unknown name.
 
-    "auto" takes the best that is at hand: the integer simulator, as C simulation gives the same answers later.
+    "auto" takes the best that is at hand: the integer simulator, as C simulation gives the same answers and has to be
+    compiled.
     """
     if device == "auto":
         return IntegerBackend(network), (
-            "auto: no board is supported yet, and of the simulations the integer simulator is the fastest"
+            "auto: no board is supported yet, and of the simulations the integer simulator needs nothing compiled"
         )
     if device not in BACKENDS:
         raise DeviceError(f"device {device[:40]!r}: unknown; needed one of: auto, {', '.join(BACKENDS)}")
