@@ -6,7 +6,7 @@ import random
 import pytest
 
 from crossloom.rtl import RtlError, build_model, lint, synthesize
-from crossloom.rtl.crossbar import crossbar_dsp, crossbar_latency
+from crossloom.rtl.crossbar import crossbar_dsp, crossbar_latency, crossbar_lut
 from crossloom.rtl.sources import find_sources, sources_of
 from crossloom.rtl.synth import netlist
 from crossloom.rtl.tools import package_folder
@@ -16,7 +16,7 @@ CASES = [
     (4, 2, 2, 4, 4, 4),  # all in DSP48E1 slices
     (12, 3, 2, 4, 4, 4),  # some, and a column without a partner
     (9, 5, 2, 5, 4, 12),  # the digits' 17 levels: chains of two rows
-    (7, 2, 2, 1, 1, 3),
+    (7, 2, 2, 1, 1, 4),
     (1, 1, 1, 1, 1, 0),
     (2, 3, 1, 3, 2, 9),  # one pixel takes no slices
     (5, 2, 2, 2, 8, 8),
@@ -151,12 +151,26 @@ def test_the_netlist_computes_the_same(case, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("given", "most", "dsp"),
-    [({"Dsp": 220}, 16500, 220), ({"Dsp": 0}, 26500, 0), ({"Dsp": 220, "Rows": 16}, 3300, 220)],
+    ("case", "most"),
+    [
+        ((32, 32, 2, 4, 4, 220), 16500),
+        ((32, 32, 2, 4, 4, 0), 26500),
+        ((16, 32, 2, 4, 4, 220), 3300),
+        ((16, 4, 2, 5, 4, 8), 1750),
+        ((16, 4, 1, 8, 8, 0), 3200),
+        ((32, 4, 2, 2, 2, 16), 1150),
+    ],
 )
-def test_it_keeps_to_its_share_of_the_chip(given, most, dsp):
-    report = synthesize("crossbar", given)
+def test_it_keeps_to_its_share_of_the_chip(case, most):
+    report = synthesize("crossbar", dict(zip(NAMES, case, strict=True)))
     print(report)
     assert report.lut <= most
-    assert report.dsp == dsp
-    assert 2 < report.logic_ns <= 6
+    assert report.lut == pytest.approx(crossbar_lut(*case), rel=0.05)
+    assert report.dsp == crossbar_dsp(*case)
+    assert 1 < report.logic_ns <= 6
+
+
+def test_its_cost_is_known_without_synthesis():
+    # What test_it_keeps_to_its_share_of_the_chip measured.
+    for case, found in (((32, 32, 2, 4, 4, 220), 16268), ((32, 32, 2, 4, 4, 0), 26368), ((16, 32, 2, 4, 4, 220), 3238)):
+        assert crossbar_lut(*case) == pytest.approx(found, rel=0.05)
