@@ -22,8 +22,9 @@ module wide_memory #(
   input  logic [PartBits-1:0] we_part_i,
   input  logic [31:0]         we_data_i
 );
-  logic [Bits-1:0] mem [Words];
-  logic [Bits-1:0] word_q;
+  // Whole parts: a write of single bits would be a port each. What nothing reads, synthesis removes.
+  logic [32*Parts-1:0] mem [Words];
+  logic [Bits-1:0]     word_q;
   if (Init != "") begin : gen_init
     initial $readmemh({Init, File}, mem);
   end
@@ -35,11 +36,9 @@ module wide_memory #(
 
   always_ff @(posedge clk_i) begin
     for (int unsigned p = 0; p < Parts; p++) begin
-      for (int unsigned i = 0; i < 32 && 32 * p + i < Bits; i++) begin
-        if (we_i && we_part_i == PartBits'(p)) mem[we_addr_i][32*p+i] <= we_data_i[i];
-      end
+      if (we_i && we_part_i == PartBits'(p)) mem[we_addr_i][32*p +: 32] <= we_data_i;
     end
-    word_q <= mem[addr_i];
+    word_q <= Bits'(mem[addr_i]);
   end
   delay #(.Bits(Bits), .Cycles(Latency - 1)) u_delay (.clk_i, .d_i(word_q), .q_o(data_o));
 endmodule

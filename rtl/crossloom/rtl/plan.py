@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,78 +13,13 @@ from .errors import RtlError
 from .memories import BankedMemory, param_words, table_words, weight_words
 from .passes import Pass, Shape, lower, span_bits, stored_shape
 from .program import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths
+from .sizes import Folding, Region, Sizes
 from .thresholds import threshold_steps
+
+__all__ = ["Folding", "Plan", "Region", "Sizes", "plan"]
 
 # Cycles in which the drain changes from one sweep to the next, as drain.sv takes them.
 GAP, THRESHOLD_GAP = 8, 10
-
-
-@dataclass(frozen=True)
-class Folding:
-    """The size of the array: `rows` inputs by `cols` outputs for each of `pix` pixels, every cycle.
-
-    `lanes` sums are quantized a cycle; it divides rows and cols. `dsp` DSP48E1 may be used for products.
-    """
-
-    rows: int
-    cols: int
-    pix: int = 2
-    lanes: int = 8
-    dsp: int = 0
-
-    def __post_init__(self) -> None:
-        if self.pix not in (1, 2) or min(self.rows, self.cols, self.lanes) < 1 or self.dsp < 0:
-            raise RtlError(f"folding: {self}; at least one row, column and lane, and 1 or 2 pixels are needed")
-        if self.rows % self.lanes or self.cols % self.lanes or self.rows // self.lanes > 255:
-            raise RtlError(f"folding: {self.lanes} lanes; they must divide {self.rows} rows and {self.cols} columns")
-
-    @property
-    def banks(self) -> int:
-        """Feature banks: two pixels that are 1, 2 or 3 apart are in two of them."""
-        return 1 if self.pix == 1 else 2 * self.pix
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What an engine is built for besides its folding: bits, words, and whether it doubles sums or has thresholds.
-
-    A plan asks for the least; an engine that has more runs it as well.
-    """
-
-    x_bits: int
-    w_bits: int
-    acc_bits: int
-    code_bits: int  # with sign: every lo and hi
-    shift_min: int
-    shift_max: int
-    features: int  # words a bank
-    weights: int
-    params: int
-    tables: int  # threshold words a lane, 0 without thresholds
-    steps: int
-    scale_bits: int
-    results: int
-    sweeps: int
-    segments: int
-    branches: int
-    doubling: int
-
-    def need(self, name: str, least: Sizes) -> None:
-        """Raise RtlError unless an engine of this size can run what needs `least`."""
-        for f in fields(self):
-            have, need = getattr(self, f.name), getattr(least, f.name)
-            if have > need if f.name == "shift_min" else have < need:
-                raise RtlError(f"{name}: needs {f.name} {need}; this engine has {have}: build a larger one")
-
-
-@dataclass(frozen=True)
-class Region:
-    """Where an edge lies: `base` word of each bank, words a row and a plane; a plane is a block of Rows channels."""
-
-    base: int
-    row: int
-    plane: int
-    shape: Shape
 
 
 @dataclass(frozen=True, eq=False)
