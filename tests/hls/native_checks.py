@@ -41,10 +41,10 @@ def check(network, simulation, codes):
         assert np.array_equal(labels, expected.labels)
 
 
-def check_random(seeds, folder, size=5):
+def check_random(seeds, folder, size=5, **options):
     """Check some of the spine's random networks, in one library."""
     networks = [random_network(seed, size) for seed in seeds]
     foldings = [mixed(network, seed) for seed, network in zip(seeds, networks, strict=True)]
-    simulations = simulate(networks, folder, trace=True, optimize=0, foldings=foldings)
+    simulations = simulate(networks, folder, trace=True, optimize=0, foldings=foldings, **options)
     for seed, network, simulation in zip(seeds, networks, simulations, strict=True):
         check(network, simulation, random_codes(network, seed, 16))

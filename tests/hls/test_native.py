@@ -19,6 +19,10 @@ def test_random_networks_are_exact_on_every_edge(tmp_path):
     check_random(range(QUICK), tmp_path)
 
 
+def test_the_types_of_synthesis_are_exact_too(tmp_path):
+    check_random(range(5), tmp_path, synthesis_types=True)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(QUICK, QUICK + LONG, 25))
 def test_hundreds_of_random_networks_are_exact_on_every_edge(first, tmp_path):

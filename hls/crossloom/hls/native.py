@@ -74,8 +74,12 @@ def simulate(
     trace: bool = False,
     optimize: int = 1,
     foldings: Sequence[Folding] | None = None,
+    synthesis_types: bool = False,
 ) -> list[Simulation]:
-    """Write the cores of networks with different names below `folder`, compile them into one library, start each."""
+    """Write the cores of networks with different names below `folder`, compile them into one library, start each.
+
+    `trace` records every edge. `synthesis_types` takes `ap_int` where C simulation otherwise has native integers.
+    """
     names = [core_namespace(network) for network in networks]
     foldings = foldings or [choose_folding(network) for network in networks]
     for network, name, folding in zip(networks, names, foldings, strict=True):
@@ -85,6 +89,6 @@ def simulate(
     source = folder / "csim.cpp"
     source.write_text(simulation_source(networks, names, trace), encoding="utf-8")
     where = f"C simulation of {networks[0].name}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-    defines = ["CROSSLOOM_TRACE"] if trace else []
+    defines = [*(["CROSSLOOM_TRACE"] if trace else []), *(["CROSSLOOM_SYNTHESIS_TYPES"] if synthesis_types else [])]
     library = build_library([source], [folder], where=where, optimize=optimize, defines=defines)
     return [Simulation(library, network) for network in networks]

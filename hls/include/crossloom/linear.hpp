@@ -18,12 +18,14 @@ void conv2d(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
             unsigned bank) {
     const unsigned in_per_group = C::channels / C::groups, out_per_group = C::out / C::groups;
     const unsigned groups_at_once = C::par_out > out_per_group ? C::par_out / out_per_group : 1;
+    typedef typename Held<typename C::in_t>::type code_t;
+    typedef typename SumOf<C>::type sum_t;
     const unsigned taps = C::kernel_h * C::kernel_w * in_per_group / C::par_in;
-    typename C::in_t line[C::kernel_h][C::width * C::channels];
+    code_t line[C::kernel_h][C::width * C::channels];
     // as many codes at once as one cycle writes or multiplies
     const unsigned ports = lcm(C::in_lanes, C::par_in * groups_at_once);
 #pragma HLS ARRAY_PARTITION variable = line cyclic factor = ports dim = 2
-    typename C::out_t acc[C::par_out];
+    sum_t acc[C::par_out];
 #pragma HLS ARRAY_PARTITION variable = acc complete  // registers: each sums every cycle
     unsigned read = 0, slot = 0, i = 0, j = 0, c = 0;
 OutRow:
@@ -40,7 +42,7 @@ OutRow:
                     const int column = int(x * C::stride_w + j) - int(C::pad_left);
                     const bool inside = row >= 0 && row < int(C::height) && column >= 0 && column < int(C::width);
                     const unsigned place = inside ? slot_of<C>(row, read, slot) : 0;
-                    typename C::in_t code[groups_at_once][C::par_in];
+                    code_t code[groups_at_once][C::par_in];
 #pragma HLS ARRAY_PARTITION variable = code complete dim = 0  // wires
                 Group:
                     for (unsigned g = 0; g < groups_at_once; g++) {
@@ -50,18 +52,18 @@ OutRow:
                     Read:
                         for (unsigned p = 0; p < C::par_in; p++) {
 #pragma HLS UNROLL
-                            code[g][p] = inside ? line[place][first + p] : typename C::in_t(C::pad_code);
+                            code[g][p] = inside ? line[place][first + p] : code_t(C::pad_code);
                         }
                     }
                 Out:
                     for (unsigned o = 0; o < C::par_out; o++) {
 #pragma HLS UNROLL  // par_out sums
-                        typename C::out_t sum = t == 0 ? typename C::out_t(bias[bank][f * C::par_out + o]) : acc[o];
+                        sum_t sum = t == 0 ? sum_t(bias[bank][f * C::par_out + o]) : acc[o];
                     In:
                         for (unsigned p = 0; p < C::par_in; p++) {
 #pragma HLS UNROLL  // of par_in products each
-                            const typename C::weight_t w = weight[bank][f * taps + t][o * C::par_in + p];
-                            sum += code[groups_at_once > 1 ? o / out_per_group : 0][p] * w;
+                            sum += SumOf<C>::product(code[groups_at_once > 1 ? o / out_per_group : 0][p],
+                                                     weight[bank][f * taps + t][o * C::par_in + p]);
                         }
                         acc[o] = sum;
                     }
@@ -96,8 +98,10 @@ template <class C, class Weights, class Biases>
 void dense(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
            hls::stream<Pack<typename C::out_t, C::par_out> >& out, const Weights& weight, const Biases& bias,
            unsigned bank) {
+    typedef typename Held<typename C::in_t>::type code_t;
     const unsigned folds = C::out / C::par_out;
-    typename C::out_t acc[folds][C::par_out];
+    typedef typename SumOf<C>::type sum_t;
+    sum_t acc[folds][C::par_out];
 #pragma HLS ARRAY_PARTITION variable = acc complete dim = 2  // par_out sums a cycle
     Pack<typename C::in_t, C::in_lanes> element;
     unsigned lane = 0;
@@ -110,12 +114,12 @@ Input:
         Out:
             for (unsigned o = 0; o < C::par_out; o++) {
 #pragma HLS UNROLL  // par_out sums
-                typename C::out_t sum = i == 0 ? typename C::out_t(bias[bank][f * C::par_out + o]) : acc[f][o];
+                sum_t sum = i == 0 ? sum_t(bias[bank][f * C::par_out + o]) : acc[f][o];
             In:
                 for (unsigned p = 0; p < C::par_in; p++) {
 #pragma HLS UNROLL  // of par_in products each
-                    const typename C::weight_t w = weight[bank][i * folds + f][o * C::par_in + p];
-                    sum += element.code[lane + p] * w;
+                    sum += SumOf<C>::product(code_t(element.code[lane + p]),
+                                             weight[bank][i * folds + f][o * C::par_in + p]);
                 }
                 acc[f][o] = sum;
             }

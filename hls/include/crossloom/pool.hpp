@@ -24,7 +24,7 @@ struct Sum {
 template <class C, class Join>
 void pool(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
           hls::stream<Pack<typename C::out_t, C::in_lanes> >& out) {
-    typename C::in_t line[C::kernel_h][C::width * C::channels];
+    typename Held<typename C::in_t>::type line[C::kernel_h][C::width * C::channels];
 #pragma HLS ARRAY_PARTITION variable = line cyclic factor = C::in_lanes dim = 2  // one element at once
     Pack<typename C::out_t, C::in_lanes> best;
     unsigned read = 0, slot = 0, i = 0, j = 0;
@@ -46,7 +46,7 @@ OutRow:
                 Lane:
                     for (unsigned l = 0; l < C::in_lanes; l++) {
 #pragma HLS UNROLL  // channels do not mix
-                        const typename C::in_t code = inside ? line[place][first + l] : typename C::in_t(C::pad_code);
+                        const typename C::in_t code = inside ? typename C::in_t(line[place][first + l]) : typename C::in_t(C::pad_code);
                         best.code[l] = t == 0 ? typename C::out_t(code) : Join::join(best.code[l], code);
                     }
                     j = next_of(j, C::kernel_w);

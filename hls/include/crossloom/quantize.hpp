@@ -12,7 +12,7 @@ enum Rounding { FLOOR, HALF_UP, HALF_EVEN };
 // C::wide_bits hold acc << 16, and acc with half a step.
 template <class C>
 typename C::out_t requant_code(typename C::in_t acc, int shift) {
-    typedef ap_int<C::wide_bits> wide_t;
+    typedef typename Held<ap_int<C::wide_bits> >::type wide_t;
     wide_t v = acc;
     if (shift <= 0) {
         v <<= unsigned(-shift);

@@ -24,7 +24,12 @@ struct Int<BITS, true> {
     typedef ap_int<BITS> type;
 };
 
-#ifdef __SYNTHESIS__
+// CROSSLOOM_SYNTHESIS_TYPES: C simulation with the types of synthesis, many times slower.
+#if defined(__SYNTHESIS__) || defined(CROSSLOOM_SYNTHESIS_TYPES)
+#define CROSSLOOM_NARROW
+#endif
+
+#ifdef CROSSLOOM_NARROW
 template <int BITS, bool SIGNED>
 struct Stored {
     typedef typename Int<BITS, SIGNED>::type type;
@@ -51,6 +56,43 @@ template <int BITS, bool SIGNED>
 struct Stored {
     static const int needed = SIGNED ? BITS : BITS + 1;
     typedef typename Native<(needed <= 8 ? 1 : needed <= 16 ? 2 : needed <= 32 ? 4 : 8)>::type type;
+};
+#endif
+
+// What line buffers and sums hold: in C simulation native integers, for speed. A sum becomes out_t when it is written,
+// and a remainder modulo 2^width at the end is the same as one at every step.
+#ifdef CROSSLOOM_NARROW
+template <class T>
+struct Held {
+    typedef T type;
+};
+template <class C>
+struct SumOf {
+    typedef typename C::out_t type;
+    template <class X, class W>
+    static auto product(X x, W w) -> decltype(x * w) {
+        return x * w;
+    }
+};
+#else
+template <class T>
+struct Held;
+template <int BITS>
+struct Held<ap_int<BITS> > {
+    typedef typename Stored<BITS, true>::type type;
+};
+template <int BITS>
+struct Held<ap_uint<BITS> > {
+    typedef typename Stored<BITS, false>::type type;
+};
+template <class C>
+struct SumOf {
+    static const int bits = C::in_t::width + C::weight_t::width + 1;
+    typedef typename Stored<(bits > C::out_t::width ? bits : C::out_t::width), true>::type type;
+    template <class X, class W>
+    static type product(X x, W w) {
+        return type(x) * type(w);
+    }
 };
 #endif
 

@@ -10,7 +10,7 @@ namespace crossloom {
 // `slot` is where the next one goes.
 template <class C>
 void fetch_rows(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
-                typename C::in_t (&line)[C::kernel_h][C::width * C::channels], unsigned& read, unsigned& slot,
+                typename Held<typename C::in_t>::type (&line)[C::kernel_h][C::width * C::channels], unsigned& read, unsigned& slot,
                 unsigned need) {
 FetchRow:
     for (; read < need; read++) {
