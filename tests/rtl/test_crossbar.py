@@ -16,10 +16,10 @@ CASES = [
     (4, 2, 2, 4, 4, 4),  # all in DSP48E1 slices
     (12, 3, 2, 4, 4, 4),  # some, and a column without a partner
     (9, 5, 2, 5, 4, 12),  # the digits' 17 levels: chains of two rows
-    (7, 2, 2, 1, 1, 4),
+    (7, 2, 2, 1, 1, 4),  # sums from LUTs wait for those from slices
     (1, 1, 1, 1, 1, 0),
     (2, 3, 1, 3, 2, 9),  # one pixel takes no slices
-    (5, 2, 2, 2, 8, 8),
+    (5, 2, 2, 2, 6, 4),  # sums from slices wait for those from LUTs
     (3, 1, 2, 8, 8, 8),  # too wide for four products in a slice
     (2, 1, 1, 32, 17, 0),
     (64, 1, 1, 2, 1, 0),
