@@ -96,6 +96,22 @@ def test_the_cycles_are_those_of_the_model(seed):
     model.close()
 
 
+@pytest.mark.parametrize("seed", [1, 2, 9])
+def test_a_reset_in_the_middle_of_an_image_leaves_nothing_behind(seed):
+    network = random_network(seed)
+    codes = random_codes(network, seed, 3)
+    expected = run(network, codes=codes, edges=list(network.edges))
+    compiled = plan(network, FOLDINGS[seed % 2], SIZES)
+    model = EngineModel(compiled, seed=seed)
+    latency = image_cycles(compiled).latency
+    for cycles in np.linspace(1, 2 * latency, 12).astype(int):
+        with pytest.raises(RtlError, match="beats in"):
+            model.run(codes, limit=int(cycles))
+        model.model.reset(cycles=8)
+        assert differences(model, codes, model.run(codes), network, expected) == 0
+    model.close()
+
+
 # One build for both designs.
 DESIGNS = {"digits-cnn": Folding(8, 8, 2, 4), "digits-sha": Folding(8, 8, 2, 4)}
 
