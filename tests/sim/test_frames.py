@@ -78,6 +78,13 @@ def test_frames_and_results_carry_a_whole_network_there_and_back(seed):
         assert np.array_equal(found.coarse, wanted.coarse)
 
 
+def test_no_images_are_no_frames():
+    network = random_network(0)
+    frames = frame_beats(network, np.zeros((0, *network.input.shape), np.int32))
+    assert frames.shape == (0, frame_layout(network).frame_beats)
+    assert unpack(frames, 4, False, 3).shape == (0, 3)
+
+
 @pytest.mark.parametrize("seed", ROUTED)
 def test_a_load_holds_identity_class_counts_and_every_tensor_of_head_and_branches_once(seed):
     network = random_network(seed)

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from crossloom.sim import DeviceError, Network, cost, run
-from crossloom.sim.frames import Answers
+from crossloom.sim.frames import Answers, frame_beats, frame_layout, read_results
 from crossloom.sim.simulator import decide
 from crossloom.sim.types import AnyArray, IntArray
 
 if TYPE_CHECKING:
     from crossloom.hls import Simulation
+    from crossloom.rtl.core import CoreModel
+
+TRACED = 32  # images at a time whose edges are recorded; bounds the memory that they take
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +130,60 @@ class HlsBackend:
         """Nothing to give back."""
 
 
+class RtlBackend:
+    """The generated core in Verilator behind its AXI ports: exact, with cycles.
+
+    Images go in one at a time, so that `cycles` is what one image takes by itself. Compiles on first use, which takes
+    seconds to minutes, and finds the result again later. Raises RtlError naming the layer that the engine cannot run;
+    MissingExtraError without crossloom[rtl].
+    """
+
+    name = "rtl"
+    origin = "simulated"
+
+    def __init__(self, network: Network) -> None:
+        from crossloom.rtl.core import CoreModel
+
+        from .engine import compiled
+
+        self._network = network
+        self._plan = compiled(network)
+        self._model = CoreModel(self._plan)
+        self._traced: CoreModel | None = None
+
+    def run(self, codes: IntArray) -> Outcome:
+        """Run input codes (N, *shape)."""
+        layout = frame_layout(self._network)
+        beats, cycles = np.zeros((len(codes), layout.result_beats), np.uint64), np.zeros(len(codes), np.int64)
+        for i, frame in enumerate(frame_beats(self._network, codes)):
+            one = self._model.run_beats(frame[None])
+            beats[i], cycles[i] = one.beats[0], one.latency[0]
+        return outcome(self._network, read_results(self._network, beats), cycles)
+
+    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
+        """The codes of every edge, from a second model that records them while images follow each other closely."""
+        from crossloom.rtl.core import CoreModel
+
+        if self._traced is None:
+            self._traced = CoreModel(self._plan, trace=True)
+        parts = []
+        for start in range(0, len(codes), TRACED):
+            self._traced.run(codes[start : start + TRACED])
+            parts.append(self._traced.edges())
+        return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
+
+    def close(self) -> None:
+        """Free the models."""
+        for model in (self._model, self._traced):
+            if model is not None:
+                model.close()
+
+
 BACKENDS: dict[str, Callable[[Network], Backend]] = {
     "integer": IntegerBackend,
     "hls-native": partial(HlsBackend, name="hls-native", flow="native"),
     "hls4ml": partial(HlsBackend, name="hls4ml", flow="hls4ml"),
+    "rtl": RtlBackend,
 }
 
 

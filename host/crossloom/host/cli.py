@@ -51,13 +51,15 @@ def parser() -> argparse.ArgumentParser:
         "images", nargs="?", help=".npy, .npz (array 'images') or picture; default: the design's golden images"
     )
     run.add_argument(
-        "--device", default="auto", help="where to run: integer, hls-native or hls4ml (default: %(default)s)"
+        "--device", default="auto", help="where to run: integer, hls-native, hls4ml or rtl (default: %(default)s)"
     )
     run.add_argument("--top", type=int, default=1, help="list this many classes per image (default: %(default)s)")
 
     verify = command("verify", "compare every edge of every test image with the golden digests and the torch model")
     verify.add_argument("design", help=DESIGN)
-    verify.add_argument("--devices", default="", help="comma-separated devices to compare as well: hls-native, hls4ml")
+    verify.add_argument(
+        "--devices", default="", help="comma-separated devices to compare as well: hls-native, hls4ml, rtl"
+    )
     verify.add_argument(
         "--run", dest="run_dir", help="folder of the training run with the checkpoint (default: runs/NAME)"
     )

@@ -13,6 +13,7 @@ A field never lies across two beats and every tensor starts a beat; unused bits 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -80,7 +81,9 @@ def pack(codes: AnyArray, bits: int) -> Beats:
     padded[:, :count] = codes.astype(np.int64).view(np.uint64)
     if width < BEAT_BITS:
         padded &= np.uint64((1 << width) - 1)
-    fields = padded.reshape(n, -1, per_beat) << (np.arange(per_beat, dtype=np.uint64) * np.uint64(width))
+    fields = padded.reshape(n, beats_of(count, bits), per_beat) << (
+        np.arange(per_beat, dtype=np.uint64) * np.uint64(width)
+    )
     beats: Beats = np.bitwise_or.reduce(fields, axis=2)
     return beats
 
@@ -94,7 +97,7 @@ def unpack(beats: Beats, bits: int, signed: bool, count: int) -> IntArray:
     drop = np.uint64(BEAT_BITS - width)
     top = (beats[:, :, None] >> shifts) << drop
     codes = top.view(np.int64) >> drop.astype(np.int64) if signed else (top >> drop).view(np.int64)
-    found: IntArray = codes.reshape(len(beats), -1)[:, :count]
+    found: IntArray = codes.reshape(len(beats), beats.shape[1] * per_beat)[:, :count]
     return found
 
 
@@ -224,7 +227,7 @@ def fixed_sha256(network: Network) -> str:
 
 def frame_beats(network: Network, codes: IntArray) -> Beats:
     """Input codes (N, *shape) as frames, uint64 (N, frame_beats)."""
-    return pack(codes.reshape(len(codes), -1), network.edges["input"].type.bits)
+    return pack(codes.reshape(len(codes), math.prod(codes.shape[1:])), network.edges["input"].type.bits)
 
 
 @dataclass(frozen=True, eq=False)

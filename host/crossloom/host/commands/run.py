@@ -47,6 +47,13 @@ def run(args: argparse.Namespace) -> Report:
         scores = ", ".join(f"{found.classes[c]} ({found.scores[i, c]})" for c in row if c is not None)
         rows.append([i, scores])
     text = [f"{source}: {len(found.labels):,} images on {found.backend} ({found.origin}; {reason})"]
+    if found.cycles is not None and len(found.cycles):
+        least, most = int(found.cycles.min()), int(found.cycles.max())
+        span = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        text.append(
+            f"{span} cycles an image, first beat in to last beat out: at most {most / 1e5:.3f} ms at 100 MHz, timing "
+            "unchecked"
+        )
     text.append(table(["image", "class (score)"], rows))
     if len(found.labels) > SHOWN:
         text.append(f"... {len(found.labels) - SHOWN:,} more; --json lists all")
