@@ -1,14 +1,17 @@
 """A generated folder is complete, stays inside itself, and overwrites nothing foreign."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crossloom.rtl import RtlError, build_model
+from crossloom.rtl.core_registers import CORE
 from crossloom.rtl.generate import generate
 from crossloom.rtl.plan import Folding, plan
-from crossloom.sim import input_codes, load, run
+from crossloom.sim import Dense, Flatten, Input, Network, Node, QType, input_codes, load, run
 from crossloom.sim.frames import frame_beats, read_results
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
@@ -23,7 +26,8 @@ def design():
 def test_a_generated_folder_runs_as_it_is(design, tmp_path, monkeypatch):
     compiled, codes = design
     files = generate(compiled, tmp_path / "made")
-    assert {path.relative_to(tmp_path / "made").parts[0] for path in files} == {"src", "memories", "top.sv", "files.f"}
+    names = {"src", "memories", "top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py"}
+    assert {path.relative_to(tmp_path / "made").parts[0] for path in files} == names
     monkeypatch.chdir(tmp_path / "made")
     listed = [Path(line) for line in Path("files.f").read_text().splitlines() if not line.startswith("//")]
     assert all(path.is_file() and not path.is_absolute() for path in listed)
@@ -54,6 +58,39 @@ def test_a_folder_with_foreign_content_is_refused(design, tmp_path, foreign):
     with pytest.raises(RtlError, match="which no generator wrote"):
         generate(design[0], folder)
     assert path.read_text() == "mine"
+
+
+def test_registers_are_told_in_c_and_python(design, tmp_path):
+    generate(design[0], tmp_path)
+    told = {}
+    exec((tmp_path / "core_regs.py").read_text(), told)
+    assert told["STATUS_OFFSET"] == CORE.offset("STATUS") and told["ERROR_SHORT_MASK"] == 1
+    defined = dict(re.findall(r"#define CORE_(\w+) (0x\w+)u", (tmp_path / "core_regs.h").read_text()))
+    assert {name: int(value, 16) for name, value in defined.items()} == {n: v for n, v in told.items() if n.isupper()}
+
+
+def test_a_network_whose_memories_do_not_fit_is_refused_before_a_file_is_written(tmp_path):
+    weight = np.random.default_rng(0).integers(-127, 127, (4000, 8, 8, 4))
+    dense = Dense(weight.reshape(4000, -1), np.zeros(4000, np.int64), QType(-128, 127, 0), 8)
+    nodes = (Node("flat", Flatten(), ("input",)), Node("wide", dense, ("flat",)))
+    shape = Input((8, 8, 4), QType(0, 15, 4), np.zeros((256, 1), np.int64))
+    network = Network("large", shape, nodes, "wide", tuple(f"c{i}" for i in range(4000)))
+    with pytest.raises(RtlError, match=r"layer 'wide': memory of weights: about \d+.* BRAM36 .* xc7z020 has 140"):
+        generate(plan(network, Folding(8, 8, 2, 4)), tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_more_dsps_than_the_chip_has_are_refused(design, tmp_path):
+    with pytest.raises(RtlError, match="221 DSP48E1; an xc7z020 has 220"):
+        generate(replace(design[0], folding=Folding(4, 4, 1, 2, 221)), tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(design, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "made"):
+        with pytest.raises(RtlError, match=r"file.*; name another"):
+            generate(design[0], path)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(design, tmp_path):

@@ -25,7 +25,7 @@ from crossloom.sim import (
     run,
 )
 from crossloom.sim import simulator as module
-from crossloom.sim.shapes import cifar_shape
+from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
 
 def every_image():
@@ -206,6 +206,25 @@ def test_the_cifar_shape_has_38_6_million_products_and_lively_edges():
     assert result.macs.tolist() == [38_634_752] * 2
     assert all(np.unique(result.edges[n.name]).size > 4 for n in net.nodes)
     assert all(edge.carrier == np.float32 for edge in net.edges.values())
+
+
+def test_the_cifar_sha_shape_is_the_same_trunk_with_a_coarse_head_and_4_branches():
+    flat, net = cifar_shape(), cifar_sha_shape()
+    trunk = [node.name for node in net.nodes if node.name not in net.head]
+    assert trunk[-1] == "pool1" == net.route.source
+    for name in ("conv0_1", "conv0_2", "conv1_1", "conv1_2"):
+        ours, theirs = (next(n.op for n in nodes if n.name == name) for nodes in (net.nodes, flat.nodes))
+        assert (ours.weight == theirs.weight).all() and (ours.bias == theirs.bias).all()
+    assert sorted(c for branch in net.route.branches for c in branch.classes) == list(range(10))
+    assert [len(branch.classes) for branch in net.route.branches] == [3, 3, 2, 2]
+    names = [node.name for node in flat.nodes]
+    rest = [node.op.kind for node in flat.nodes[names.index("pool1") + 1 :]]
+    assert all([node.op.kind for node in branch.nodes] == rest for branch in net.route.branches)
+    images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    result = run(net, images, edges=net.edges)
+    # Dense layers alone differ: 4 coarse rows and 5 of a branch instead of 10.
+    assert result.macs.tolist() == [38_634_752 - 128 * 10 + 64 * 4 + 128 * 5] * 2
+    assert all(np.unique(result.edges[name]).size > 4 for name in net.edges)
 
 
 def test_memory_does_not_grow_with_the_number_of_images():

@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 WIDTH = 30
 QUIET_SECONDS = 0.5
@@ -32,3 +36,13 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         if drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def during(label: str, seconds: int, work: Callable[[], T]) -> T:
+    """Return what `work` does, with a bar over the seconds that it usually takes at most."""
+    with bar(label, seconds) as progress, ThreadPoolExecutor(1) as pool:
+        start, future = time.monotonic(), pool.submit(work)
+        while not future.done():
+            wait([future], timeout=0.5)
+            progress(min(int(time.monotonic() - start), seconds))
+        return future.result()

@@ -5,25 +5,48 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from crossloom.sim.frames import frame_layout
+from crossloom.sim.identity import structure_sha256, weights_sha256
+
 from .core import core_parameters, write_program
+from .core_registers import CORE
+from .cycles import image_cycles
 from .errors import RtlError
+from .fit import check_fit, memory_bram36
 from .plan import Plan
 from .sources import find_sources, sources_of
 
 MARK = "crossloom-rtl"  # the list's first line: this folder may be written again
 LIST = "files.f"
 MEMORIES = "memories"
+TOP, README = "top.sv", "README.md"
+REGISTERS = ("core_regs.h", "core_regs.py")
 _PORT_DECLARATION = "  {direction:<6} logic {width}{name}"
 
 
 def generate(compiled: Plan, folder: Path) -> list[Path]:
-    """Write `src/*.sv`, `memories/*.hex`, `top.sv` and `files.f` into a new or empty folder, or over an earlier one.
+    """Write a core into a new or empty folder, or over an earlier one: `src/*.sv`, `memories/*.hex`, `top.sv`.
 
-    Memories are named relative to the folder: tools run in it. Returns the files. Raises RtlError where the folder has
-    anything that an earlier run did not write.
+    Beside them `files.f`, the register map as a C header and as Python, and a README. Memories are named relative to
+    the folder: tools run in it. Returns the files. Raises RtlError, before anything is written, where the memories do
+    not fit an xc7z020, where the folder has anything that an earlier run did not write, or cannot be written.
     """
     folder = Path(folder)
-    _check_folder(folder)
+    check_fit(compiled)
+    try:
+        _check_folder(folder)
+        return _write(compiled, folder)
+    except OSError as error:
+        raise RtlError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+
+
+def listed_sources(folder: Path) -> list[Path]:
+    """The sources of a generated folder in compile order."""
+    lines = (folder / LIST).read_text(encoding="ascii").splitlines()
+    return [folder / line for line in lines if not line.startswith("//")]
+
+
+def _write(compiled: Plan, folder: Path) -> list[Path]:
     for name in ("src", MEMORIES):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
@@ -32,13 +55,16 @@ def generate(compiled: Plan, folder: Path) -> list[Path]:
         files.append(folder / "src" / path.name)
         shutil.copyfile(path, files[-1])
     memories = write_program(compiled, folder / MEMORIES)
-    top = folder / "top.sv"
-    top.write_text(top_source(compiled), encoding="ascii")
+    top = folder / TOP
+    texts = {TOP: top_source(compiled), README: readme(compiled)}
+    texts |= dict(zip(REGISTERS, (CORE.c_header(), CORE.python()), strict=True))
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="ascii")
     listed = [*files, top]
     (folder / LIST).write_text(
         "\n".join([f"// {MARK}", *(str(path.relative_to(folder)) for path in listed), ""]), encoding="ascii"
     )
-    return [*listed, *memories, folder / LIST]
+    return [*listed, *memories, *(folder / name for name in (LIST, README, *REGISTERS))]
 
 
 def _check_folder(folder: Path) -> None:
@@ -50,7 +76,7 @@ def _check_folder(folder: Path) -> None:
     here = sorted(path.name for path in folder.iterdir())
     if not here:
         return
-    own = {"src", MEMORIES, "top.sv", LIST}
+    own = {"src", MEMORIES, TOP, LIST, README, *REGISTERS}
     mark = folder / LIST
     marked = mark.is_file() and not mark.is_symlink() and mark.read_text(errors="replace").startswith(f"// {MARK}\n")
     foreign = [name for name in here if not marked or name not in own or (folder / name).is_symlink()]
@@ -64,6 +90,35 @@ def _check_folder(folder: Path) -> None:
         raise RtlError(
             f"{folder}: has {foreign[0]!r}, which no generator wrote; an empty folder is needed; name another"
         )
+
+
+def readme(compiled: Plan) -> str:
+    """What a generated folder holds and how to use it, as Markdown."""
+    network, folding = compiled.network, compiled.folding
+    cycles, layout = image_cycles(compiled), frame_layout(network)
+    blocks = ", ".join(f"{name} {value:g}" for name, value in memory_bram36(compiled).items())
+    return f"""# {network.name}: a core in SystemVerilog
+
+Written by `crossloom emit rtl`; docs/engine.md of Crossloom describes the engine. Top: `top` in `{TOP}`, with
+AXI4-Stream (`s_axis`, `m_axis`, 64 bits) and AXI4-Lite (`s_axi`, 32 bits) on one clock `aclk`, reset `aresetn`.
+
+| | |
+|---|---|
+| structure | `{structure_sha256(network)}` |
+| weights | `{weights_sha256(network)}` |
+| array | {folding.rows} inputs x {folding.cols} outputs x {folding.pix} pixels |
+| DSP48E1 for products | {folding.dsp} at most |
+| lanes that quantize | {folding.lanes} |
+| frame in, result out | {layout.frame_beats} and {layout.result_beats} beats of 64 bits |
+| latency, interval | {cycles.latency:,} and {cycles.interval:,} cycles (modelled, without the ports' few cycles) |
+| BRAM36 of memories | {blocks} (estimated) |
+
+- `{LIST}` lists the sources in compile order, relative to this folder. `{MEMORIES}/*.hex` are read by `$readmemh`,
+  relative to the folder where the tool runs: run it here.
+- `{REGISTERS[0]}` and `{REGISTERS[1]}` have the addresses and bits of the registers. Read ID and STRUCTURE first.
+- Lint: `verilator --lint-only -f {LIST} --top-module top`.
+- Vivado: `add_files` of what `{LIST}` and `{MEMORIES}/` have, top `top`, part xc7z020clg400-1.
+"""
 
 
 def top_source(compiled: Plan) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -83,16 +84,22 @@ def synthesize(
     parameters: Mapping[str, int] | None = None,
     *,
     sources: Sequence[Path] | None = None,
+    memories: Path | None = None,
     modules: bool = False,
     seconds: float = 3600,
 ) -> ResourceReport:
     """Synthesise one top with its parameters; minutes for a large one.
 
+    `memories` is a folder under which the sources find their `*.hex` files.
     `modules` gives the resources of every module, from a second run that flattens nothing (its sum is a little more
     than the total). Raises RtlError with Yosys' first complaint.
     """
     files = list(sources or sources_of(top))
     with tempfile.TemporaryDirectory(prefix="crossloom-synth-") as work:
+        for source in sorted(memories.rglob("*.hex")) if memories else ():
+            copy = Path(work) / source.relative_to(memories or source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
         flat = _yosys(top, parameters or {}, files, Path(work), flatten=True, seconds=seconds)
         by_module = _by_module(flat["modules"], top)
         total = {name: sum(entry[name] for entry in by_module.values()) for name in BUDGET}

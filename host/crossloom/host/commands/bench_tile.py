@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from crossloom.sim import InputError
 
-from ..progress import bar
+from ..progress import bar, during
 from . import Report
 from .tables import table
 
-T = TypeVar("T")
 # Rows read at a time, and in how many segments that reads 128 rows.
 SEGMENTS = {"128": 1, "64": 2, "32": 4}
 NAMES = {"lut": "LUT", "ff": "flip-flops", "bram36": "BRAM36", "dsp": "DSP48E1"}
@@ -36,7 +32,7 @@ def run(args: argparse.Namespace) -> Report:
     from crossloom.rtl.tile_campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
     from crossloom.rtl.tools import verilator_version
 
-    _while("model, seconds", 20, lambda: build_tile(FULL).close())
+    during("model, seconds", 20, lambda: build_tile(FULL).close())
     cycles = {name: cycles_per_product(FULL, segments) for name, segments in SEGMENTS.items()}
     latency = {name: latency_cycles(FULL, segments) for name, segments in SEGMENTS.items()}
     with bar("random tiles", args.tiles) as progress:
@@ -52,7 +48,7 @@ def run(args: argparse.Namespace) -> Report:
         "resources": None,
     }
     if not args.no_synthesis:
-        report = _while("synthesis, seconds", 120, lambda: synthesize("imc_tile", FULL))
+        report = during("synthesis, seconds", 120, lambda: synthesize("imc_tile", FULL))
         data["resources"] = {
             **{name: getattr(report, name) for name in NAMES},
             "budget": dict(BUDGET),
@@ -65,16 +61,6 @@ def run(args: argparse.Namespace) -> Report:
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
     return Report(data, _text(data), 1 if found.differences or found.counter_differences else 0)
-
-
-def _while(label: str, seconds: int, work: Callable[[], T]) -> T:
-    """Return what `work` does, with a bar over the seconds that it usually takes at most."""
-    with bar(label, seconds) as progress, ThreadPoolExecutor(1) as pool:
-        start, future = time.monotonic(), pool.submit(work)
-        while not future.done():
-            wait([future], timeout=0.5)
-            progress(min(int(time.monotonic() - start), seconds))
-        return future.result()
 
 
 def _text(data: dict[str, Any]) -> str:

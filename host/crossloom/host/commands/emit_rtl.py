@@ -1,0 +1,37 @@
+"""`crossloom emit rtl`: a design's core as a folder of SystemVerilog, memories and registers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from crossloom.sim import load
+
+from ..designs import find_design
+from ..engine import compiled
+from . import Report
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Write the folder."""
+    from crossloom.rtl.cycles import image_cycles
+    from crossloom.rtl.generate import generate
+
+    network = load(find_design(args.design)).network
+    out = Path(args.out) if args.out else Path("runs") / f"{network.name}-rtl"
+    plan = compiled(network, args.folding)
+    files = generate(plan, out)
+    folding, cycles = plan.folding, image_cycles(plan)
+    data = {
+        "name": network.name,
+        "folder": str(out),
+        "files": [path.relative_to(out).as_posix() for path in files],
+        "folding": {name: getattr(folding, name) for name in ("rows", "cols", "pix", "lanes", "dsp")},
+        "cycles_model": {"latency": cycles.latency, "interval": cycles.interval},
+    }
+    text = (
+        f"{network.name}: {len(files)} files in {out}, an array of {folding.rows} x {folding.cols} x {folding.pix} "
+        f"multipliers; {cycles.latency:,} cycles an image, {cycles.interval:,} between images (modelled)\n"
+        f"resources: crossloom synth {args.design}" + (f" --folding {args.folding}" if args.folding else "")
+    )
+    return Report(data, text)

@@ -1,0 +1,84 @@
+"""`crossloom synth`: what a design's core takes of a chip, estimated by Yosys."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossloom.sim import InputError, load
+
+from ..designs import find_design
+from ..engine import compiled
+from ..progress import during
+from . import Report
+from .tables import table
+
+if TYPE_CHECKING:
+    from crossloom.rtl.plan import Plan
+
+NAMES = {"lut": "LUT", "ff": "flip-flops", "bram36": "BRAM36", "dsp": "DSP48E1"}
+# What a synthesis takes at most, by the array's multipliers: only the bar asks.
+_SECONDS, _SECONDS_EACH = 120, 0.7
+
+
+def resources(plan: Plan, *, modules: bool = False) -> dict[str, Any]:
+    """LUT, FF, BRAM36, DSP and the longest path of the generated top with its memories.
+
+    `modules` tells every module apart, which takes a second run.
+    """
+    from crossloom.rtl.generate import generate, listed_sources
+    from crossloom.rtl.synth import synthesize
+
+    with tempfile.TemporaryDirectory(prefix="crossloom-rtl-") as work:
+        folder = Path(work) / "core"
+        generate(plan, folder)
+        array = plan.folding.rows * plan.folding.cols * plan.folding.pix
+        report = during(
+            f"synthesis of {plan.network.name}, seconds",
+            int(_SECONDS + _SECONDS_EACH * array),
+            lambda: synthesize(
+                "top", sources=listed_sources(folder), memories=folder, modules=modules, seconds=4 * 3600
+            ),
+        )
+    return report.as_dict()
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Estimate; exit code 1 where the core takes more than the budget."""
+    asked = {name: getattr(args, name) for name in NAMES}
+    for name, value in asked.items():
+        if value is not None and value < 0:
+            raise InputError(f"synth: --{name} {value:g}; needed 0 or more")
+    network = load(find_design(args.design)).network
+    plan = compiled(network, args.folding)
+    data = {
+        "name": network.name,
+        **resources(plan, modules=True),
+        "origin": "estimated: Yosys, neither placed nor routed",
+    }
+    data["budget"] |= {name: value for name, value in asked.items() if value is not None}
+    over = [name for name in NAMES if data[name] > data["budget"][name]]
+    data["fits"] = not over
+    return Report(data, text(data, over), 1 if over else 0)
+
+
+def text(data: dict[str, Any], over: list[str]) -> str:
+    """The tables that people read."""
+    rows: list[list[object]] = [
+        [words, f"{data[name]:,g}", f"{data['budget'][name]:,g}", _share(data[name], data["budget"][name]),
+         "over budget" if name in over else ""]
+        for name, words in NAMES.items()
+    ]  # fmt: skip
+    found = table([f"{data['name']}, estimated by Yosys", "core", "budget", "share", ""], rows)
+    largest = sorted(data["modules"].items(), key=lambda entry: -entry[1]["lut"])
+    modules: list[list[object]] = [
+        [name, int(own["instances"]), *(f"{own[key]:,g}" for key in NAMES)] for name, own in largest
+    ]
+    found += "\n\n" + table(["module, its own cells", "instances", *NAMES.values()], modules)
+    return found + f"\n\nlongest path through logic, without routing: {data['logic_ns']:.2f} ns (estimated)"
+
+
+def _share(value: float, most: float) -> str:
+    return f"{100 * value / most:.1f} %" if most else "none to take"

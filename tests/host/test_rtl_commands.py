@@ -1,0 +1,76 @@
+"""The commands that write and measure a design's core: emit rtl, synth."""
+
+import json
+
+import pytest
+
+from crossloom.host.cli import main
+
+FOLDING = "4x4x1x2"
+
+
+def _json(capsys, *argv):
+    code = main([*argv, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_emit_writes_a_whole_folder_and_lists_it(capsys, tmp_path):
+    out = tmp_path / "core"
+    code, data = _json(capsys, "emit", "rtl", "digits-cnn", "--folding", FOLDING, "--out", str(out))
+    assert code == 0
+    assert data["folding"] == {"rows": 4, "cols": 4, "pix": 1, "lanes": 2, "dsp": 0}
+    assert sorted(data["files"]) == sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    assert {"top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py", "memories/weights.hex"} <= {*data["files"]}
+    assert data["cycles_model"]["latency"] > data["cycles_model"]["interval"] > 0
+    readme = (out / "README.md").read_text()
+    assert f"{data['cycles_model']['latency']:,}" in readme and "digits-cnn" in readme
+    assert main(["emit", "rtl", "digits-cnn", "--folding", FOLDING, "--out", str(out)]) == 0
+    assert "crossloom synth digits-cnn --folding 4x4x1x2" in capsys.readouterr().out
+
+
+def test_emit_goes_to_runs_by_default_and_leaves_foreign_files_alone(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "digits-cnn-rtl"
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("mine")
+    assert main(["emit", "rtl", "digits-cnn"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and "thesis.txt" in captured.err
+    assert [p.name for p in folder.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("what", [["emit", "rtl"], ["synth"]])
+def test_a_folding_that_cannot_be_is_refused_in_one_line(capsys, tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    for folding, words in (("8x8", "ROWSxCOLSxPIXxLANES"), ("8x8x2x3", "divide"), ("8x8x2x4+221", "221 DSP48E1")):
+        assert main([*what, "digits-cnn", "--folding", folding]) == 1
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1 and words in captured.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_synth_estimates_the_whole_core_with_its_memories(capsys):
+    code, data = _json(capsys, "synth", "digits-cnn", "--folding", FOLDING)
+    assert code == 0 and data["fits"]
+    assert {"lut", "ff", "bram36", "dsp", "budget", "modules", "logic_ns", "origin"} <= data.keys()
+    assert 500 < data["lut"] < 5000 and 0 < data["bram36"] < 20 and data["dsp"] == 0 and data["logic_ns"] > 1
+    assert data["budget"] == {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}
+    assert {"core", "crossbar", "drain", "sequencer", "wide_memory"} <= data["modules"].keys()
+    # The program's memories are constants of this network: without their content they would be nothing.
+    assert data["modules"]["sequencer"]["lut"] > 100
+
+
+def test_synth_says_what_exceeds_the_budget(capsys, monkeypatch):
+    found = {"lut": 2000, "ff": 100, "bram36": 1.5, "dsp": 0, "logic_ns": 4.25, "budget": {}}
+    found["modules"] = {"core": {"instances": 1.0, "lut": 2000.0, "ff": 100.0, "bram36": 1.5, "dsp": 0.0}}
+    budget = {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}
+    monkeypatch.setattr("crossloom.host.commands.synth.resources", lambda *_, **__: found | {"budget": dict(budget)})
+    code, data = _json(capsys, "synth", "digits-cnn", "--lut", "1999")
+    assert code == 1 and not data["fits"] and data["budget"] == {**budget, "lut": 1999}
+    assert main(["synth", "digits-cnn", "--dsp", "0"]) == 0
+    text = capsys.readouterr().out
+    assert "none to take" in text and "over budget" not in text and "4.25 ns" in text
+    assert main(["synth", "digits-cnn", "--bram36", "1"]) == 1
+    assert "over budget" in capsys.readouterr().out
+    assert main(["synth", "digits-cnn", "--ff", "-1"]) == 1
+    assert "--ff -1" in capsys.readouterr().err
