@@ -28,6 +28,7 @@ module core #(
   parameter  int unsigned Segments   = 32,
   parameter  int unsigned Branches   = 1,
   parameter  bit          Doubling   = 1'b0,
+  parameter  int unsigned Fold       = 0,
   parameter  string       Init       = "",
   parameter  int unsigned FieldBits  = 4,    // of a code in a beat
   parameter  bit          Signed     = 1'b0, // the codes of the input
@@ -177,7 +178,7 @@ module core #(
     .AccBits(AccBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin), .ShiftMax(ShiftMax),
     .Features(Features), .Weights(Weights), .Params(Params), .Tables(Tables), .Steps(Steps),
     .ScaleBits(ScaleBits), .Results(Results), .Sweeps(Sweeps), .Segments(Segments),
-    .Branches(Branches), .Doubling(Doubling), .Init(Init)
+    .Branches(Branches), .Doubling(Doubling), .Fold(Fold), .Init(Init)
   ) u_engine (
     .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(item_valid & ~item_held),
     .s_ready_o(engine_ready), .s_data_i(item), .s_status_i(item_status),

@@ -32,6 +32,7 @@ module engine #(
   parameter  int unsigned Segments  = 32,
   parameter  int unsigned Branches  = 1,
   parameter  bit          Doubling  = 1'b0,
+  parameter  int unsigned Fold      = 0,
   parameter  string       Init      = "",
   localparam int unsigned FeatureBits = Features > 1 ? $clog2(Features) : 1,
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1,
@@ -125,8 +126,11 @@ module engine #(
   logic [Banks-1:0][FeatureBits-1:0]        addr;
   logic [Banks-1:0][Rows-1:0][XBits-1:0]    words;
   logic [Pix-1:0][Rows-1:0][XBits-1:0]      x, best;
-  window #(.Rows(Rows), .Pix(Pix), .XBits(XBits), .FeatureBits(FeatureBits)) u_window (
-    .clk_i, .rst_ni, .valid_i(tap_valid), .paired_i(sweep.paired), .base_i(base), .row_i(row),
+  window #(
+    .Rows(Rows), .Pix(Pix), .XBits(XBits), .FeatureBits(FeatureBits), .Fold(Fold)
+  ) u_window (
+    .clk_i, .rst_ni, .valid_i(tap_valid), .paired_i(sweep.paired), .folded_i(sweep.folded),
+    .base_i(base), .row_i(row),
     .plane_i(plane), .y_i(tap_y), .x_i(tap_x), .step_x_i(sweep.step_x), .height_i(sweep.height),
     .width_i(sweep.width), .pad_i(XBits'(sweep.pad)), .addr_o(addr), .words_i(words), .x_o(x)
   );

@@ -24,6 +24,7 @@ module engine_sim #(
   parameter  int unsigned Segments  = 32,
   parameter  int unsigned Branches  = 1,
   parameter  bit          Doubling  = 1'b0,
+  parameter  int unsigned Fold      = 0,
   localparam int unsigned IndexBits = Sweeps > 1 ? $clog2(Sweeps) : 1,
   localparam int unsigned ClipBits  = $clog2(Lanes + 1)
 ) (
@@ -61,7 +62,7 @@ module engine_sim #(
     .AccBits(AccBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin), .ShiftMax(ShiftMax),
     .Features(Features), .Weights(Weights), .Params(Params), .Tables(Tables), .Steps(Steps),
     .ScaleBits(ScaleBits), .Results(Results), .Sweeps(Sweeps), .Segments(Segments),
-    .Branches(Branches), .Doubling(Doubling)
+    .Branches(Branches), .Doubling(Doubling), .Fold(Fold)
   ) u_engine (
     .clk_i, .rst_ni, .s_valid_i(s_valid), .s_ready_o(s_ready), .s_data_i(s_data),
     .s_status_i(status_i), .m_valid_o(m_valid), .m_ready_i(m_ready), .m_data_o(m_data),

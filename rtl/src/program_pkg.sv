@@ -13,7 +13,7 @@ package program_pkg;
     AFTER_ROUTE = 2'd1,
     AFTER_FINISH = 2'd2
   } after_e;
-  localparam int unsigned SWEEP_BITS = 317;
+  localparam int unsigned SWEEP_BITS = 318;
   typedef struct packed {
     logic [0:0] last;
     logic [0:0] sync;
@@ -21,6 +21,7 @@ package program_pkg;
     logic [0:0] banked;
     logic [0:0] pool;
     logic [0:0] hold;
+    logic [0:0] folded;
     logic [0:0] paired;
     logic [19:0] weights;
     logic [11:0] first_segment;

@@ -89,6 +89,8 @@ class Interpreter:
                                     x = (ox + p) * sweep.step_x + sweep.x0 + dx
                                     v, place = self._read(sweep, segment, y, x, block)
                                     seen.append(place)
+                                    if sweep.folded:
+                                        v = self._folded(sweep, segment, y, x, v)
                                     acc[p] += v @ u.T
                                     total[p] += v.sum(1, keepdims=True)
                                     best[p] = np.maximum(best[p], v)
@@ -104,6 +106,13 @@ class Interpreter:
         base = segment.base + (self.plan.config.base2 if segment.image else 0)
         banks = self.plan.folding.banks
         return self.memory[:, x % banks, base + y * sweep.row + block * sweep.plane + x // banks], x % banks
+
+    def _folded(self, sweep, segment, y, x, v):
+        """Rows j * fold ... are the first codes of pixel x + j; what follows means nothing."""
+        fold, v = self.plan.sizes.fold, v.copy()
+        for j in range(min(self.plan.folding.rows // fold, self.plan.folding.banks - 1)):
+            v[:, j * fold : (j + 1) * fold] = self._read(sweep, segment, y, x + j, 0)[0][:, :fold]
+        return v
 
     def _drain(self, index, drain, bank, oy, ox, acc, best):
         plan, lanes, sizes = self.plan, self.plan.folding.lanes, self.plan.sizes

@@ -88,4 +88,5 @@ def parameters(plan: Plan) -> dict[str, int]:
         "Segments": s.segments,
         "Branches": s.branches,
         "Doubling": s.doubling,
+        "Fold": s.fold,
     }

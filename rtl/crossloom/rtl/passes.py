@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,7 @@ class Pass:
     rounding: int = 0
     thresholds: tuple[IntArray, ...] = ()
     scale: int = 1
+    folded: bool = False  # a tap reads all columns of a window
 
 
 class _Section:
@@ -337,6 +338,33 @@ def _ungrouped(weight: IntArray, groups: int) -> IntArray:
         at = o // (out // groups) * per_group
         full[o, :, :, at : at + per_group] = weight[o]
     return full
+
+
+def folded(entry: Pass, rows: int, fold: int, most: int) -> Pass:
+    """The pass with its window's columns side by side in the array's rows, `fold` rows each; as it is if it cannot be.
+
+    It can where it is a convolution of the network's input, step 1, with one group, at most `most` columns, and all of
+    them fit `rows`.
+    """
+    source = entry.sums.sources[0]
+    weights = source.weights[0]
+    (kh, kw), stride = entry.sums.window.kernel, entry.sums.window.stride
+    # A dense layer has one window, whose columns would save nothing worth a mask.
+    if (
+        (entry.kind is Kind.POOL or len(entry.sums.sources) > 1 or source.edge != INPUT or source.same)
+        or (stride[1] != 1 or not 1 < kw <= most or weights.shape[3] > fold or kw * fold > rows)
+        or (not source.mask.all() or entry.sums.shape[1] == 1)
+    ):
+        return entry
+    wide = []
+    for bank in source.weights:
+        full = np.zeros((len(bank), kh, kw, fold), np.int64)
+        full[..., : bank.shape[3]] = bank
+        wide.append(full.reshape(len(bank), kh, 1, kw * fold))
+    mask = np.ones((len(weights), kw * fold), bool)
+    window = Window((kh, 1), stride, entry.sums.window.pad)
+    sums = replace(entry.sums, sources=(Source(source.edge, tuple(wide), mask),), window=window)
+    return replace(entry, sums=sums, folded=True)
 
 
 def lower(network: Network) -> list[Pass]:

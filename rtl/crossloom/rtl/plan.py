@@ -11,7 +11,7 @@ from crossloom.sim.types import IntArray, bits_of
 
 from .errors import RtlError
 from .memories import BankedMemory, param_words, table_words, weight_words
-from .passes import Pass, Shape, lower, span_bits, stored_shape
+from .passes import Pass, Shape, folded, lower, span_bits, stored_shape
 from .program import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths
 from .sizes import Folding, Region, Sizes
 from .thresholds import threshold_steps
@@ -59,6 +59,12 @@ class _Planner:
     def __init__(self, network: Network, folding: Folding, sizes: Sizes | None) -> None:
         self.network, self.folding = network, folding
         self.passes = lower(network)
+        # Columns of a window next to each other: two pixels and two more are in as many banks.
+        self.fold = sizes.fold if sizes else stored_shape(network.input.shape)[2]
+        if folding.pix == 2 and self.fold:
+            self.passes = [folded(p, folding.rows, self.fold, folding.banks - 1) for p in self.passes]
+        if not sizes and not any(p.folded for p in self.passes):
+            self.fold = 0
         self.edges = network.edges
         count = len(network.route.branches) if network.route else 1
         self.weights, self.params, self.tables = BankedMemory(count), BankedMemory(count), BankedMemory(count)
@@ -190,6 +196,7 @@ class _Planner:
                     banked=entry.banked,
                     pool=entry.kind is Kind.POOL,
                     hold=sums.sources[0].same,
+                    folded=entry.folded,
                     paired=paired,
                     weights=weights,
                     first_segment=first,
@@ -323,6 +330,7 @@ class _Planner:
             segments=len(self.segments),
             branches=len(banks),
             doubling=int(self.doubling),
+            fold=self.fold,
         )
         if self.sizes:
             self.sizes.need(network.name, least)

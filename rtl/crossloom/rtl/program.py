@@ -41,6 +41,7 @@ class Sweep:
     banked: int  # waits until the branch is known, and reads its weights
     pool: int  # maxima, no sums
     hold: int  # every tap reads the same weights
+    folded: int  # one tap reads several columns of the window, a group of rows each
     paired: int
     weights: int  # first word
     first_segment: int
@@ -135,7 +136,7 @@ Word = TypeVar("Word", Sweep, Segment, Drain, Config, Bank)
 _ADDRESS, _SIDE = 20, 13
 _BITS: dict[type, dict[str, int]] = {
     Sweep: {
-        **dict.fromkeys(("last", "sync", "result", "banked", "pool", "hold", "paired"), 1),
+        **dict.fromkeys(("last", "sync", "result", "banked", "pool", "hold", "folded", "paired"), 1),
         **dict.fromkeys(("weights", "row", "row0", "row_step", "plane"), _ADDRESS),
         **dict.fromkeys(("height", "width", "out_h", "out_w", "y0", "x0"), _SIDE),
         **dict.fromkeys(("kernel_h", "kernel_w"), _SIDE),

@@ -57,6 +57,7 @@ class Sizes:
     segments: int
     branches: int
     doubling: int
+    fold: int  # rows of a column where one tap reads several, 0 where none does
 
     def need(self, name: str, least: Sizes) -> None:
         """Raise RtlError unless an engine of this size can run what needs `least`."""
