@@ -34,9 +34,10 @@ def design(request):
     return load(find_design(request.param))
 
 
-def test_a_shipped_design_is_exact_on_every_edge_of_all_test_images(design, tmp_path):
+@pytest.mark.parametrize("synthesis_types", [False, True])
+def test_a_shipped_design_is_exact_on_every_edge_of_all_test_images(design, synthesis_types, tmp_path):
     network = design.network
-    (simulation,) = simulate([network], tmp_path, trace=True)
+    (simulation,) = simulate([network], tmp_path, trace=True, synthesis_types=synthesis_types)
     codes = input_codes(network.input, design.golden.inputs)
     assert len(codes) == 360
     check(network, simulation, codes)

@@ -20,8 +20,9 @@ OPTIMIZE = 2
 def simulation_library(network: Network, flow_name: str, *, trace: bool = False, optimize: int = OPTIMIZE) -> Path:
     """The library of a network's top function; found by the network itself, as generating a core takes a while.
 
-    `trace`: it records every edge, where the flow can. Raises HlsError for a network that the flow refuses, and where
-    there is no compiler; MissingExtraError without hls4ml.
+    `trace`: it records every edge, where the flow can, and computes in the types of synthesis, which is slower.
+    Raises HlsError for a network that the flow refuses, and where there is no compiler; MissingExtraError without
+    hls4ml.
     """
     flow = flow_of(flow_name)
     find_ap_types()
@@ -37,7 +38,8 @@ def simulation_library(network: Network, flow_name: str, *, trace: bool = False,
         source = folder / "source"
         source.mkdir()
         path = write_simulation(network, flow, source, trace)
-        defines = ["CROSSLOOM_TRACE"] if trace else []
+        # What is looked at closely computes in the types of synthesis as well.
+        defines = ["CROSSLOOM_TRACE", "CROSSLOOM_SYNTHESIS_TYPES"] if trace else []
         where = f"{network.name}: C simulation ({flow_name})"
         built = build_library([path], [source], where=where, optimize=optimize, defines=defines)
         return Path(shutil.copy(built, folder / "copy.so"))

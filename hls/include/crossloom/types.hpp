@@ -24,12 +24,13 @@ struct Int<BITS, true> {
     typedef ap_int<BITS> type;
 };
 
-// CROSSLOOM_SYNTHESIS_TYPES: C simulation with the types of synthesis, many times slower.
+// CROSSLOOM_SYNTHESIS_TYPES: C simulation that computes in the types of synthesis, many times slower; tables stay
+// native, as the compiler would take minutes over them.
 #if defined(__SYNTHESIS__) || defined(CROSSLOOM_SYNTHESIS_TYPES)
 #define CROSSLOOM_NARROW
 #endif
 
-#ifdef CROSSLOOM_NARROW
+#ifdef __SYNTHESIS__
 template <int BITS, bool SIGNED>
 struct Stored {
     typedef typename Int<BITS, SIGNED>::type type;
