@@ -84,7 +84,8 @@ module core #(
   // Registers.
   logic        wr_valid, rd_valid, core_rst_n, resync, bank_we, idle, drop, image;
   logic [11:0] wr_addr, rd_addr;
-  logic [31:0] wr_data, rd_data, bank_data;
+  logic [31:0] wr_data, rd_data;
+  logic [35:0] bank_data;
   logic [3:0]  wr_strb;
   logic [1:0]  bank_memory;
   logic [19:0] bank_addr;

@@ -26,7 +26,7 @@ module core_regs #(
   output logic [1:0]          bank_memory_o,
   output logic [19:0]         bank_addr_o,
   output logic [15:0]         bank_part_o,
-  output logic [31:0]         bank_data_o,
+  output logic [35:0]         bank_data_o,
   input  logic                busy_i,
   input  logic                drop_i,
   input  logic                image_i,    // an image begins
@@ -46,16 +46,18 @@ module core_regs #(
   localparam logic [6:0]  CounterBlock   = FRAMES_IN_OFFSET[11:5];
   localparam logic [1:0]  WeightsPart    = 2'd2;
 
-  logic control_hit, error_hit, timeout_hit, place_hit, part_hit, data_hit, weights_hit, known;
+  logic control_hit, error_hit, timeout_hit, place_hit, part_hit, high_hit, data_hit, weights_hit,
+    known;
   assign control_hit = wr_addr_i == CONTROL_OFFSET;
   assign error_hit   = wr_addr_i == ERROR_OFFSET;
   assign timeout_hit = wr_addr_i == TIMEOUT_OFFSET;
   assign place_hit   = wr_addr_i == BANK_PLACE_OFFSET;
   assign part_hit    = wr_addr_i == BANK_PART_OFFSET;
+  assign high_hit    = wr_addr_i == BANK_HIGH_OFFSET;
   assign data_hit    = wr_addr_i == BANK_DATA_OFFSET;
   assign weights_hit = wr_addr_i[11:5] == WeightsBlock;
-  assign known       = control_hit | error_hit | timeout_hit | place_hit | part_hit | data_hit
-                     | weights_hit;
+  assign known       = control_hit | error_hit | timeout_hit | place_hit | part_hit | high_hit
+                     | data_hit | weights_hit;
 
   logic partial, locked, write;
   assign partial = wr_strb_i != 4'hf;
@@ -67,6 +69,7 @@ module core_regs #(
   logic [19:0] word_q;
   logic [15:0] part_q;
   logic [1:0]  memory_q;
+  logic [3:0]  high_q;
   logic        soft_q, bank_we_q;
   assign core_rst_no   = rst_ni & ~soft_q;
   assign bank_memory_o = memory_q;
@@ -76,16 +79,18 @@ module core_regs #(
   always_ff @(posedge clk_i) begin
     soft_q      <= rst_ni & write & control_hit & wr_data_i[CONTROL_RESET_LSB];
     bank_we_q   <= write & data_hit;
-    bank_data_o <= wr_data_i;
+    bank_data_o <= {high_q, wr_data_i};
     bank_part_o <= part_q;
     if (!rst_ni) begin
       timeout_q <= TIMEOUT_RESET;
       word_q    <= '0;
       part_q    <= '0;
       memory_q  <= '0;
+      high_q    <= '0;
     end else if (write) begin
       if (timeout_hit) timeout_q <= wr_data_i;
       if (place_hit) {memory_q, word_q} <= wr_data_i[21:0];
+      if (high_hit) high_q <= wr_data_i[3:0];
       if (part_hit) part_q <= wr_data_i[15:0];
       else if (data_hit) part_q <= part_q + 1'b1;
     end
@@ -163,6 +168,7 @@ module core_regs #(
       TIMEOUT_OFFSET:    rd_data_o = timeout_q;
       BANK_PLACE_OFFSET: rd_data_o = {10'd0, memory_q, word_q};
       BANK_PART_OFFSET:  rd_data_o = 32'(part_q);
+      BANK_HIGH_OFFSET:  rd_data_o = 32'(high_q);
       BANK_DATA_OFFSET:  rd_data_o = '0;
       default: begin
         case (rd_addr_i[11:5])

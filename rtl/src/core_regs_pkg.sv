@@ -57,7 +57,10 @@ package core_regs_pkg;
   localparam logic [31:0] BANK_PLACE_MEMORY_MASK = 32'h00300000;
   // rw: part of the word, 16 bits; a write to BANK_DATA adds 1
   localparam logic [11:0] BANK_PART_OFFSET = 12'h01c;
-  // wo: 32 bits of a bank; WEIGHTS reads 0 from then until WEIGHTS_7 is written
+  // rw: the upper 4 of the 36 bits that BANK_DATA writes
+  localparam logic [11:0] BANK_HIGH_OFFSET = 12'h024;
+  // wo: 36 bits of a bank, these the lower 32; WEIGHTS reads 0 from then until WEIGHTS_7 is
+  // written
   localparam logic [11:0] BANK_DATA_OFFSET = 12'h020;
   // ro: SHA-256 of the structure that the core was built for, first bytes lowest
   localparam logic [11:0] STRUCTURE_0_OFFSET = 12'h040;

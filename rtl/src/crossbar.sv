@@ -4,7 +4,7 @@
 //
 // x_i unsigned XBits bits (1..32), w_i unsigned WBits bits (1..17), sum_o and xsum_o unsigned and
 // exact. A new set of Pix * Cols * Rows products enters every cycle; nothing is held or reset.
-// Latency: crossbar_pkg::latency(Rows, Cols, XBits, WBits, Pix == 2 ? Dsp : 0) cycles for both sums.
+// Latency: crossbar_pkg::latency(Rows, Cols, XBits, WBits, Pix == 2 ? Dsp : 0) cycles.
 // With two pixels, up to Dsp DSP48E1 slices take four products each, evenly over pairs of columns;
 // the rest is made of LUTs (crossbar_pair). About 13 LUTs a product of 4 by 4 bits without DSP48E1.
 // Model: numpy's integer matrix product. Bench: tests/rtl/test_crossbar.py.
@@ -34,7 +34,7 @@ module crossbar #(
   localparam int unsigned AllPairs  = (Rows + 1) / 2;
 
   if (Rows < 1 || Cols < 1 || Pix < 1 || Pix > 2) begin : gen_size
-    $error("crossbar: Rows is %0d, Cols is %0d, Pix is %0d; 1 or more, 1 or more, 1 or 2 are needed",
+    $error("crossbar: Rows is %0d, Cols is %0d, Pix is %0d; 1+, 1+ and 1 or 2 are needed",
            Rows, Cols, Pix);
   end
   if (XBits < 1 || XBits > 32 || WBits < 1 || WBits > 17) begin : gen_bits

@@ -4,7 +4,7 @@
 //
 //   loader -> feature_memory -> window -> crossbar -> accumulate -> drain -> post -> feature_memory
 //                                      -> pooling               ->            -> scores -> result
-// bank_*: writes 32 bits into the memories that branches have (bank_memory_i: 0 weights,
+// bank_*: writes 36 bits into the memories that branches have (bank_memory_i: 0 weights,
 // 1 parameters, 2 thresholds, 3 rows in use), while idle_o. trace_*: every tap and every chunk, for
 // simulation.
 // Latency: crossloom.rtl.cycles. Throughput: Rows * Cols * Pix products a cycle.
@@ -52,7 +52,7 @@ module engine #(
   input  logic [1:0]                    bank_memory_i,
   input  logic [19:0]                   bank_addr_i,
   input  logic [15:0]                   bank_part_i,
-  input  logic [31:0]                   bank_data_i,
+  input  logic [35:0]                   bank_data_i,
   output logic                          idle_o,
   output logic                          image_o,       // an image begins
   output logic [ClipBits-1:0]           clipped_o,     // codes that a range replaced
@@ -72,7 +72,7 @@ module engine #(
   localparam int unsigned BranchBits = Branches > 1 ? $clog2(Branches) : 1;
   localparam int unsigned SumBits    = XBits + WBits + $clog2(Rows);
   localparam int unsigned XSumBits   = XBits + $clog2(Rows);
-  localparam int unsigned WordParts  = (Cols * Rows * WBits + 31) / 32;
+  localparam int unsigned WordParts  = (Cols * Rows * WBits + 35) / 36;
   localparam int unsigned WordPart   = WordParts > 1 ? $clog2(WordParts) : 1;
   localparam int unsigned Fetch      = 4;  // cycles from a tap to the array, then the array's own
   localparam int unsigned Array      =

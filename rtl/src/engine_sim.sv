@@ -43,7 +43,7 @@ module engine_sim #(
   input  logic [1:0]               bank_memory_i,
   input  logic [19:0]              bank_addr_i,
   input  logic [15:0]              bank_part_i,
-  input  logic [31:0]              bank_data_i,
+  input  logic [35:0]              bank_data_i,
   output logic                     idle_o,
   output logic                     image_o,
   output logic [ClipBits-1:0]      clipped_o,

@@ -1,5 +1,5 @@
-// Banks of words of Rows codes: each bank reads a word and all together write a chunk of Lanes codes
-// a cycle.
+// Banks of words of Rows codes: each bank reads a word, and all together write a chunk of Lanes
+// codes a cycle.
 //
 //   words_o[b] = mem[b][addr_i[b]]      one cycle later
 //   mem[we_bank_i][we_addr_i], codes we_slot_i * Lanes ..., = we_data_i

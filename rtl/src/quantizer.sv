@@ -40,7 +40,7 @@ module quantizer #(
   input  logic [1:0]                            bank_memory_i,
   input  logic [19:0]                           bank_addr_i,
   input  logic [15:0]                           bank_part_i,
-  input  logic [31:0]                           bank_data_i,
+  input  logic [35:0]                           bank_data_i,
   output program_pkg::drain_t                   drain_o,
   output logic [IndexBits-1:0]                  index_o,
   output logic                                  done_o,       // the sweep is written
@@ -61,7 +61,7 @@ module quantizer #(
   localparam int unsigned TableBits  = Tables > 1 ? $clog2(Tables) : 1;
   localparam int unsigned LaneBits   = Lanes > 1 ? $clog2(Lanes) : 1;
   localparam int unsigned ParamWide  = AccBits + 7;
-  localparam int unsigned ParamParts = (Lanes * ParamWide + 31) / 32;
+  localparam int unsigned ParamParts = (Lanes * ParamWide + 35) / 36;
   localparam int unsigned ParamPart  = ParamParts > 1 ? $clog2(ParamParts) : 1;
   localparam int unsigned PlaceBits  = FeatureBits + 2 + 8 + 8 + 26 + 1;
 
@@ -73,7 +73,7 @@ module quantizer #(
   logic [TableBits-1:0]            table_addr;
   logic [PlaceBits-1:0]            place;
   logic                            valid, last;
-  logic [31:0]                     half_q;
+  logic [35:0]                     half_q;
 
   drain #(
     .Rows(Rows), .Cols(Cols), .Pix(Pix), .Lanes(Lanes), .XBits(XBits), .WBits(WBits),

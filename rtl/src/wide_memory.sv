@@ -1,7 +1,8 @@
-// A memory of wide words that is read every cycle and written in parts of 32 bits.
+// A memory of wide words that is read every cycle and written in parts of 36 bits, which is half a
+// block RAM: of parts of 32 bits an eighth would be lost.
 //
 //   data_o = mem[addr_i]      Latency cycles later
-//   mem[we_addr_i][32 * we_part_i +: 32] = we_data_i
+//   mem[we_addr_i][36 * we_part_i +: 36] = we_data_i
 // First content from {Init}{File}, none if Init is "": one word a line, hexadecimal.
 // Bench: tests/rtl/test_engine_networks.py.
 module wide_memory #(
@@ -11,7 +12,7 @@ module wide_memory #(
   parameter  string       Init     = "",
   parameter  string       File     = "memory.hex",
   localparam int unsigned AddrBits = Words > 1 ? $clog2(Words) : 1,
-  localparam int unsigned Parts    = (Bits + 31) / 32,
+  localparam int unsigned Parts    = (Bits + 35) / 36,
   localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1
 ) (
   input  logic                clk_i,
@@ -20,10 +21,10 @@ module wide_memory #(
   input  logic                we_i,
   input  logic [AddrBits-1:0] we_addr_i,
   input  logic [PartBits-1:0] we_part_i,
-  input  logic [31:0]         we_data_i
+  input  logic [35:0]         we_data_i
 );
-  // Whole parts: a write of single bits would be a port each. What nothing reads, synthesis removes.
-  logic [32*Parts-1:0] mem [Words];
+  // Whole parts: single bits would be a port each. What nothing reads, synthesis removes.
+  logic [36*Parts-1:0] mem [Words];
   logic [Bits-1:0]     word_q;
   if (Init != "") begin : gen_init
     initial $readmemh({Init, File}, mem);
@@ -36,7 +37,7 @@ module wide_memory #(
 
   always_ff @(posedge clk_i) begin
     for (int unsigned p = 0; p < Parts; p++) begin
-      if (we_i && we_part_i == PartBits'(p)) mem[we_addr_i][32*p +: 32] <= we_data_i;
+      if (we_i && we_part_i == PartBits'(p)) mem[we_addr_i][36*p +: 36] <= we_data_i;
     end
     word_q <= Bits'(mem[addr_i]);
   end

@@ -26,7 +26,8 @@ from .verilated import build_model
 TOP = "core"
 # BANK_PLACE.MEMORY of each memory that has banks.
 _MEMORIES = {"weights": 0, "params": 1, "tables": 2, "banks": 3}
-_PART = 32
+_PART = 36
+_MASK = (1 << _PART) - 1
 
 
 def core_parameters(compiled: Plan) -> dict[str, int]:
@@ -65,12 +66,14 @@ def bank_writes(compiled: Plan, target: Plan) -> NDArray[np.uint32]:
             f"{network.name}: {wanted.name} has another structure or trunk; only coarse head and branches can be "
             "loaded: build a core for it"
         )
-    place, part, data = (CORE.offset(name) for name in ("BANK_PLACE", "BANK_PART", "BANK_DATA"))
+    names = "BANK_PLACE", "BANK_PART", "BANK_HIGH", "BANK_DATA"
+    place, part, high, data = (CORE.offset(name) for name in names)
     writes: list[tuple[int, int]] = []
 
     def write(memory: int, word: int, first: int, parts: list[int]) -> None:
         writes.extend([(place, memory << 20 | word), (part, first)])
-        writes.extend((data, value) for value in parts)
+        for value in parts:
+            writes.extend([(high, value >> 32), (data, value & 0xFFFFFFFF)])
 
     old = {name: words for name, _, words in memory_words(compiled)}
     for name, bits, words in memory_words(target):
@@ -83,10 +86,10 @@ def bank_writes(compiled: Plan, target: Plan) -> NDArray[np.uint32]:
             if name == "banks":
                 write(memory, at, 0, [target.banks[at].rows])
             elif name.startswith("tables"):  # two parts a lane
-                parts = [value & 0xFFFFFFFF, value >> _PART]
+                parts = [value & _MASK, value >> _PART]
                 write(memory, at, 2 * int(name.removeprefix("tables")), parts)
             else:
-                write(memory, at, 0, [value >> _PART * i & 0xFFFFFFFF for i in range(-(-bits // _PART))])
+                write(memory, at, 0, [value >> _PART * i & _MASK for i in range(-(-bits // _PART))])
     first = CORE.offset("WEIGHTS_0")
     writes += [(first + 4 * i, word) for i, word in enumerate(identity_words(wanted)[2 * IDENTITY_WORDS :])]
     return np.array(writes, np.uint32)
