@@ -6,6 +6,7 @@ from crossloom.sim.identity import structure_sha256, weights_sha256
 
 from ..commands.tables import percent
 from .document import document
+from .engine import engine
 from .figures import Figures
 from .markup import Markup, clip, el, join
 from .sections import accuracy_sections, cost_sections, growing, mistakes
@@ -13,7 +14,7 @@ from .sections import accuracy_sections, cost_sections, growing, mistakes
 
 def page(figures: Figures, command: str) -> str:
     """Return the whole HTML page, the same text for the same figures; `command` is how to make it again."""
-    sections = [*accuracy_sections(figures), mistakes(figures), *cost_sections(figures)]
+    sections = [*accuracy_sections(figures), mistakes(figures), *cost_sections(figures), engine(figures.network)]
     if figures.branches:
         sections.append(growing(figures))
     body = el("div", _header(figures), el("main", *sections), _footer(figures, command), class_="page")
@@ -70,6 +71,7 @@ def _footer(figures: Figures, command: str) -> Markup:
         ("accuracies", f"{clip(figures.origin, 200)}, routing, confusion and margins included"),
         ("products, memory", "counted from the network's structure, for one image; no tool and no timing involved"),
     ]
+    facts.append(("engine", "modelled by counting its cycles; the simulated RTL takes as many"))
     if figures.baselines:
         facts.append(("baselines", "accuracies as the artifact states them, with the origin it gives beside each"))
     if figures.grown:

@@ -10,6 +10,7 @@ from ..commands.tables import percent
 from .figures import Figures, Mistake
 from .markup import Markup, clip, el, join
 from .matrix import NUMBERED, matrix
+from .parts import PARTS, legend, section, wide
 from .png import MAX_SIDE, picture
 from .records import BASELINES, Outcome
 from .tree import COLORS, rate, share, tree
@@ -18,7 +19,6 @@ from .tree import MOST as TREE_MOST
 SHOWN_MISTAKES = 48
 SHOWN_PAIRS = 10
 SHOWN_CLASSES = 1000
-_PARTS = ("c7", "c5", "c0")  # colours of trunk, coarse head and branch
 
 
 def accuracy_sections(figures: Figures) -> list[Markup]:
@@ -38,7 +38,7 @@ def accuracy_sections(figures: Figures) -> list[Markup]:
         )
     if len(figures.classes) > TREE_MOST:
         words += f" Classes are too many to draw beyond {TREE_MOST}."
-    first = _section(title, words, _wide(tree(figures)), _class_table(figures))
+    first = section(title, words, wide(tree(figures)), _class_table(figures))
     drawing = matrix(figures)
     words = "Rows are the true classes, columns the answers; the deeper the colour, the larger the share of the row."
     if drawing is None:
@@ -50,8 +50,8 @@ def accuracy_sections(figures: Figures) -> list[Markup]:
         words += " Boxes are the branches."
         key = [key[0], ("near", "wrong answer in the right branch"), ("far", "wrong answer in another branch")]
     listed = el("div", _confusions(figures))
-    body = [_key(key), el("div", _wide(drawing), listed, class_="pair")] if drawing else [listed]
-    return [first, _section("Confusion", words, *body)]
+    body = [legend(key), el("div", wide(drawing), listed, class_="pair")] if drawing else [listed]
+    return [first, section("Confusion", words, *body)]
 
 
 def _class_table(figures: Figures) -> Markup:
@@ -94,7 +94,7 @@ def mistakes(figures: Figures) -> Markup:
     title = "Coarse errors" if branches else "Wrong answers"
     if not found:
         words = "reaches the branch of its class" if branches else "is answered right"
-        return _section(title, f"None: every one of the {len(figures.images):,} test images {words}.")
+        return section(title, f"None: every one of the {len(figures.images):,} test images {words}.")
     words = f"{len(found):,} of {len(figures.images):,} test images "
     if branches:
         words += "are sent to a branch that does not hold their class, so that no later layer can be right. "
@@ -117,7 +117,7 @@ def mistakes(figures: Figures) -> Markup:
         if max(shape[:2]) > MAX_SIDE:
             notes.append("Pictures are thinned out.")
     cards = (_mistake(figures, one) for one in found[:SHOWN_MISTAKES])
-    return _section(title, " ".join([words, *notes]), el("ul", *cards, class_="cards"))
+    return section(title, " ".join([words, *notes]), el("ul", *cards, class_="cards"))
 
 
 def _mistake(figures: Figures, one: Mistake) -> Markup:
@@ -149,7 +149,7 @@ def cost_sections(figures: Figures) -> list[Markup]:
     words = "Width of each layer's output and weights, and products (multiply-accumulates) for one image, counted."
     if figures.branches:
         words += " Parameters and memory count every bank."
-    found = [_section("Layers", words, _wide(_layer_table(parts, figures.cost)))]
+    found = [section("Layers", words, wide(_layer_table(parts, figures.cost)))]
     if figures.branches:
         found.append(_savings(figures, [sum(layer.macs for layer in part) for _, _, part in parts]))
     return found
@@ -170,7 +170,7 @@ def _savings(figures: Figures, macs: list[int]) -> Markup:
     bars = [
         _bar(
             label,
-            [(part / most, f"fill {color}") for part, color in zip(parts, _PARTS, strict=True)],
+            [(part / most, f"fill {color}") for part, color in zip(parts, PARTS, strict=True)],
             f"{products:,}",
             "counted" if saved is None else _saving(saved),
         )
@@ -181,7 +181,7 @@ def _savings(figures: Figures, macs: list[int]) -> Markup:
         "exactly one row of output per class. B-CNN (arXiv 1709.09890) computes every level for every image: trunk, "
         "coarse head and that same tail."
     )
-    key = _key(zip(_PARTS, ("trunk", "coarse head", "one branch, or the tail for all classes"), strict=True))
+    key = legend(zip(PARTS, ("trunk", "coarse head", "one branch, or the tail for all classes"), strict=True))
     accuracies = [("this network", percent(figures.accuracy), clip(figures.origin, 120))]
     for name, title in BASELINES.items():
         baseline = figures.baselines.get(name)
@@ -189,7 +189,7 @@ def _savings(figures: Figures, macs: list[int]) -> Markup:
         accuracies.append((title, *known))
     table = _table(["", "accuracy", "origin"], accuracies, {1})
     drawing = el("div", *bars, class_="bars")
-    return _section("What routing saves", words, key, drawing, el("h3", "Accuracy beside it"), table)
+    return section("What routing saves", words, key, drawing, el("h3", "Accuracy beside it"), table)
 
 
 def _saving(fraction: float) -> str:
@@ -204,7 +204,7 @@ def _layer_table(parts: list[tuple[str, str, list[LayerCost]]], total: Cost) -> 
     numbers = set(range(3, len(header) - 1))
     top = max((layer.macs for _, _, part in parts for layer in part), default=0) or 1
     body = []
-    for (title, words, part), color in zip(parts, _PARTS, strict=False):
+    for (title, words, part), color in zip(parts, PARTS, strict=False):
         if len(parts) > 1:
             spread = el("th", title, el("small", words), colspan=len(header), scope="colgroup")
             body.append(el("tr", spread))
@@ -231,7 +231,7 @@ def growing(figures: Figures) -> Markup:
     title = "Effect of growing"
     if not figures.grown:
         command = el("code", f"crossloom grow {figures.network.name}.loom --data ... --class NAME")
-        return _section(title, join(("No class was added to this network yet. This adds one: ", command, ".")))
+        return section(title, join(("No class was added to this network yet. This adds one: ", command, ".")))
     header = ["class", "branch", "coarse head", "old before", "old after", "new class"]
     rows, bars = [], []
     for record in figures.grown:
@@ -259,23 +259,15 @@ def growing(figures: Figures) -> Markup:
         "Accuracy of the classes that were there before, and of the class that was added. The coarse head can keep its "
         "weights or be retrained; both were measured when the class was added."
     )
-    return _section(title, words, _table(header, rows, {3, 4, 5}), el("div", *bars, class_="bars"))
+    return section(title, words, _table(header, rows, {3, 4, 5}), el("div", *bars, class_="bars"))
 
 
 def _points(difference: float) -> str:
     return f"{100 * difference:+.1f} points"
 
 
-def _section(title: str, words: object, *body: object) -> Markup:
-    return el("section", el("h2", title), el("p", words, class_="caption"), *body)
-
-
 def _dot(branch: int) -> Markup:
     return el("i", class_=f"dot fill c{branch % COLORS}")
-
-
-def _key(entries: Iterable[tuple[str, str]]) -> Markup:
-    return el("p", *(el("span", el("i", class_=f"fill {color}"), words) for color, words in entries), class_="key")
 
 
 def _meter(segments: Iterable[tuple[float, str]]) -> Markup:
@@ -301,9 +293,4 @@ def _cells(row: Sequence[object], numbers: Collection[int]) -> list[Markup]:
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]], numbers: Collection[int]) -> Markup:
     """A table; `numbers` are the columns that line up on the right."""
     body = el("tbody", *(el("tr", *_cells(row, numbers)) for row in rows))
-    return _wide(el("table", _head(header, numbers), body))
-
-
-def _wide(content: Markup) -> Markup:
-    """What may be wider than the page scrolls in a box of its own, by keyboard too."""
-    return el("div", content, class_="wide", tabindex=0)
+    return wide(el("table", _head(header, numbers), body))
