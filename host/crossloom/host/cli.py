@@ -212,6 +212,16 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--no-synthesis", action="store_true", help="leave out the resources, which take minutes")
     bench.add_argument("--out", help="write the JSON to this file as well")
 
+    bench = command("rtl", "measure generated cores: cycles of every layer, resources, speed beside cocotb", kinds)
+    bench.add_argument(
+        "--designs",
+        default="digits-sha,cifar-shape,cifar-shape-small,cifar-sha-shape",
+        help="which of them, comma-separated (default: %(default)s)",
+    )
+    bench.add_argument("--no-synth", action="store_true", help="leave out the resources, which take minutes")
+    bench.add_argument("--no-cocotb", action="store_true", help="leave out the comparison with cocotb")
+    bench.add_argument("--out", help="write the JSON to this file as well; what was not measured again stays in it")
+
     bench = command("sha", "train a hierarchical recipe, its baselines and its growth over several seeds", kinds)
     bench.add_argument("recipe", nargs="?", default="digits-sha", help="recipe with a hierarchy (default: %(default)s)")
     bench.add_argument("--seeds", type=int, default=5, help="seeds 1 to this (default: %(default)s)")

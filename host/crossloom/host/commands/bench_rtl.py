@@ -1,0 +1,240 @@
+"""`crossloom bench rtl`: generated cores in Verilator and Yosys: cycles of every layer, resources, speed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossloom.sim import InputError, Network, compare, input_codes, load
+from crossloom.sim import run as simulate
+from crossloom.sim.cache import cache_folder
+from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
+
+from ..designs import find_design
+from ..engine import compiled
+from ..progress import during
+from . import Report
+from .synth import resources
+from .tables import table
+
+if TYPE_CHECKING:
+    from crossloom.rtl.plan import Plan
+
+IMAGES = 4  # the last one's cycles are those of images that follow each other closely
+FRAMES = 20  # through cocotb
+_MODEL_SECONDS, _COCOTB_SECONDS = 300, 120  # what they take at most: only the bars ask
+_RESOURCES = ("lut", "ff", "bram36", "dsp", "logic_ns")
+
+
+def _shipped() -> Network:
+    return load(find_design("digits-sha")).network
+
+
+# What is measured, and with which folding.
+DESIGNS: dict[str, tuple[Callable[[], Network], str]] = {
+    "digits-sha": (_shipped, "8x8x2x4"),
+    "cifar-shape": (cifar_shape, "32x32x2x8+220"),
+    "cifar-shape-small": (cifar_shape, "32x24x2x8+220"),
+    "cifar-sha-shape": (cifar_sha_shape, "32x32x2x8+220"),
+}
+
+
+def measure(name: str, synth: bool) -> dict[str, Any]:
+    """Everything about one design."""
+    from crossloom.rtl.streaming import streaming
+
+    make, folding = DESIGNS[name]
+    network = make()
+    plan = compiled(network, folding)
+    data: dict[str, Any] = {
+        "folding": asdict(plan.folding),
+        "products": int(simulate(network, codes=_codes(network, 1)).macs[0]),
+    }
+    data |= _simulated(name, plan)
+    array = plan.folding.rows * plan.folding.cols * plan.folding.pix
+    ideal = streaming(network, array)
+    data["streaming"] = {
+        "latency_cycles": ideal.latency,
+        "interval_cycles": ideal.interval,
+        "multipliers": array,
+        "origin": "estimated: an ideal pipeline of layers with as many multipliers, all always busy",
+    }
+    if synth:
+        found = resources(plan)
+        data |= {key: found[key] for key in _RESOURCES} | {"logic_path": found["logic_path"], "budget": found["budget"]}
+        data["resources_origin"] = "estimated: Yosys for an xc7z020, neither placed nor routed"
+    return data
+
+
+def _codes(network: Network, count: int) -> Any:
+    """Random images of all levels."""
+    shape = (count, *network.input.shape)
+    return input_codes(network.input, np.random.default_rng(0).integers(0, network.input.levels, shape, dtype=np.uint8))
+
+
+def _simulated(name: str, plan: Plan) -> dict[str, Any]:
+    """Cycles of the core in Verilator, and how many codes differ from the integer simulator's."""
+    from crossloom.rtl.core import CoreModel
+    from crossloom.rtl.cycles import image_cycles
+    from crossloom.rtl.layers import layers_of, model_layers
+
+    network, codes = plan.network, _codes(plan.network, IMAGES)
+    before, start = {*cache_folder().glob("*.so")}, time.monotonic()
+    model = during(f"{name}: building, seconds", _MODEL_SECONDS, lambda: CoreModel(plan, trace=True))
+    built = time.monotonic() - start if {*cache_folder().glob("*.so")} - before else None
+    try:
+        start = time.perf_counter()
+        first = model.run(codes[:1])[1]
+        seconds = time.perf_counter() - start
+        answers, run = model.run(codes)
+        edges, taps = model.edges(), model.taps()
+    finally:
+        model.close()
+    wanted = simulate(network, codes=codes, edges=edges)
+    differences = compare(network, wanted.edges, edges)
+    scores = wanted.logits if network.route is None else wanted.fine
+    wrong = differences.total + int((answers.scores != scores).sum())
+    branch = int(answers.branch[-1])
+    cycles, measured = image_cycles(plan, branch), layers_of(plan, ((int(n), int(a), int(b)) for n, a, b in taps))
+    return {
+        "latency_cycles": int(first.latency[0]),
+        "interval_cycles": int(run.last[-1] - run.last[-2]),
+        "latency_model": cycles.latency,
+        "interval_model": cycles.interval,
+        "layers": [
+            {
+                "name": ours.name,
+                "operator": ours.operator,
+                "multipliers": ours.multipliers,
+                "products": ours.products,
+                "cycles_model": model_layer.cycles,
+                "cycles_measured": ours.cycles,
+                "busy": round(ours.busy, 4),
+                "used": round(ours.used, 4),
+            }
+            for ours, model_layer in zip(measured, model_layers(plan, branch), strict=True)
+        ],
+        "codes_compared": differences.codes,
+        "differences": wrong,
+        "build_s": None if built is None else round(built, 1),
+        "build_peak_gib": None if built is None else round(_children_gib(), 2),
+        "image_s": round(seconds, 4),
+        "origin": f"simulated: Verilated RTL, {IMAGES} random images; layers of the last; seconds measured",
+    }
+
+
+def _children_gib() -> float:
+    """The most memory that one program of a build took; Linux counts KiB, macOS bytes."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**30 if platform.system() == "Darwin" else 2**20)
+
+
+def speed() -> dict[str, Any]:
+    """The same frames of digits-cnn through the same core in cocotb and in the library."""
+    from crossloom.rtl.cocotb_speed import compare_speed
+    from crossloom.sim.frames import frame_beats
+
+    artifact = load(find_design("digits-cnn"))
+    assert artifact.golden is not None and artifact.golden.inputs is not None
+    network = artifact.network
+    frames = frame_beats(network, input_codes(network.input, artifact.golden.inputs[:FRAMES]))
+    found = during("cocotb, seconds", _COCOTB_SECONDS, lambda: compare_speed(compiled(network), frames))
+    return {
+        **asdict(found),
+        "design": network.name,
+        "origin": "measured in one run: the same frames and core, building and starting left out",
+    }
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Measure; with `args.out`, write the JSON to a file as well, where figures that were not measured again stay."""
+    names = [name.strip() for name in args.designs.split(",") if name.strip()]
+    for name in names:
+        if name not in DESIGNS:
+            raise InputError(f"--designs {name[:40]!r}: unknown; needed some of: {', '.join(DESIGNS)}")
+    path = Path(args.out) if args.out else None
+    kept = _earlier(path) if path else {}
+    data: dict[str, Any] = {}
+    for name in names:
+        data[name] = measure(name, not args.no_synth)
+    if not args.no_cocotb:
+        data["cocotb"] = speed()
+        data["speedup_over_cocotb"] = round(data["cocotb"]["speedup"], 1)
+    data["machine"] = f"{platform.machine()}, {os.cpu_count()} processors"
+    wrong = sum(data[name]["differences"] for name in names)
+    if path is not None:
+        for name in names:
+            # Resources that were left out this time are still those of the same folding, or else worth nothing.
+            old = kept.get(name, {})
+            if args.no_synth and old.get("folding") == data[name]["folding"]:
+                data[name] |= {key: value for key, value in old.items() if key not in data[name]}
+        try:
+            path.write_text(json.dumps(kept | data, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
+    return Report(data, text(data), 1 if wrong else 0)
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """What an earlier run wrote, before any work; InputError for a file that is something else."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or "machine" not in found:
+        raise InputError(f"{path}: exists and is no result of bench rtl; move it, or name another file with --out")
+    return found
+
+
+def text(data: dict[str, Any]) -> str:
+    """The tables that people read."""
+    parts = []
+    for name in DESIGNS:
+        if name in data:
+            parts.append(_design(name, data[name]))
+    if "cocotb" in data:
+        found = data["cocotb"]
+        parts.append(
+            f"{found['frames']} frames of {found['design']}, {found['cycles']:,} cycles: cocotb "
+            f"{found['cocotb_s']:.2f} s, library {found['library_s']:.4f} s: "
+            f"{data['speedup_over_cocotb']} times faster (measured)"
+        )
+    return "\n\n".join(parts)
+
+
+def _design(name: str, data: dict[str, Any]) -> str:
+    folding = data["folding"]
+    rows: list[list[object]] = [
+        [layer["name"], layer["multipliers"], layer["cycles_model"], layer["cycles_measured"],
+         f"{100 * layer['busy']:.1f} %", f"{100 * layer['used']:.1f} %"]
+        for layer in data["layers"]
+    ]  # fmt: skip
+    ideal = data["streaming"]
+    found = (
+        f"{name}: array of {folding['rows']} x {folding['cols']} x {folding['pix']}; {data['latency_cycles']:,} cycles "
+        f"an image, {data['interval_cycles']:,} between images (simulated; modelled {data['latency_model']:,} and "
+        f"{data['interval_model']:,}); {data['differences']} of {data['codes_compared']:,} codes differ\n"
+    )
+    found += table(["layer", "multipliers", "modelled", "simulated", "busy", "own products"], rows)
+    found += (
+        f"\na pipeline of layers with {ideal['multipliers']:,} multipliers would take at best "
+        f"{ideal['latency_cycles']:,} and {ideal['interval_cycles']:,} cycles (estimated)"
+    )
+    if "budget" not in data:
+        return found + "\nresources: not estimated (--no-synth)"
+    budget = data["budget"]
+    shown = ", ".join(f"{data[key]:,g} of {budget[key]:,g} {key.upper()}" for key in ("lut", "ff", "bram36", "dsp"))
+    return found + f"\n{shown}; longest path through logic {data['logic_ns']:.2f} ns (estimated by Yosys)"

@@ -1,0 +1,155 @@
+"""The same frames through the same core in cocotb and in the Verilated library, to compare their speed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossloom.sim.errors import MissingExtraError
+from crossloom.sim.frames import Beats
+from crossloom.sim.programs import run_program
+
+from .core import TOP, CoreModel, core_parameters, write_program
+from .errors import RtlError
+from .plan import Plan
+from .sources import sources_of
+from .tools import verilator_environment
+
+_STUB = "crossloom_frames"
+_FOLDER = "CROSSLOOM_FRAMES"
+_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds for the same frames, without building and starting; cycles a second of either follow from `cycles`."""
+
+    frames: int
+    cycles: int
+    cocotb_s: float
+    library_s: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times faster the library is."""
+        return self.cocotb_s / self.library_s
+
+
+def compare_speed(plan: Plan, frames: Beats, optimize: int = 1) -> Speed:
+    """Time frames (N, beats) in both, compiled at the same level; RtlError where their results differ.
+
+    cocotb drives AXI4-Stream through cocotbext-axi. The library's time is the median of some runs.
+    """
+    for name in ("cocotb_tools", "cocotbext.axi"):
+        try:
+            found = importlib.util.find_spec(name)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise MissingExtraError(f"{name}: not installed; needed to compare with; pip install 'crossloom[rtl]'")
+    with tempfile.TemporaryDirectory(prefix="crossloom-cocotb-") as work:
+        folder = Path(work)
+        (folder / "program").mkdir()
+        write_program(plan, folder / "program")
+        np.save(folder / "frames.npy", frames)
+        (folder / "parameters.json").write_text(json.dumps(core_parameters(plan)), encoding="ascii")
+        stub = f"import cocotb\n\nfrom {__name__} import frames\n\nframes = cocotb.test()(frames)\n"
+        (folder / f"{_STUB}.py").write_text(stub, encoding="ascii")
+        environment = verilator_environment() | {_FOLDER: work, "PYTHONPATH": os.pathsep.join(sys.path)}
+        # As the library: what runs once is compiled quickly (of a VPI model, that is a very long function).
+        environment["MAKEFLAGS"] += f" OPT_FAST=-O{optimize} OPT_GLOBAL=-O1 OPT_SLOW=-O0"
+        run_program(
+            [sys.executable, "-m", __name__],
+            where="the core in cocotb",
+            error=RtlError,
+            environment=environment,
+            cwd=folder,
+        )
+        if not (folder / "results.npy").is_file():
+            raise RtlError("the core in cocotb: it ended without results; run the benches of the core")
+        results = np.load(folder / "results.npy", allow_pickle=False)
+        seconds = float((folder / "seconds").read_text(encoding="ascii"))
+    model, times = CoreModel(plan, optimize=optimize), []
+    try:
+        for _ in range(_RUNS):
+            start = time.perf_counter()
+            run = model.run_beats(frames)
+            times.append(time.perf_counter() - start)
+    finally:
+        model.close()
+    if not np.array_equal(results, run.beats):
+        raise RtlError("the core in cocotb: other results than in the library; correct the core")
+    return Speed(len(frames), int(run.last[-1] - run.first[0] + 1), seconds, statistics.median(times))
+
+
+async def frames(dut: Any) -> None:
+    """Send every frame through AXI4-Stream, keep the results and how long that took."""
+    from cocotb.clock import Clock
+    from cocotb.triggers import ClockCycles
+    from cocotbext.axi import (  # type: ignore[import-untyped]  # it has no types
+        AxiStreamBus,
+        AxiStreamFrame,
+        AxiStreamSink,
+        AxiStreamSource,
+    )
+
+    folder = Path(os.environ[_FOLDER])
+    data = np.load(folder / "frames.npy", allow_pickle=False)
+    for name in ("awvalid", "wvalid", "bready", "arvalid", "rready"):
+        getattr(dut, f"s_axi_{name}").value = 0
+    dut.aresetn.value = 0
+    Clock(dut.aclk, 10, unit="ns").start()
+    await ClockCycles(dut.aclk, 4)
+    source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.aclk, dut.aresetn, False)
+    sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.aclk, dut.aresetn, False)
+    dut.aresetn.value = 1
+    await ClockCycles(dut.aclk, 4)
+    start, results = time.perf_counter(), []
+    for frame in data:
+        await source.send(AxiStreamFrame(frame.tobytes()))
+    for _ in data:
+        received = await sink.recv()
+        results.append(np.frombuffer(bytes(received.tdata), "<u8"))
+    (folder / "seconds").write_text(str(time.perf_counter() - start), encoding="ascii")
+    np.save(folder / "results.npy", np.stack(results))
+
+
+def main() -> None:
+    """Build and run the core by cocotb's runner, in the folder that the environment names."""
+    from cocotb_tools.runner import get_runner
+
+    folder = Path(os.environ[_FOLDER])
+    sys.path.insert(0, str(folder))
+    parameters = json.loads((folder / "parameters.json").read_text(encoding="ascii"))
+    runner = get_runner("verilator")
+    runner.build(
+        sources=sources_of(TOP),
+        hdl_toplevel=TOP,
+        parameters=parameters,
+        build_dir=folder / "build",
+        build_args=["--assert", "--x-initial", "unique", "--x-assign", "unique", "-Wno-fatal"],
+        timescale=("1ns", "1ps"),
+    )
+    runner.test(
+        hdl_toplevel=TOP,
+        hdl_toplevel_lang="verilog",
+        test_module=_STUB,
+        build_dir=folder / "build",
+        test_dir=folder,
+        plusargs=[f"+program={folder}/program/"],
+        timescale=("1ns", "1ps"),
+    )
+
+
+if __name__ == "__main__":
+    main()
