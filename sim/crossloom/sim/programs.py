@@ -42,6 +42,7 @@ def run_program(
     said = done.stdout + done.stderr
     if done.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
-        first = next((line for line in lines if "rror" in line or line.startswith("%")), lines[0] if lines else "")
+        complaints = [line for line in lines if "error" in line.lower() or line.startswith("%")]
+        first = next(iter([*complaints, *lines]), "")
         raise error(f"{where}: {name} failed ({done.returncode}): {first}; correct the sources")
     return said
