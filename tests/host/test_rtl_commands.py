@@ -1,10 +1,14 @@
 """The commands that write and measure a design's core: emit rtl, synth."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
+from crossloom.host import find_design
 from crossloom.host.cli import main
+from crossloom.rtl.folding import choose_folding
+from crossloom.sim import load
 
 FOLDING = "4x4x1x2"
 
@@ -26,6 +30,21 @@ def test_emit_writes_a_whole_folder_and_lists_it(capsys, tmp_path):
     assert f"{data['cycles_model']['latency']:,}" in readme and "digits-cnn" in readme
     assert main(["emit", "rtl", "digits-cnn", "--folding", FOLDING, "--out", str(out)]) == 0
     assert "crossloom synth digits-cnn --folding 4x4x1x2" in capsys.readouterr().out
+
+
+def test_the_array_is_the_best_one_within_the_budget(capsys, tmp_path):
+    latencies = []
+    for i, lut in enumerate(("47000", "6000")):
+        argv = ("emit", "rtl", "digits-cnn", "--lut", lut, "--dsp", "0", "--out", str(tmp_path / str(i)))
+        code, data = _json(capsys, *argv)
+        assert code == 0
+        latencies.append(data["cycles_model"]["latency"])
+        network = load(find_design("digits-cnn")).network
+        assert data["folding"] == asdict(choose_folding(network, lut=int(lut), dsp=0).folding)
+    assert latencies[0] < latencies[1]
+    assert main(["emit", "rtl", "digits-cnn", "--lut", "100", "--out", str(tmp_path / "none")]) == 1
+    captured = capsys.readouterr()
+    assert "the budget is 100 LUT" in captured.err and not (tmp_path / "none").exists()
 
 
 def test_emit_goes_to_runs_by_default_and_leaves_foreign_files_alone(capsys, tmp_path, monkeypatch):
@@ -54,7 +73,7 @@ def test_synth_estimates_the_whole_core_with_its_memories(capsys):
     assert code == 0 and data["fits"]
     assert {"lut", "ff", "bram36", "dsp", "budget", "modules", "logic_ns", "origin"} <= data.keys()
     assert 500 < data["lut"] < 5000 and 0 < data["bram36"] < 20 and data["dsp"] == 0 and data["logic_ns"] > 1
-    assert data["budget"] == {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}
+    assert data["budget"] == {"lut": 47000, "ff": 106400, "bram36": 140, "dsp": 220}
     assert {"core", "crossbar", "drain", "sequencer", "wide_memory"} <= data["modules"].keys()
     # The program's memories are constants of this network: without their content they would be nothing.
     assert data["modules"]["sequencer"]["lut"] > 100
@@ -65,12 +84,12 @@ def test_synth_says_what_exceeds_the_budget(capsys, monkeypatch):
     found["modules"] = {"core": {"instances": 1.0, "lut": 2000.0, "ff": 100.0, "bram36": 1.5, "dsp": 0.0}}
     budget = {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}
     monkeypatch.setattr("crossloom.host.commands.synth.resources", lambda *_, **__: found | {"budget": dict(budget)})
-    code, data = _json(capsys, "synth", "digits-cnn", "--lut", "1999")
+    code, data = _json(capsys, "synth", "digits-cnn", "--folding", FOLDING, "--lut", "1999")
     assert code == 1 and not data["fits"] and data["budget"] == {**budget, "lut": 1999}
-    assert main(["synth", "digits-cnn", "--dsp", "0"]) == 0
+    assert main(["synth", "digits-cnn", "--folding", FOLDING, "--dsp", "0"]) == 0
     text = capsys.readouterr().out
     assert "none to take" in text and "over budget" not in text and "4.25 ns" in text
-    assert main(["synth", "digits-cnn", "--bram36", "1"]) == 1
+    assert main(["synth", "digits-cnn", "--folding", FOLDING, "--bram36", "1"]) == 1
     assert "over budget" in capsys.readouterr().out
-    assert main(["synth", "digits-cnn", "--ff", "-1"]) == 1
+    assert main(["synth", "digits-cnn", "--folding", FOLDING, "--ff", "-1"]) == 1
     assert "--ff -1" in capsys.readouterr().err

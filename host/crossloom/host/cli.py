@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DESIGN = "name of a shipped design, or path of a .loom file"
-FOLDING = "size of the array, ROWSxCOLSxPIXxLANES, with +DSP for products in DSPs, such as 32x32x2x8+220"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -150,15 +149,21 @@ def parser() -> argparse.ArgumentParser:
     )
     hls("hls", "write a whole Vitis HLS and Vivado project for the PYNQ-Z2", kinds)
     emit = command("rtl", "write the design's core in SystemVerilog, with its memories and registers", kinds)
-    emit.add_argument("design", help=DESIGN)
-    emit.add_argument("--folding", help=FOLDING)
     emit.add_argument("--out", help="folder for the core (default: runs/NAME-rtl)")
-
     synth = command("synth", "estimate what the design's core takes of an xc7z020, by Yosys")
-    synth.add_argument("design", help=DESIGN)
-    synth.add_argument("--folding", help=FOLDING)
-    for resource, most in (("lut", 53200), ("ff", 106400), ("bram36", 140), ("dsp", 220)):
-        synth.add_argument(f"--{resource}", type=int, help=f"how many it may take (default: {most})")
+    synth.add_argument("--ff", type=int, help="how many flip-flops it may take (default: 106400)")
+    for sub in (emit, synth):
+        sub.add_argument("design", help=DESIGN)
+        sub.add_argument(
+            "--folding",
+            default="latency",
+            help="array: the best for latency or throughput, or ROWSxCOLSxPIXxLANES, with +DSP for products in DSPs, "
+            "such as 32x32x2x8+220 (default: %(default)s)",
+        )
+        for resource, most in (("lut", 47000), ("bram36", 140), ("dsp", 220)):
+            sub.add_argument(
+                f"--{resource}", type=int, default=most, help="how many it may take (default: %(default)s)"
+            )
 
     kinds = commands.add_parser("build", help="run vendor tools, where they are installed").add_subparsers(
         dest="what", required=True, metavar="WHAT"

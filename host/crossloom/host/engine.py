@@ -1,11 +1,14 @@
-"""Which engine a network gets in RTL: the folding that was asked for, or a modest one that builds in seconds."""
+"""Which engine a network gets in RTL: the folding that was asked for, the best for the chip, or a modest one."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crossloom.sim import InputError, Network
+
+from .progress import bar
 
 if TYPE_CHECKING:
     from crossloom.rtl.plan import Folding, Plan
@@ -13,25 +16,31 @@ if TYPE_CHECKING:
 _FOLDING = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})x([12])x([1-9]\d{0,3})(?:\+(\d{1,4}))?\Z")
 
 
-def folding_of(network: Network, asked: str | None = None) -> Folding:
-    """The folding ROWSxCOLSxPIXxLANES or ROWSxCOLSxPIXxLANES+DSP; without one, a modest one for any network.
+def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, int] | None = None) -> Folding:
+    """The folding ROWSxCOLSxPIXxLANES or ROWSxCOLSxPIXxLANES+DSP; None is a modest one that builds in seconds.
 
-    Raises InputError for another form.
+    "latency" and "throughput" take the best one within a budget of `lut`, `bram36` and `dsp`, an xc7z020's by default.
+    Raises InputError for another form, RtlError where nothing fits the budget.
     """
+    from crossloom.rtl.folding import CANDIDATES, TARGETS, choose_folding
     from crossloom.rtl.plan import Folding
 
     if asked is None:
         return Folding(8, 8, 2, 4)
+    if asked in TARGETS:
+        with bar(f"arrays for {network.name}", CANDIDATES) as progress:
+            return choose_folding(network, asked, **(budget or {}), progress=progress).folding
     found = _FOLDING.match(asked)
     if found is None:
         raise InputError(
-            f"folding {asked[:40]!r}: needed ROWSxCOLSxPIXxLANES, such as 8x8x2x4, or with DSPs 32x32x2x8+220"
+            f"folding {asked[:40]!r}: needed ROWSxCOLSxPIXxLANES, such as 8x8x2x4, with DSPs 32x32x2x8+220, or one of "
+            f"{', '.join(TARGETS)}"
         )
     return Folding(*(int(part or 0) for part in found.groups()))
 
 
-def compiled(network: Network, asked: str | None = None) -> Plan:
+def compiled(network: Network, asked: str | None = None, budget: Mapping[str, int] | None = None) -> Plan:
     """The network as a program of its engine; RtlError names the layer and the resource that do not fit."""
     from crossloom.rtl.plan import plan
 
-    return plan(network, folding_of(network, asked))
+    return plan(network, folding_of(network, asked, budget))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from crossloom.sim import load
@@ -10,6 +11,7 @@ from crossloom.sim import load
 from ..designs import find_design
 from ..engine import compiled
 from . import Report
+from .synth import budget_of
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -19,19 +21,20 @@ def run(args: argparse.Namespace) -> Report:
 
     network = load(find_design(args.design)).network
     out = Path(args.out) if args.out else Path("runs") / f"{network.name}-rtl"
-    plan = compiled(network, args.folding)
+    plan = compiled(network, args.folding, budget_of(args))
     files = generate(plan, out)
     folding, cycles = plan.folding, image_cycles(plan)
+    shown = f"{folding.rows}x{folding.cols}x{folding.pix}x{folding.lanes}" + (f"+{folding.dsp}" if folding.dsp else "")
     data = {
         "name": network.name,
         "folder": str(out),
         "files": [path.relative_to(out).as_posix() for path in files],
-        "folding": {name: getattr(folding, name) for name in ("rows", "cols", "pix", "lanes", "dsp")},
+        "folding": asdict(folding),
         "cycles_model": {"latency": cycles.latency, "interval": cycles.interval},
     }
     text = (
         f"{network.name}: {len(files)} files in {out}, an array of {folding.rows} x {folding.cols} x {folding.pix} "
         f"multipliers; {cycles.latency:,} cycles an image, {cycles.interval:,} between images (modelled)\n"
-        f"resources: crossloom synth {args.design}" + (f" --folding {args.folding}" if args.folding else "")
+        f"resources: crossloom synth {args.design} --folding {shown}"
     )
     return Report(data, text)

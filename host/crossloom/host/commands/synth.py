@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,20 +46,23 @@ def resources(plan: Plan, *, modules: bool = False) -> dict[str, Any]:
     return report.as_dict()
 
 
+def budget_of(args: argparse.Namespace) -> dict[str, int]:
+    """What the core may take, as asked; InputError for less than nothing."""
+    asked = {name: getattr(args, name) for name in NAMES if getattr(args, name, None) is not None}
+    for name, value in asked.items():
+        if value < 0:
+            raise InputError(f"--{name} {value}; needed 0 or more")
+    return asked
+
+
 def run(args: argparse.Namespace) -> Report:
     """Estimate; exit code 1 where the core takes more than the budget."""
-    asked = {name: getattr(args, name) for name in NAMES}
-    for name, value in asked.items():
-        if value is not None and value < 0:
-            raise InputError(f"synth: --{name} {value:g}; needed 0 or more")
+    budget = budget_of(args)
     network = load(find_design(args.design)).network
-    plan = compiled(network, args.folding)
-    data = {
-        "name": network.name,
-        **resources(plan, modules=True),
-        "origin": "estimated: Yosys, neither placed nor routed",
-    }
-    data["budget"] |= {name: value for name, value in asked.items() if value is not None}
+    plan = compiled(network, args.folding, {name: most for name, most in budget.items() if name != "ff"})
+    data = {"name": network.name, "folding": asdict(plan.folding), **resources(plan, modules=True)}
+    data["origin"] = "estimated: Yosys, neither placed nor routed"
+    data["budget"] |= budget
     over = [name for name in NAMES if data[name] > data["budget"][name]]
     data["fits"] = not over
     return Report(data, text(data, over), 1 if over else 0)
