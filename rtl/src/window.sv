@@ -43,6 +43,8 @@ module window #(
   logic [2:0][Pix-1:0]             inside_q;
   logic [2:0][Pix-1:0][1:0]        bank_q;
   logic [2:0][XBits-1:0]           pad_q;
+  logic [Pix-1:0][Rows-1:0][XBits-1:0] apart, fold;
+  logic [Banks-1:0]                    next;
 
   for (genvar p = 0; p < Pix; p++) begin : gen_x
     assign x[p]    = x_i + (p == 0 ? 14'd0 : 14'(step_x_i));
@@ -58,8 +60,6 @@ module window #(
   end
 
   // Columns side by side: pixel x + n is in bank (x + n) mod Banks, one word on where that wraps.
-  logic [Pix-1:0][Rows-1:0][XBits-1:0] apart, fold;
-  logic [Banks-1:0]                    next;
   if (Fold > 0 && Pix == 2) begin : gen_fold
     localparam int unsigned Taps = Rows / Fold < Banks - 1 ? Rows / Fold : Banks - 1;
     logic [2:0]            folded_q;
