@@ -7,7 +7,7 @@ import pytest
 
 from crossloom.host.cli import main
 from crossloom.host.commands import bench_rtl
-from crossloom.rtl.cocotb_speed import compare_speed
+from crossloom.rtl.cocotb_speed import Speed, compare_speed
 from crossloom.rtl.plan import Folding, plan
 from crossloom.rtl.streaming import streaming
 from crossloom.sim import MissingExtraError, cost, load
@@ -17,14 +17,14 @@ from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 FOUND = {"lut": 9, "ff": 8, "bram36": 1.5, "dsp": 0, "logic_ns": 5.5, "logic_path": "a > b", "budget": {
     "lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220,
 }}  # fmt: skip
-SPEED = {"frames": 20, "cycles": 1000, "cocotb_s": 3.0, "library_s": 0.125, "speedup": 24.0, "design": "digits-cnn"}
+SPEED = Speed(20, 1000, 3.0, 0.125)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Without synthesis and cocotb; the model is shared with the other tests of digits-sha."""
     monkeypatch.setattr(bench_rtl, "resources", lambda plan: dict(FOUND))
-    monkeypatch.setattr(bench_rtl, "speed", lambda: dict(SPEED))
+    monkeypatch.setattr("crossloom.rtl.cocotb_speed.compare_speed", lambda plan, frames: SPEED)
 
 
 def _json(capsys, *argv):
@@ -70,7 +70,12 @@ def test_what_is_not_measured_again_stays_in_the_file(capsys, tmp_path):
 def test_text_says_where_every_figure_comes_from(capsys):
     assert main(["bench", "rtl", "--designs", "digits-sha"]) == 0
     text = capsys.readouterr().out
-    for words in ("(simulated; modelled", "(estimated)", "0 of 141,988 codes differ", "24.0 times faster (measured)"):
+    for words in (
+        "(simulated; modelled",
+        "(estimated)",
+        "0 of 141,988 codes differ",
+        "24.0 times faster (measured)",
+    ):
         assert words in text
     assert "9 of 53,200 LUT" in text and "5.50 ns" in text
 

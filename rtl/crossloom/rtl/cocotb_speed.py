@@ -20,6 +20,7 @@ from crossloom.sim.frames import Beats
 from crossloom.sim.programs import run_program
 
 from .core import TOP, CoreModel, core_parameters, write_program
+from .core_registers import CORE, IDENTITY
 from .errors import RtlError
 from .plan import Plan
 from .sources import sources_of
@@ -48,7 +49,7 @@ class Speed:
 def compare_speed(plan: Plan, frames: Beats, optimize: int = 1) -> Speed:
     """Time frames (N, beats) in both, compiled at the same level; RtlError where their results differ.
 
-    cocotb drives AXI4-Stream through cocotbext-axi. The library's time is the median of some runs.
+    cocotb drives every port through cocotbext-axi. The library's time is the median of some runs.
     """
     for name in ("cocotb_tools", "cocotbext.axi"):
         try:
@@ -63,7 +64,7 @@ def compare_speed(plan: Plan, frames: Beats, optimize: int = 1) -> Speed:
         write_program(plan, folder / "program")
         np.save(folder / "frames.npy", frames)
         (folder / "parameters.json").write_text(json.dumps(core_parameters(plan)), encoding="ascii")
-        stub = f"import cocotb\n\nfrom {__name__} import frames\n\nframes = cocotb.test()(frames)\n"
+        stub = f"import cocotb\nfrom {__name__} import frames\nframes = cocotb.test()(frames)\n"
         (folder / f"{_STUB}.py").write_text(stub, encoding="ascii")
         environment = verilator_environment() | {_FOLDER: work, "PYTHONPATH": os.pathsep.join(sys.path)}
         # As the library: what runs once is compiled quickly (of a VPI model, that is a very long function).
@@ -93,10 +94,12 @@ def compare_speed(plan: Plan, frames: Beats, optimize: int = 1) -> Speed:
 
 
 async def frames(dut: Any) -> None:
-    """Send every frame through AXI4-Stream, keep the results and how long that took."""
+    """Read a register, send every frame, keep the results and how long the frames took."""
     from cocotb.clock import Clock
     from cocotb.triggers import ClockCycles
     from cocotbext.axi import (  # type: ignore[import-untyped]  # it has no types
+        AxiLiteBus,
+        AxiLiteMaster,
         AxiStreamBus,
         AxiStreamFrame,
         AxiStreamSink,
@@ -105,15 +108,16 @@ async def frames(dut: Any) -> None:
 
     folder = Path(os.environ[_FOLDER])
     data = np.load(folder / "frames.npy", allow_pickle=False)
-    for name in ("awvalid", "wvalid", "bready", "arvalid", "rready"):
-        getattr(dut, f"s_axi_{name}").value = 0
     dut.aresetn.value = 0
     Clock(dut.aclk, 10, unit="ns").start()
     await ClockCycles(dut.aclk, 4)
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.aclk, dut.aresetn, False)
+    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, False)
     sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.aclk, dut.aresetn, False)
     dut.aresetn.value = 1
     await ClockCycles(dut.aclk, 4)
+    found = int.from_bytes((await master.read(CORE.offset("ID"), 4)).data, "little")
+    assert found == IDENTITY, f"ID reads {found:#x}"
     start, results = time.perf_counter(), []
     for frame in data:
         await source.send(AxiStreamFrame(frame.tobytes()))
