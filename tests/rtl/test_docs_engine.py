@@ -1,5 +1,6 @@
 """docs/engine.md says what the core has: registers, counters, fields, and the figures of the cycle model."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from crossloom.rtl.plan import Folding, plan
 from crossloom.rtl.streaming import streaming
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
-TEXT = (Path(__file__).parents[2] / "docs" / "engine.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
 
 
 def test_every_register_is_listed_with_its_address_access_and_fields():
@@ -31,3 +33,17 @@ def test_the_cycles_told_are_those_of_the_models():
         row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{network.name}`"))
         assert f"{cycles.latency:,} and {cycles.interval:,} cycles (modelled)" in row
         assert f"{ideal.latency:,} and {ideal.interval:,} cycles (estimated)" in row
+
+
+def test_the_figures_told_are_those_that_were_measured():
+    found = json.loads((ROOT / "benchmarks" / "rtl.json").read_text(encoding="utf-8"))
+    rows = re.findall(r"^\| `([\w-]+)`, (\d+)x(\d+)x(\d+)x(\d+)\S* \| (.*)", TEXT, re.M)
+    assert rows
+    for name, rows_, cols, pix, lanes, told in rows:
+        data = found[name]
+        folding = data["folding"]
+        assert [int(n) for n in (rows_, cols, pix, lanes)] == [folding[k] for k in ("rows", "cols", "pix", "lanes")]
+        assert f"{data['latency_cycles']:,} and {data['interval_cycles']:,} cycles" in told
+        assert f"{data['lut']:,} LUT, {data['ff']:,} FF, {data['bram36']:g} BRAM36, {data['dsp']} DSP" in told
+        assert f"{data['logic_ns']:.2f} ns" in told and data["differences"] == 0
+    assert f"{found['speedup_over_cocotb']} times as fast" in TEXT.replace("\n", " ")
