@@ -38,12 +38,16 @@ def test_the_cycles_told_are_those_of_the_models():
 def test_the_figures_told_are_those_that_were_measured():
     found = json.loads((ROOT / "benchmarks" / "rtl.json").read_text(encoding="utf-8"))
     rows = re.findall(r"^\| `([\w-]+)`, (\d+)x(\d+)x(\d+)x(\d+)\S* \| (.*)", TEXT, re.M)
-    assert rows
+    assert {row[0] for row in rows} == {
+        name for name in found if isinstance(found[name], dict) and "layers" in found[name]
+    }
     for name, rows_, cols, pix, lanes, told in rows:
         data = found[name]
         folding = data["folding"]
         assert [int(n) for n in (rows_, cols, pix, lanes)] == [folding[k] for k in ("rows", "cols", "pix", "lanes")]
         assert f"{data['latency_cycles']:,} and {data['interval_cycles']:,} cycles" in told
-        assert f"{data['lut']:,} LUT, {data['ff']:,} FF, {data['bram36']:g} BRAM36, {data['dsp']} DSP" in told
-        assert f"{data['logic_ns']:.2f} ns" in told and data["differences"] == 0
+        assert data["differences"] == 0
+        if "lut" in data:
+            assert f"{data['lut']:,} LUT, {data['ff']:,} FF, {data['bram36']:g} BRAM36, {data['dsp']} DSP" in told
+            assert f"{data['logic_ns']:.2f} ns" in told
     assert f"{found['speedup_over_cocotb']} times as fast" in TEXT.replace("\n", " ")
