@@ -29,7 +29,7 @@ def test_every_register_is_listed_with_its_address_access_and_fields():
 
 def test_the_cycles_told_are_those_of_the_models():
     for network in (cifar_shape(), cifar_sha_shape()):
-        cycles, ideal = image_cycles(plan(network, Folding(32, 32, 2, 8, 220))), streaming(network, 2048)
+        cycles, ideal = image_cycles(plan(network, Folding(32, 32, 2, 16, 220))), streaming(network, 2048)
         row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{network.name}`"))
         assert f"{cycles.latency:,} and {cycles.interval:,} cycles (modelled)" in row
         assert f"{ideal.latency:,} and {ideal.interval:,} cycles (estimated)" in row

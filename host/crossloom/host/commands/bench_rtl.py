@@ -43,9 +43,9 @@ def _shipped() -> Network:
 # What is measured, and with which folding.
 DESIGNS: dict[str, tuple[Callable[[], Network], str]] = {
     "digits-sha": (_shipped, "8x8x2x4"),
-    "cifar-shape": (cifar_shape, "32x32x2x8+220"),
+    "cifar-shape": (cifar_shape, "32x32x2x16+220"),
     "cifar-shape-small": (cifar_shape, "32x24x2x8+220"),
-    "cifar-sha-shape": (cifar_sha_shape, "32x32x2x8+220"),
+    "cifar-sha-shape": (cifar_sha_shape, "32x32x2x16+220"),
 }
 
 
