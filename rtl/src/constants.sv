@@ -2,7 +2,7 @@
 //
 //   config_o = the network's, bank_o = those of branch_i; we_i writes the rows that a branch uses
 // First content: {Init}config.hex and {Init}banks.hex, none if Init is "".
-// Latency: none. Model: crossloom.rtl.program. Bench: tests/rtl/test_engine_networks.py.
+// Latency: none. Model: crossloom.rtl.program. Bench: tests/rtl/bench_engine_control.py.
 module constants #(
   parameter  int unsigned Branches   = 1,
   parameter  string       Init       = "",

@@ -6,7 +6,7 @@
 // image_valid_o: an image waits in the buffer at image_base_o; start_i begins it, release_i ends
 // the oldest one, whose status is status_o. No chunk is taken while hold_i (somebody else writes).
 // Latency: chunk to write 1 cycle. Throughput: a chunk a cycle.
-// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/test_engine_networks.py.
+// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_control.py.
 module loader #(
   parameter int unsigned Rows        = 8,
   parameter int unsigned Lanes       = 4,

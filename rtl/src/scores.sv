@@ -5,9 +5,9 @@
 // result leaves as crossloom.sim.frames has it: {status, branch, row}, coarse scores, scores, one a
 // beat, signed. branch_valid_o is false from start_i on until the branch is known. free_o: nothing
 // is being searched or sent. release_o comes with the end of the search.
-// Scores signed AccBits bits. Latency: count + 4 cycles to the branch or to the first beat.
+// Scores signed AccBits bits. Latency: count + 3 cycles to the branch, count + 4 to the first beat.
 // Throughput: a beat a cycle.
-// Model: crossloom.sim.frames.result_beats. Bench: tests/rtl/test_engine_networks.py.
+// Model: crossloom.sim.frames.result_beats. Bench: tests/rtl/bench_engine_control.py.
 module scores #(
   parameter  int unsigned Lanes    = 4,
   parameter  int unsigned AccBits  = 20,

@@ -1,0 +1,401 @@
+"""Cocotb benches of what steers the engine: program, frames, scores, registers, and the core behind its ports."""
+
+import random
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from bench_arithmetic import start
+from bench_axi import pauses
+from bench_engine_arithmetic import elements, packed, signed_range
+from bench_engine_streams import parameters
+from bench_streams import reset
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+
+from crossloom.rtl.core import identity_words
+from crossloom.rtl.core_registers import CORE, COUNTERS, IDENTITY, VERSION
+from crossloom.rtl.cycles import output_taps, outputs_of_row
+from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.program import Bank, Config, widths, word
+from crossloom.sim import input_codes, load, run
+from crossloom.sim.frames import Status, frame_beats, frame_layout, read_results
+
+BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
+FOLDING = Folding(8, 8, 2, 4)
+
+
+def shipped(design):
+    """A shipped design and its plan, as the test that started this wrote its files."""
+    artifact = load(BITSTREAMS / design / f"{design}.loom")
+    return artifact, plan(artifact.network, FOLDING)
+
+
+def random_config(**given):
+    """A frame's constants, any values but those given."""
+    return Config(**{name: random.getrandbits(bits) for name, bits in widths(Config).items()} | given)
+
+
+@cocotb.test()
+async def constants(dut):
+    """The files' words; a written number of rows changes that of its branch alone."""
+    _, compiled = shipped("digits-sha")
+    banks = [word(bank) for bank in compiled.banks]
+    await start(dut, branch_i=0, we_i=0, we_branch_i=0, we_rows_i=0)
+    for _ in range(200):
+        branch, at, rows = random.randrange(len(banks)), random.randrange(len(banks)), random.getrandbits(17)
+        dut.we_i.value = write = random.randrange(2)
+        dut.branch_i.value, dut.we_branch_i.value, dut.we_rows_i.value = branch, at, rows
+        await RisingEdge(dut.clk_i)
+        assert int(dut.config_o.value) == word(compiled.config)
+        assert int(dut.bank_o.value) == banks[branch]
+        if write:
+            banks[at] = banks[at] >> widths(Bank)["rows"] << widths(Bank)["rows"] | rows
+        await FallingEdge(dut.clk_i)
+
+
+@cocotb.test()
+async def loader(dut):
+    """Images of random shapes go chunk by chunk where they belong, two inside at most, a chunk a cycle."""
+    rows, lanes, banks, bits, address = parameters("Rows", "Lanes", "Banks", "XBits", "FeatureBits")
+    await reset(dut, config_i=0, s_valid_i=0, start_i=0, release_i=0, hold_i=0)
+    for trial in range(8):
+        height, width, chunks = (1, 1, 1) if trial == 0 else (random.randint(1, n) for n in (4, 9, 5))
+        config = random_config(height=height - 1, width=width - 1, chunks=chunks - 1)
+        dut.config_i.value = word(config)
+        dut.rst_ni.value = 0
+        await FallingEdge(dut.clk_i)
+        dut.rst_ni.value = 1
+        idle, busy = (0, 0) if trial < 3 else (0.3, 0.3)
+        count, size = 5, height * width * chunks
+        codes = [[random.getrandbits(bits) for _ in range(lanes)] for _ in range(count * size)]
+        wanted, statuses = [], [random.randrange(3) for _ in range(count)]
+        for at, data in enumerate(codes):
+            image, place = divmod(at, size)
+            y, x, chunk = place // chunks // width, place // chunks % width, place % chunks
+            block, slot = divmod(chunk, rows // lanes)
+            base = config.base2 if image % 2 else config.base
+            line = (base + y * config.row + block * config.plane + x // banks) % (1 << address)
+            wanted.append((line, x % banks, slot, [(code - config.lo) % (1 << bits) for code in data]))
+        sent = started = released = cycles = 0
+        found = []
+        while released < count or len(found) < len(wanted):
+            offer = sent < len(codes) and random.random() >= idle
+            hold = random.random() < busy
+            whole = sent // size
+            begin = started < whole and random.random() >= busy
+            free = released < started and random.random() >= busy
+            dut.s_valid_i.value, dut.hold_i.value = offer, hold
+            dut.s_data_i.value = packed(codes[min(sent, len(codes) - 1)], bits)
+            dut.s_status_i.value = statuses[whole] if offer and (sent + 1) % size == 0 else random.randrange(3)
+            dut.start_i.value, dut.release_i.value = begin, free
+            await RisingEdge(dut.clk_i)
+            cycles += 1
+            assert cycles < 40 * len(codes) + 100, "it hangs"
+            assert bool(dut.s_ready_o.value) == (not hold and whole - released < 2)
+            assert bool(dut.image_valid_o.value) == (started < whole)
+            if started < whole:
+                base = config.base2 if started % 2 else config.base
+                assert int(dut.image_base_o.value) == base % (1 << address)
+            if free:
+                assert int(dut.status_o.value) == statuses[released]
+            # A chunk taken in one cycle is written in the next.
+            assert bool(dut.we_o.value) == (len(found) < sent)
+            if dut.we_o.value:
+                line, bank, slot = (int(getattr(dut, f"we_{n}_o").value) for n in ("addr", "bank", "slot"))
+                found.append((line, bank, slot, elements(dut.we_data_o, lanes)))
+            sent += bool(offer and dut.s_ready_o.value)
+            started, released = started + begin, released + free
+            await FallingEdge(dut.clk_i)
+        assert found == wanted
+        if idle == busy == 0 and size > 2:
+            assert cycles <= len(codes) + 3, "less than a chunk a cycle"
+
+
+@cocotb.test()
+async def scores(dut):
+    """Branch, row and beats of random scores with ties and extremes, read with pauses; the promised cycles."""
+    lanes, bits, words = parameters("Lanes", "AccBits", "Words")
+    low, high = signed_range(bits)
+    await reset(dut, config_i=0, we_i=0, start_i=0, route_i=0, finish_i=0, m_ready_i=0, rows_i=1, status_i=0)
+
+    async def level(at, values, rows, strobe):
+        """Write a level's words and search it; cycles until its answer is there."""
+        for i in range(-(-len(values) // lanes)):
+            part = values[i * lanes : (i + 1) * lanes]
+            full = [*part, *(random.choice((low, high)) for _ in range(lanes - len(part)))]
+            dut.we_i.value, dut.we_addr_i.value, dut.we_data_i.value = 1, at + i, packed(full, bits)
+            await FallingEdge(dut.clk_i)
+        dut.we_i.value, strobe.value, dut.rows_i.value = 0, 1, rows
+        answer, cycles, releases = dut.branch_valid_o if strobe is dut.route_i else dut.m_valid_o, 0, 0
+        while True:
+            await RisingEdge(dut.clk_i)
+            releases += int(dut.release_o.value)
+            if answer.value:
+                break
+            assert bool(dut.free_o.value) == (cycles == 0)
+            cycles += 1
+            assert cycles < 200, "it hangs"
+            await FallingEdge(dut.clk_i)
+            strobe.value, dut.rows_i.value = 0, random.getrandbits(16)
+        assert releases == (strobe is dut.finish_i)
+        return cycles
+
+    for trial in range(60):
+        half = words // 2
+        coarse = random.choice((0, 1, random.randint(1, half * lanes)))
+        count = random.choice((1, random.randint(1, (words - half) * lanes)))
+        rows, status = random.randint(1, count), random.randrange(3)
+        first, second = (
+            [random.choice((low, high, -1, 0, random.randint(low, high))) for _ in range(n)] for n in (coarse, count)
+        )
+        fine = -(-coarse // lanes)
+        dut.config_i.value = word(random_config(coarse=coarse, scores=count, fine=fine))
+        dut.status_i.value, dut.start_i.value, dut.m_ready_i.value = status, 1, 0
+        await FallingEdge(dut.clk_i)
+        dut.start_i.value, branch = 0, 0 if trial == 0 else int(dut.branch_o.value)
+        if coarse:
+            assert not dut.branch_valid_o.value
+            assert await level(0, first, 0, dut.route_i) == coarse + 3
+            branch = int(dut.branch_o.value)
+            assert branch == int(np.argmax(first))
+            await FallingEdge(dut.clk_i)
+        assert await level(fine, second, rows, dut.finish_i) == rows + 4
+        header = status << 32 | branch << 16 | int(np.argmax(second[:rows]))
+        wanted = [header, *(value % (1 << 64) for value in (*first, *second))]
+        found, stall, cycles = [], (0, 0.5)[trial % 2], 0
+        while len(found) < len(wanted):
+            await FallingEdge(dut.clk_i)
+            dut.m_ready_i.value = ready = random.random() >= stall
+            await RisingEdge(dut.clk_i)
+            cycles += 1
+            assert cycles < 40 * len(wanted), "it hangs"
+            assert not dut.free_o.value
+            if ready and dut.m_valid_o.value:
+                found.append(int(dut.m_data_o.value))
+                assert bool(dut.m_last_o.value) == (len(found) == len(wanted))
+        assert found == wanted
+        assert stall or cycles == len(wanted), "less than a beat a cycle"
+        await FallingEdge(dut.clk_i)
+        assert dut.free_o.value and not dut.m_valid_o.value
+
+
+@cocotb.test()
+async def core_regs(dut):
+    """Random reads, writes, faults and counts, in every cycle what a model in Python says."""
+    (clip_bits,) = parameters("ClipBits")
+    identity = [int(text, 16) for text in Path("identity.hex").read_text().split()]
+    offsets = {register.name: register.offset for register in CORE.registers}
+    at = {offset: name for name, offset in offsets.items()}
+    events = "drop", "image", "short", "long", "sent", "waiting"
+    inputs = [f"{name}_i" for name in (*events, "busy", "clipped", "wr_valid", "rd_valid")]
+    await reset(dut, **dict.fromkeys(inputs, 0), wr_addr_i=0, wr_data_i=0, wr_strb_i=0, rd_addr_i=0)
+    writable = {r.name for r in CORE.registers if r.access != "ro"}
+    kept = {"TIMEOUT": CORE.registers[5].reset, "BANK_PLACE": 0, "BANK_PART": 0, "BANK_HIGH": 0}
+    mask = {"TIMEOUT": 32, "BANK_PLACE": 22, "BANK_PART": 16, "BANK_HIGH": 4}
+    error, stalled, counts, named, strobe, soft = 0, 0, [0] * len(COUNTERS), True, None, False
+    for cycle in range(6000):
+        often = 0.5 if cycle // 500 % 2 else 0.9
+        event = {name: random.random() < (often if name == "waiting" else 0.1) for name in events}
+        busy, clipped = random.random() < 0.4, random.getrandbits(clip_bits)
+        write, read = random.random() < 0.5, random.random() < 0.7
+        name = random.choice(["BANK_DATA", "ERROR", "WEIGHTS_7", *sorted(writable)])
+        address = offsets[name] if random.random() < 0.9 else random.randrange(0, 1 << 12, 4)
+        data = random.choice((0, 2, random.getrandbits(32), random.randrange(1, 9)))
+        strb = 15 if random.random() < 0.9 else random.randrange(15)
+        target = random.choice(sorted(at)) if random.random() < 0.95 else random.randrange(0, 1 << 12, 4)
+        for key, value in event.items():
+            getattr(dut, f"{key}_i").value = value
+        dut.busy_i.value, dut.clipped_i.value = busy, clipped
+        dut.wr_valid_i.value, dut.wr_addr_i.value, dut.wr_data_i.value = write, address, data
+        dut.wr_strb_i.value, dut.rd_valid_i.value, dut.rd_addr_i.value = strb, read, target
+        await RisingEdge(dut.clk_i)
+        # What the registers show before the edge.
+        asked, wanted = at.get(target), 0
+        if asked in kept:
+            wanted = kept[asked]
+        elif asked in ("ID", "VERSION"):
+            wanted = {"ID": IDENTITY, "VERSION": VERSION}[asked]
+        elif asked == "STATUS":
+            wanted = event["drop"] << 1 | busy
+        elif asked == "ERROR":
+            wanted = error
+        elif 0x40 <= target < 0xA0:
+            wanted = identity[(target - 0x40) // 4] if named or target < 0x80 else 0
+        elif 0xC0 <= target < 0xE0:
+            wanted = counts[(target - 0xC0) // 4]
+        assert int(dut.rd_data_o.value) == wanted, (cycle, asked, hex(target))
+        assert bool(dut.core_rst_no.value) != soft
+        assert bool(dut.bank_we_o.value) == (strobe is not None)
+        if strobe:
+            names = "bank_memory_o", "bank_addr_o", "bank_part_o", "bank_data_o"
+            assert tuple(int(getattr(dut, n).value) for n in names) == strobe
+        # And what becomes of them.
+        hit = at.get(address)
+        hit = hit if hit in writable else None
+        locked = busy and hit is not None and (hit == "BANK_DATA" or hit.startswith("WEIGHTS"))
+        done = hit if write and not locked and strb == 15 else None
+        assert bool(dut.resync_o.value) == (done == "ERROR" and bool(data & 2))
+        faults = [
+            event["short"],
+            event["long"],
+            write and locked,
+            (write and hit is None) or (read and asked is None),
+            write and hit is not None and not locked and strb != 15,
+            event["waiting"] and kept["TIMEOUT"] != 0 and stalled == kept["TIMEOUT"] - 1,
+        ]
+        if done == "ERROR":
+            error &= ~data
+        error |= sum(bool(fault) << i for i, fault in enumerate(faults))
+        stalled = stalled + 1 if event["waiting"] else 0
+        steps = [event["image"], event["sent"], event["short"], event["long"]]
+        steps += [sum(map(bool, faults)), busy, event["waiting"], clipped]
+        clear = done == "CONTROL" and data & 2
+        counts = [0 if clear else count + int(step) for count, step in zip(counts, steps, strict=True)]
+        strobe, soft = None, done == "CONTROL" and bool(data & 1)
+        if done in kept:
+            kept[done] = data & ((1 << mask[done]) - 1)
+        elif done == "BANK_DATA":
+            place, part = kept["BANK_PLACE"], kept["BANK_PART"]
+            kept["BANK_PART"], named = (part + 1) & 0xFFFF, False
+            after = place >> 20, place & 0xFFFFF, part, kept["BANK_HIGH"] << 32 | data
+            strobe = after
+        elif done is not None and done.startswith("WEIGHTS"):
+            identity[(address - 0x40) // 4] = data
+            named = named or done == "WEIGHTS_7"
+        await FallingEdge(dut.clk_i)
+
+
+def taps_of(compiled, sweep, image, branch):
+    """A sweep's taps as the sequencer's header has them: first, last, shift, base, row, plane, y, x, weight."""
+    pix = 2 if sweep.paired else 1
+    begin = sweep.weights + (compiled.banks[branch].weights if sweep.banked else 0)
+    segments = compiled.segments[sweep.first_segment : sweep.last_segment + 1]
+    for oy in range(sweep.out_h + 1):
+        for ox in range(0, sweep.out_w + 1, pix):
+            taps, weight = [], 0
+            for segment in segments:
+                base = segment.base + (image if segment.image else 0)
+                for dy, dx in np.ndindex(sweep.kernel_h + 1, sweep.kernel_w + 1):
+                    weight = 0 if sweep.hold else weight
+                    for block in range(segment.blocks + 1):
+                        row = sweep.row0 + oy * sweep.row_step + dy * sweep.row
+                        y, x = sweep.y0 + oy * sweep.step_y + dy, sweep.x0 + ox * sweep.step_x + dx
+                        taps.append((segment.shift, base, row, block * sweep.plane, y, x, begin + weight))
+                        weight += not segment.shift
+            for i, tap in enumerate(taps):
+                yield (i == 0, i == len(taps) - 1, *tap)
+
+
+@cocotb.test()
+async def sequencer(dut):
+    """Every tap of two images, in the modelled cycles of each sweep; nothing starts before what it waits for."""
+    _, compiled = shipped("digits-sha")
+    names = "first", "last", "shift", "base", "row", "plane", "y", "x", "weight", "index"
+    ports = [getattr(dut, f"{name}_o") for name in names]
+    masks = [(1 << len(port)) - 1 for port in ports]
+    await reset(dut, image_valid_i=0, branch_valid_i=0, result_free_i=0, sweep_done_i=0)
+    cycles = earliest = 0
+    for branch, slow in ((1, False), (0, True)):
+        image = random.getrandbits(len(dut.image_base_i))
+        dut.image_base_i.value, dut.branch_weights_i.value = image, compiled.banks[branch].weights
+        dut.image_valid_i.value, started = 1, False
+        flight, due, before, previous = 0, [], (0, False, False), None
+        for index, sweep in enumerate(compiled.sweeps):
+            wanted = [
+                tuple(int(v) & m for v, m in zip((*tap, index), masks, strict=True))
+                for tap in taps_of(compiled, sweep, image, branch)
+            ]
+            taps, found, ends, begun = output_taps(compiled, sweep), [], [], 0
+            while len(found) < len(wanted):
+                done = bool(due) and due[0] <= cycles
+                known, free = (random.random() < (0.05 if slow else 1) for _ in range(2))
+                dut.sweep_done_i.value, dut.branch_valid_i.value, dut.result_free_i.value = done, known, free
+                await RisingEdge(dut.clk_i)
+                if not started:
+                    assert dut.image_start_o.value and not dut.valid_o.value
+                    started = True
+                elif dut.valid_o.value:
+                    if not found:
+                        begun = cycles
+                        assert not (sweep.sync or sweep.result) or before[0] == 0, "before all is written"
+                        assert not sweep.banked or before[1], "before the branch is known"
+                        assert not sweep.result or before[2], "before the result has left"
+                        flight += 1
+                    found.append(tuple(int(port.value) for port in ports))
+                    assert found[-1] == wanted[len(found) - 1], (index, len(found))
+                    if found[-1][1]:
+                        ends.append(cycles)
+                before = flight, known, free
+                if done:
+                    flight, due = flight - 1, due[1:]
+                cycles += 1
+                assert cycles < 400_000, "it hangs"
+                await FallingEdge(dut.clk_i)
+                dut.image_valid_i.value = 0
+            waits = sweep.sync or sweep.result or (sweep.banked and slow)
+            if previous is not None and not waits:
+                assert begun == max(previous + 3, earliest if taps == 1 else 0)
+            outputs = (sweep.out_h + 1) * outputs_of_row(sweep)
+            first = max(begun + taps - 1, earliest)
+            assert ends == [first + i * max(taps, sweep.cool) for i in range(outputs)], compiled.passes[index].name
+            previous, earliest = ends[-1], ends[-1] + sweep.cool + sweep.gap
+            due.append(max([cycles, *due]) + random.randint(1, 30))
+        while flight:
+            dut.sweep_done_i.value = 1
+            assert not dut.idle_o.value
+            await FallingEdge(dut.clk_i)
+            flight, cycles = flight - 1, cycles + 1
+        dut.sweep_done_i.value = 0
+        await FallingEdge(dut.clk_i)
+        cycles += 1
+        assert dut.idle_o.value and not dut.valid_o.value
+
+
+@cocotb.test()
+async def core(dut):
+    """Frames with pauses on both sides, identities, counters; a short and a long frame, the next ones exact."""
+    artifact, compiled = shipped("digits-cnn")
+    network, dut.aresetn.value = compiled.network, 0
+    layout = frame_layout(network)
+    cocotb.start_soon(Clock(dut.aclk, 10, unit="ns").start())
+    reset_of = {"reset_active_level": False}
+    source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.aclk, dut.aresetn, **reset_of)
+    sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.aclk, dut.aresetn, **reset_of)
+    host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, **reset_of)
+    await ClockCycles(dut.aclk, 5)
+    dut.aresetn.value = 1
+    await ClockCycles(dut.aclk, 5)
+
+    async def read(name):
+        return await host.read_dword(CORE.offset(name))
+
+    assert (await read("ID"), await read("VERSION")) == (IDENTITY, VERSION)
+    names = [f"{name}_{i}" for name in ("STRUCTURE", "FIXED", "WEIGHTS") for i in range(8)]
+    assert [await read(name) for name in names] == identity_words(network)
+
+    codes = input_codes(network.input, random.sample(list(artifact.golden.inputs), 4))
+    wanted = run(network, codes=codes).logits
+    frames = frame_beats(network, codes)
+    size = layout.frame_beats
+    cut = random.randrange(1, size)
+    sent = [frames[0], frames[1, :cut], frames[1], np.concatenate([frames[2], frames[3, :cut]]), frames[2], frames[3]]
+    statuses = [Status.OK, Status.SHORT, Status.OK, Status.LONG, Status.OK, Status.OK]
+    images = [0, None, 1, None, 2, 3]
+    for share in (0.0, 0.6):
+        source.set_pause_generator(pauses(share))
+        sink.set_pause_generator(pauses(share))
+        for beats in sent:
+            await source.send(AxiStreamFrame(np.ascontiguousarray(beats).tobytes()))
+        for status, image in zip(statuses, images, strict=True):
+            frame = await with_timeout(sink.recv(), 1, "ms")
+            result = np.frombuffer(bytes(frame.tdata), np.uint64).reshape(1, -1)
+            assert result.shape == (1, layout.result_beats)
+            assert int(result[0, 0]) >> 32 == status
+            if image is not None:
+                np.testing.assert_array_equal(read_results(network, result).scores[0], wanted[image])
+    counted = {name: await read(name) for name, _ in COUNTERS}
+    assert (counted["FRAMES_IN"], counted["FRAMES_OUT"]) == (12, 12)
+    assert (counted["FRAMES_SHORT"], counted["FRAMES_LONG"], counted["ERRORS"]) == (2, 2, 4)
+    assert await read("ERROR") == 3 and await read("STATUS") == 0
