@@ -5,7 +5,7 @@
 // bank_*: what engine says about it; bank_i are the offsets of the branch that runs.
 // Latency: capture to the first code 7 cycles, thresholds `steps` + 2 more.
 // Throughput: Lanes codes a cycle, or in `steps` cycles.
-// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/test_engine_networks.py.
+// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_control.py.
 module quantizer #(
   parameter  int unsigned Rows      = 8,
   parameter  int unsigned Cols      = 8,

@@ -7,18 +7,19 @@ import cocotb
 import numpy as np
 from bench_arithmetic import start
 from bench_axi import pauses
-from bench_engine_arithmetic import elements, packed, signed_range
+from bench_engine_arithmetic import elements, packed, requantize, signed_range
 from bench_engine_streams import parameters
 from bench_streams import reset
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from crossloom.rtl.core import identity_words
 from crossloom.rtl.core_registers import CORE, COUNTERS, IDENTITY, VERSION
 from crossloom.rtl.cycles import output_taps, outputs_of_row
+from crossloom.rtl.engine_package import ROUNDINGS
 from crossloom.rtl.plan import Folding, plan
-from crossloom.rtl.program import Bank, Config, widths, word
+from crossloom.rtl.program import Bank, Config, Kind, widths, word
 from crossloom.sim import input_codes, load, run
 from crossloom.sim.frames import Status, frame_beats, frame_layout, read_results
 
@@ -399,3 +400,107 @@ async def core(dut):
     assert (counted["FRAMES_IN"], counted["FRAMES_OUT"]) == (12, 12)
     assert (counted["FRAMES_SHORT"], counted["FRAMES_LONG"], counted["ERRORS"]) == (2, 2, 4)
     assert await read("ERROR") == 3 and await read("STATUS") == 0
+
+
+async def walk(dut, compiled, branch, latency, check):
+    """Capture random sums and maxima sweep by sweep; `check` each chunk, whose first comes `latency` after.
+
+    Where nothing searches, a chunk comes every cycle.
+    """
+    folding, sizes = compiled.folding, compiled.sizes
+    slots, most, params = folding.rows // folding.lanes, 1 << sizes.acc_bits, []
+    is_drain = hasattr(dut, "sum_o")
+    for index, drain in enumerate(compiled.drains):
+        for _ in range(3 + random.choice((0, 9))):
+            await FallingEdge(dut.clk_i)
+        pool = drain.kind == Kind.POOL
+        capture = dut.pool_capture_i if pool else dut.acc_capture_i
+        for oy, ox in np.ndindex(drain.out_h + 1, -(-(drain.out_w + 1) // (2 if drain.paired else 1))):
+            ox *= 2 if drain.paired else 1
+            pixels = range(ox, min(ox + 1 + drain.paired, drain.out_w + 1))
+            corners = 0, most - 1, most // 2, random.randrange(most)
+            acc = [[random.choice((*corners, random.randrange(most))) for _ in range(folding.cols)] for _ in range(2)]
+            total = [random.choice((*corners, random.randrange(1 << 12))) for _ in range(2)]
+            best = [[random.randrange(1 << sizes.x_bits) for _ in range(folding.rows)] for _ in range(2)]
+            dut.acc_i.value = packed(acc[0] + acc[1], sizes.acc_bits)
+            dut.total_i.value = packed(total, sizes.acc_bits)
+            dut.pool_i.value = packed(best[0] + best[1], sizes.x_bits)
+            places = [(x, k) for x in pixels for k in range(drain.chunks + 1)]
+            capture.value, cycle, when = 1, 0, []
+            while len(when) < len(places):
+                await RisingEdge(dut.clk_i)
+                params.append(int(dut.param_o.value) if is_drain else 0)
+                scores = not is_drain and drain.kind == Kind.LOGITS
+                if (dut.valid_o if is_drain else dut.score_valid_o if scores else dut.code_valid_o).value:
+                    x, k = places[len(when)]
+                    plane, slot = divmod(drain.chunk + k, slots)
+                    line = drain.base + oy * drain.row + plane * drain.plane + x // folding.banks
+                    place = line % (1 << len(dut.addr_o)), x % folding.banks, slot, k, oy, x
+                    names = "addr", "bank", "slot", "chunk", "y", "x"
+                    assert tuple(int(getattr(dut, f"{n}_o").value) for n in names) == place, (index, oy, x, k)
+                    assert int(dut.index_o.value) == index
+                    last = (oy, x, k) == (drain.out_h, drain.out_w, drain.chunks)
+                    assert bool((dut.last_o if is_drain else dut.done_o).value) == last
+                    part = slice(k * folding.lanes, (k + 1) * folding.lanes)
+                    sums = [(v - (total[x - ox] << sizes.w_bits - 1)) % most for v in acc[x - ox][part]]
+                    at = drain.params + k + (compiled.banks[branch].params if drain.banked else 0)
+                    check(drain, sums, best[x - ox][part], at, params[-3:])
+                    when.append(cycle)
+                cycle += 1
+                assert cycle < 1000, "it hangs"
+                await FallingEdge(dut.clk_i)
+                capture.value = 0
+            step = max(1, drain.steps)
+            assert when == [latency + i * step for i in range(len(places))] or (drain.steps and not is_drain)
+        if is_drain:
+            dut.done_i.value = 1
+            await FallingEdge(dut.clk_i)
+            dut.done_i.value = 0
+
+
+@cocotb.test()
+async def drain(dut):
+    """Chunks of every sweep of two images: sums without the weights' offset, places, parameters' addresses."""
+    _, compiled = shipped("digits-sha")
+    # Reset is low before the first edge of the clock.
+    dut.rst_ni.value = dut.acc_capture_i.value = dut.pool_capture_i.value = 0
+    await Timer(1, "ns")
+    await reset(dut, acc_capture_i=0, pool_capture_i=0, done_i=0, branch_params_i=0, branch_tables_i=0)
+
+    def check(entry, sums, best, at, params):
+        if entry.kind == Kind.POOL:
+            assert elements(dut.code_o, len(best)) == best
+        else:
+            assert elements(dut.sum_o, len(sums)) == sums
+            assert params[0] == at
+
+    for branch in (1, 0):
+        dut.branch_params_i.value = compiled.banks[branch].params
+        await walk(dut, compiled, branch, 2, check)
+
+
+@cocotb.test()
+async def quantizer(dut):
+    """Codes and scores of every sweep of two images, with the parameters of the branch."""
+    _, compiled = shipped("digits-sha")
+    bits = compiled.sizes.acc_bits
+    dut.rst_ni.value = dut.acc_capture_i.value = dut.pool_capture_i.value = 0
+    await Timer(1, "ns")
+    await reset(dut, acc_capture_i=0, pool_capture_i=0, bank_we_i=0, bank_i=0)
+
+    def check(entry, sums, best, at, _):
+        lanes = len(sums)
+        if entry.kind == Kind.POOL:
+            assert elements(dut.code_o, lanes) == best
+            return
+        raw = [(s + int(b)) % (1 << bits) for s, b in zip(sums, compiled.bias[at], strict=True)]
+        raw = [value - (value >> bits - 1 << bits) for value in raw]
+        assert elements(dut.raw_o, lanes, True) == raw
+        if entry.kind == Kind.REQUANT:
+            rounding, high = ROUNDINGS[entry.rounding], entry.lo + entry.span
+            codes = requantize(np.array([raw]), compiled.shift[at], rounding, entry.lo, high)[0] - entry.lo
+            assert elements(dut.code_o, lanes) == codes.tolist()
+
+    for branch in (1, 0):
+        dut.bank_i.value = word(compiled.banks[branch])
+        await walk(dut, compiled, branch, 7, check)
