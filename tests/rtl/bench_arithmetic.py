@@ -5,15 +5,21 @@ import random
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
+from cocotb.handle import Immediate
 from cocotb.triggers import FallingEdge, Timer
 
 from crossloom.sim.crossbar.twin import plain_config, twin_product
 
 
+def at_rest(dut, **values):
+    """Set inputs before the first evaluation: a clock of unknown value may be an edge, a reset none."""
+    for name, value in values.items():
+        getattr(dut, name).value = Immediate(value)
+
+
 async def start(dut, **values):
     """Start the clock with inputs at rest; benches drive and sample at falling edges."""
-    for name, value in values.items():
-        getattr(dut, name).value = value
+    at_rest(dut, clk_i=0, **values)
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     await FallingEdge(dut.clk_i)
 

@@ -5,6 +5,7 @@ import random
 
 import cocotb
 import numpy as np
+from bench_arithmetic import at_rest, start
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
@@ -25,9 +26,7 @@ def pauses(share):
 async def bus(dut):
     """Writes and reads arrive once, whole and in order, under every pairing of early, late and slow channels."""
     ports = ("aw_valid_i", "w_valid_i", "b_ready_i", "ar_valid_i", "r_ready_i", "rd_data_i", "rst_ni")
-    for name in ports:
-        getattr(dut, name).value = 0
-    cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
+    await start(dut, **dict.fromkeys(ports, 0))
     await ClockCycles(dut.clk_i, 3)
     await FallingEdge(dut.clk_i)
     dut.rst_ni.value = 1
@@ -75,7 +74,7 @@ async def tile(dut):
     """The whole tile behind real AXI masters, sources and sinks, over idle x back-pressure, with a fault in between."""
     rows, columns = 32, 16
     rng = np.random.default_rng(random.getrandbits(32))
-    dut.aresetn.value = 0
+    at_rest(dut, aclk=0, aresetn=0)
     cocotb.start_soon(Clock(dut.aclk, 10, unit="ns").start())
     await ClockCycles(dut.aclk, 2)
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, reset_active_level=False)

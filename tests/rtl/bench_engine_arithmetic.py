@@ -10,7 +10,7 @@ import numpy as np
 from bench_arithmetic import start
 from bench_engine_streams import parameters
 from bench_streams import reset
-from cocotb.triggers import FallingEdge, RisingEdge, Timer
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from crossloom.rtl.engine_package import ROUNDINGS
 from crossloom.rtl.thresholds import threshold_steps, threshold_table
@@ -122,10 +122,8 @@ async def threshold(dut):
     lanes, bits, depth, most = parameters("Lanes", "TBits", "Depth", "Steps")
     low, high = signed_range(bits)
     never = high
-    # Reset is low before the first edge of the clock; during it nothing is written.
-    dut.rst_ni.value, dut.wr_valid_i.value, dut.wr_lane_i.value, dut.wr_addr_i.value = 0, 1, 0, 0
-    await Timer(1, "ns")
-    await reset(dut, wr_valid_i=1, valid_i=0, acc_i=0, base_i=0, steps_i=1)
+    # During reset nothing is written.
+    await reset(dut, wr_valid_i=1, wr_lane_i=0, wr_addr_i=0, valid_i=0, acc_i=0, base_i=0, steps_i=1)
     dut.wr_valid_i.value = 0
 
     async def search(base, steps, thresholds, share, number=40):

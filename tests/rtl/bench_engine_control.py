@@ -5,13 +5,13 @@ from pathlib import Path
 
 import cocotb
 import numpy as np
-from bench_arithmetic import start
+from bench_arithmetic import at_rest, start
 from bench_axi import pauses
 from bench_engine_arithmetic import elements, packed, requantize, signed_range
 from bench_engine_streams import parameters
 from bench_streams import reset
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer, with_timeout
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from crossloom.rtl.core import identity_words
@@ -358,7 +358,8 @@ async def sequencer(dut):
 async def core(dut):
     """Frames with pauses on both sides, identities, counters; a short and a long frame, the next ones exact."""
     artifact, compiled = shipped("digits-cnn")
-    network, dut.aresetn.value = compiled.network, 0
+    network = compiled.network
+    at_rest(dut, aclk=0, aresetn=0)
     layout = frame_layout(network)
     cocotb.start_soon(Clock(dut.aclk, 10, unit="ns").start())
     reset_of = {"reset_active_level": False}
@@ -462,9 +463,6 @@ async def walk(dut, compiled, branch, latency, check):
 async def drain(dut):
     """Chunks of every sweep of two images: sums without the weights' offset, places, parameters' addresses."""
     _, compiled = shipped("digits-sha")
-    # Reset is low before the first edge of the clock.
-    dut.rst_ni.value = dut.acc_capture_i.value = dut.pool_capture_i.value = 0
-    await Timer(1, "ns")
     await reset(dut, acc_capture_i=0, pool_capture_i=0, done_i=0, branch_params_i=0, branch_tables_i=0)
 
     def check(entry, sums, best, at, params):
@@ -484,8 +482,6 @@ async def quantizer(dut):
     """Codes and scores of every sweep of two images, with the parameters of the branch."""
     _, compiled = shipped("digits-sha")
     bits = compiled.sizes.acc_bits
-    dut.rst_ni.value = dut.acc_capture_i.value = dut.pool_capture_i.value = 0
-    await Timer(1, "ns")
     await reset(dut, acc_capture_i=0, pool_capture_i=0, bank_we_i=0, bank_i=0)
 
     def check(entry, sums, best, at, _):

@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import cocotb
 import pytest
 from cocotb_tools.runner import get_results, get_runner
 
@@ -52,7 +53,9 @@ def test_bench(top, module, test, parameters, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(HERE))
     sources = sources_of(top)
     parts = [part for path in sources for part in (path.name, path.read_bytes())]
-    key = content_key(verilator_version(), top, repr(sorted(parameters.items())), *parts)
+    # A bench holds the place of the cocotb that it was linked with.
+    linked = (cocotb.__version__, str(Path(cocotb.__file__).parent))
+    key = content_key(verilator_version(), *linked, top, repr(sorted(parameters.items())), *parts)
     build = cache_folder() / "benches" / key
     runner = get_runner("verilator")
     runtime = build.parent / f"runtime-{verilator_version()}"
