@@ -6,7 +6,7 @@
 // Every fault sets a bit of ERROR (kept until a 1 is written to it) and counts in ERRORS. Counters
 // are unsigned 32 bits and wrap. identity.hex: 8 words each of STRUCTURE, FIXED, WEIGHTS.
 // Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once.
-// Bench: tests/rtl/bench_engine_control.py.
+// Bench: tests/rtl/bench_engine_control.py; faults through the ports: tests/rtl/test_core.py.
 module core_regs #(
   parameter string       Init     = "",  // prefix of identity.hex: STRUCTURE, FIXED and WEIGHTS
   parameter int unsigned ClipBits = 4

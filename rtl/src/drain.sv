@@ -6,7 +6,7 @@
 // A chunk leaves every cycle, or every `steps` cycles for thresholds; done_i tells that the last
 // one of the sweep is written.
 // Latency: capture to the first sum_o 2 cycles; param_o and table_o come 2 and 0 cycles before it.
-// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_control.py.
+// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_program.py.
 module drain #(
   parameter  int unsigned Rows        = 8,
   parameter  int unsigned Cols        = 8,

@@ -3,9 +3,9 @@
 //   codes   y = Requant, Threshold or maximum, for chunk slot_o of word addr_o of bank bank_o
 //   scores  raw_o, for chunk chunk_o
 // bank_*: what engine says about it; bank_i are the offsets of the branch that runs.
-// Latency: capture to the first code 7 cycles, thresholds `steps` + 2 more.
+// Latency: capture to the first code 7 cycles, thresholds `steps` + 1 more.
 // Throughput: Lanes codes a cycle, or in `steps` cycles.
-// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_control.py.
+// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_program.py.
 module quantizer #(
   parameter  int unsigned Rows      = 8,
   parameter  int unsigned Cols      = 8,

@@ -7,7 +7,7 @@
 // An output's last tap waits until the drain can take it: `cool` cycles after the output before.
 // Latency: a sweep's first tap 3 cycles after the last one of the sweep before, if nothing is
 // waited for. Throughput: a tap a cycle.
-// Model: crossloom.rtl.cycles. Bench: tests/rtl/bench_engine_control.py.
+// Model: crossloom.rtl.cycles. Bench: tests/rtl/bench_engine_program.py.
 module sequencer #(
   parameter  int unsigned FeatureBits = 10,
   parameter  int unsigned WeightBits  = 9,

@@ -1,4 +1,4 @@
-"""Cocotb benches of what steers the engine: program, frames, scores, registers, and the core behind its ports."""
+"""Cocotb benches of what surrounds the engine: constants, frames, scores, registers, and the core behind its ports."""
 
 import random
 from pathlib import Path
@@ -7,7 +7,8 @@ import cocotb
 import numpy as np
 from bench_arithmetic import at_rest, start
 from bench_axi import pauses
-from bench_engine_arithmetic import elements, packed, requantize, signed_range
+from bench_engine_arithmetic import elements, packed, signed_range
+from bench_engine_program import BITSTREAMS, program
 from bench_engine_streams import parameters
 from bench_streams import reset
 from cocotb.clock import Clock
@@ -16,21 +17,9 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFram
 
 from crossloom.rtl.core import identity_words
 from crossloom.rtl.core_registers import CORE, COUNTERS, IDENTITY, VERSION
-from crossloom.rtl.cycles import output_taps, outputs_of_row
-from crossloom.rtl.engine_package import ROUNDINGS
-from crossloom.rtl.plan import Folding, plan
-from crossloom.rtl.program import Bank, Config, Kind, widths, word
+from crossloom.rtl.program import Bank, Config, widths, word
 from crossloom.sim import input_codes, load, run
 from crossloom.sim.frames import Status, frame_beats, frame_layout, read_results
-
-BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
-FOLDING = Folding(8, 8, 2, 4)
-
-
-def shipped(design):
-    """A shipped design and its plan, as the test that started this wrote its files."""
-    artifact = load(BITSTREAMS / design / f"{design}.loom")
-    return artifact, plan(artifact.network, FOLDING)
 
 
 def random_config(**given):
@@ -41,7 +30,7 @@ def random_config(**given):
 @cocotb.test()
 async def constants(dut):
     """The files' words; a written number of rows changes that of its branch alone."""
-    _, compiled = shipped("digits-sha")
+    compiled = program()
     banks = [word(bank) for bank in compiled.banks]
     await start(dut, branch_i=0, we_i=0, we_branch_i=0, we_rows_i=0)
     for _ in range(200):
@@ -268,97 +257,11 @@ async def core_regs(dut):
         await FallingEdge(dut.clk_i)
 
 
-def taps_of(compiled, sweep, image, branch):
-    """A sweep's taps as the sequencer's header has them: first, last, shift, base, row, plane, y, x, weight."""
-    pix = 2 if sweep.paired else 1
-    begin = sweep.weights + (compiled.banks[branch].weights if sweep.banked else 0)
-    segments = compiled.segments[sweep.first_segment : sweep.last_segment + 1]
-    for oy in range(sweep.out_h + 1):
-        for ox in range(0, sweep.out_w + 1, pix):
-            taps, weight = [], 0
-            for segment in segments:
-                base = segment.base + (image if segment.image else 0)
-                for dy, dx in np.ndindex(sweep.kernel_h + 1, sweep.kernel_w + 1):
-                    weight = 0 if sweep.hold else weight
-                    for block in range(segment.blocks + 1):
-                        row = sweep.row0 + oy * sweep.row_step + dy * sweep.row
-                        y, x = sweep.y0 + oy * sweep.step_y + dy, sweep.x0 + ox * sweep.step_x + dx
-                        taps.append((segment.shift, base, row, block * sweep.plane, y, x, begin + weight))
-                        weight += not segment.shift
-            for i, tap in enumerate(taps):
-                yield (i == 0, i == len(taps) - 1, *tap)
-
-
-@cocotb.test()
-async def sequencer(dut):
-    """Every tap of two images, in the modelled cycles of each sweep; nothing starts before what it waits for."""
-    _, compiled = shipped("digits-sha")
-    names = "first", "last", "shift", "base", "row", "plane", "y", "x", "weight", "index"
-    ports = [getattr(dut, f"{name}_o") for name in names]
-    masks = [(1 << len(port)) - 1 for port in ports]
-    await reset(dut, image_valid_i=0, branch_valid_i=0, result_free_i=0, sweep_done_i=0)
-    cycles = earliest = 0
-    for branch, slow in ((1, False), (0, True)):
-        image = random.getrandbits(len(dut.image_base_i))
-        dut.image_base_i.value, dut.branch_weights_i.value = image, compiled.banks[branch].weights
-        dut.image_valid_i.value, started = 1, False
-        flight, due, before, previous = 0, [], (0, False, False), None
-        for index, sweep in enumerate(compiled.sweeps):
-            wanted = [
-                tuple(int(v) & m for v, m in zip((*tap, index), masks, strict=True))
-                for tap in taps_of(compiled, sweep, image, branch)
-            ]
-            taps, found, ends, begun = output_taps(compiled, sweep), [], [], 0
-            while len(found) < len(wanted):
-                done = bool(due) and due[0] <= cycles
-                known, free = (random.random() < (0.05 if slow else 1) for _ in range(2))
-                dut.sweep_done_i.value, dut.branch_valid_i.value, dut.result_free_i.value = done, known, free
-                await RisingEdge(dut.clk_i)
-                if not started:
-                    assert dut.image_start_o.value and not dut.valid_o.value
-                    started = True
-                elif dut.valid_o.value:
-                    if not found:
-                        begun = cycles
-                        assert not (sweep.sync or sweep.result) or before[0] == 0, "before all is written"
-                        assert not sweep.banked or before[1], "before the branch is known"
-                        assert not sweep.result or before[2], "before the result has left"
-                        flight += 1
-                    found.append(tuple(int(port.value) for port in ports))
-                    assert found[-1] == wanted[len(found) - 1], (index, len(found))
-                    if found[-1][1]:
-                        ends.append(cycles)
-                before = flight, known, free
-                if done:
-                    flight, due = flight - 1, due[1:]
-                cycles += 1
-                assert cycles < 400_000, "it hangs"
-                await FallingEdge(dut.clk_i)
-                dut.image_valid_i.value = 0
-            waits = sweep.sync or sweep.result or (sweep.banked and slow)
-            if previous is not None and not waits:
-                assert begun == max(previous + 3, earliest if taps == 1 else 0)
-            outputs = (sweep.out_h + 1) * outputs_of_row(sweep)
-            first = max(begun + taps - 1, earliest)
-            assert ends == [first + i * max(taps, sweep.cool) for i in range(outputs)], compiled.passes[index].name
-            previous, earliest = ends[-1], ends[-1] + sweep.cool + sweep.gap
-            due.append(max([cycles, *due]) + random.randint(1, 30))
-        while flight:
-            dut.sweep_done_i.value = 1
-            assert not dut.idle_o.value
-            await FallingEdge(dut.clk_i)
-            flight, cycles = flight - 1, cycles + 1
-        dut.sweep_done_i.value = 0
-        await FallingEdge(dut.clk_i)
-        cycles += 1
-        assert dut.idle_o.value and not dut.valid_o.value
-
-
 @cocotb.test()
 async def core(dut):
     """Frames with pauses on both sides, identities, counters; a short and a long frame, the next ones exact."""
-    artifact, compiled = shipped("digits-cnn")
-    network = compiled.network
+    network = program().network
+    images = load(BITSTREAMS / network.name / f"{network.name}.loom").golden.inputs
     at_rest(dut, aclk=0, aresetn=0)
     layout = frame_layout(network)
     cocotb.start_soon(Clock(dut.aclk, 10, unit="ns").start())
@@ -377,7 +280,7 @@ async def core(dut):
     names = [f"{name}_{i}" for name in ("STRUCTURE", "FIXED", "WEIGHTS") for i in range(8)]
     assert [await read(name) for name in names] == identity_words(network)
 
-    codes = input_codes(network.input, random.sample(list(artifact.golden.inputs), 4))
+    codes = input_codes(network.input, random.sample(list(images), 4))
     wanted = run(network, codes=codes).logits
     frames = frame_beats(network, codes)
     size = layout.frame_beats
@@ -401,102 +304,3 @@ async def core(dut):
     assert (counted["FRAMES_IN"], counted["FRAMES_OUT"]) == (12, 12)
     assert (counted["FRAMES_SHORT"], counted["FRAMES_LONG"], counted["ERRORS"]) == (2, 2, 4)
     assert await read("ERROR") == 3 and await read("STATUS") == 0
-
-
-async def walk(dut, compiled, branch, latency, check):
-    """Capture random sums and maxima sweep by sweep; `check` each chunk, whose first comes `latency` after.
-
-    Where nothing searches, a chunk comes every cycle.
-    """
-    folding, sizes = compiled.folding, compiled.sizes
-    slots, most, params = folding.rows // folding.lanes, 1 << sizes.acc_bits, []
-    is_drain = hasattr(dut, "sum_o")
-    for index, drain in enumerate(compiled.drains):
-        for _ in range(3 + random.choice((0, 9))):
-            await FallingEdge(dut.clk_i)
-        pool = drain.kind == Kind.POOL
-        capture = dut.pool_capture_i if pool else dut.acc_capture_i
-        for oy, ox in np.ndindex(drain.out_h + 1, -(-(drain.out_w + 1) // (2 if drain.paired else 1))):
-            ox *= 2 if drain.paired else 1
-            pixels = range(ox, min(ox + 1 + drain.paired, drain.out_w + 1))
-            corners = 0, most - 1, most // 2, random.randrange(most)
-            acc = [[random.choice((*corners, random.randrange(most))) for _ in range(folding.cols)] for _ in range(2)]
-            total = [random.choice((*corners, random.randrange(1 << 12))) for _ in range(2)]
-            best = [[random.randrange(1 << sizes.x_bits) for _ in range(folding.rows)] for _ in range(2)]
-            dut.acc_i.value = packed(acc[0] + acc[1], sizes.acc_bits)
-            dut.total_i.value = packed(total, sizes.acc_bits)
-            dut.pool_i.value = packed(best[0] + best[1], sizes.x_bits)
-            places = [(x, k) for x in pixels for k in range(drain.chunks + 1)]
-            capture.value, cycle, when = 1, 0, []
-            while len(when) < len(places):
-                await RisingEdge(dut.clk_i)
-                params.append(int(dut.param_o.value) if is_drain else 0)
-                scores = not is_drain and drain.kind == Kind.LOGITS
-                if (dut.valid_o if is_drain else dut.score_valid_o if scores else dut.code_valid_o).value:
-                    x, k = places[len(when)]
-                    plane, slot = divmod(drain.chunk + k, slots)
-                    line = drain.base + oy * drain.row + plane * drain.plane + x // folding.banks
-                    place = line % (1 << len(dut.addr_o)), x % folding.banks, slot, k, oy, x
-                    names = "addr", "bank", "slot", "chunk", "y", "x"
-                    assert tuple(int(getattr(dut, f"{n}_o").value) for n in names) == place, (index, oy, x, k)
-                    assert int(dut.index_o.value) == index
-                    last = (oy, x, k) == (drain.out_h, drain.out_w, drain.chunks)
-                    assert bool((dut.last_o if is_drain else dut.done_o).value) == last
-                    part = slice(k * folding.lanes, (k + 1) * folding.lanes)
-                    sums = [(v - (total[x - ox] << sizes.w_bits - 1)) % most for v in acc[x - ox][part]]
-                    at = drain.params + k + (compiled.banks[branch].params if drain.banked else 0)
-                    check(drain, sums, best[x - ox][part], at, params[-3:])
-                    when.append(cycle)
-                cycle += 1
-                assert cycle < 1000, "it hangs"
-                await FallingEdge(dut.clk_i)
-                capture.value = 0
-            step = max(1, drain.steps)
-            assert when == [latency + i * step for i in range(len(places))] or (drain.steps and not is_drain)
-        if is_drain:
-            dut.done_i.value = 1
-            await FallingEdge(dut.clk_i)
-            dut.done_i.value = 0
-
-
-@cocotb.test()
-async def drain(dut):
-    """Chunks of every sweep of two images: sums without the weights' offset, places, parameters' addresses."""
-    _, compiled = shipped("digits-sha")
-    await reset(dut, acc_capture_i=0, pool_capture_i=0, done_i=0, branch_params_i=0, branch_tables_i=0)
-
-    def check(entry, sums, best, at, params):
-        if entry.kind == Kind.POOL:
-            assert elements(dut.code_o, len(best)) == best
-        else:
-            assert elements(dut.sum_o, len(sums)) == sums
-            assert params[0] == at
-
-    for branch in (1, 0):
-        dut.branch_params_i.value = compiled.banks[branch].params
-        await walk(dut, compiled, branch, 2, check)
-
-
-@cocotb.test()
-async def quantizer(dut):
-    """Codes and scores of every sweep of two images, with the parameters of the branch."""
-    _, compiled = shipped("digits-sha")
-    bits = compiled.sizes.acc_bits
-    await reset(dut, acc_capture_i=0, pool_capture_i=0, bank_we_i=0, bank_i=0)
-
-    def check(entry, sums, best, at, _):
-        lanes = len(sums)
-        if entry.kind == Kind.POOL:
-            assert elements(dut.code_o, lanes) == best
-            return
-        raw = [(s + int(b)) % (1 << bits) for s, b in zip(sums, compiled.bias[at], strict=True)]
-        raw = [value - (value >> bits - 1 << bits) for value in raw]
-        assert elements(dut.raw_o, lanes, True) == raw
-        if entry.kind == Kind.REQUANT:
-            rounding, high = ROUNDINGS[entry.rounding], entry.lo + entry.span
-            codes = requantize(np.array([raw]), compiled.shift[at], rounding, entry.lo, high)[0] - entry.lo
-            assert elements(dut.code_o, lanes) == codes.tolist()
-
-    for branch in (1, 0):
-        dut.bank_i.value = word(compiled.banks[branch])
-        await walk(dut, compiled, branch, 7, check)
