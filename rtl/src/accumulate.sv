@@ -4,7 +4,7 @@
 // Both start anew with first_i; with shift_i they double instead. All modulo 2**AccBits.
 // capture_o tells, 2 cycles after last_i, that acc_o and total_o are new: complete and held until
 // the next capture. Throughput: a tap a cycle.
-// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/test_engine_networks.py.
+// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_array.py.
 module accumulate #(
   parameter int unsigned Cols     = 8,
   parameter int unsigned Pix      = 2,

@@ -4,7 +4,7 @@
 // operands cannot all be greatest. Latency: 1 cycle. Throughput: one sum a cycle.
 // For synthesis: a LUT6_2 a bit gives the majority of the three, which is the next bit's DI, and
 // their parity with the bit below's majority, which is S of a CARRY4. Yosys would take two LUTs.
-// Bench and proof that both forms agree: tests/rtl/test_crossbar.py.
+// Bench: tests/rtl/bench_engine_array.py. Proof that both forms agree: tests/rtl/test_crossbar.py.
 module add3 #(
   parameter int unsigned Bits    = 9,
   parameter int unsigned OutBits = 11

@@ -5,7 +5,7 @@
 // sum over Rows rows (crossbar_pkg): no carry crosses into the next one. One DSP48E1 a row.
 // Latency: 2 + (Rows+1)/2 cycles: inputs, product, and a sum after every second row.
 // Throughput: one sum a cycle. Everything is unsigned: Yosys 0.70 loses signs in DSP packing.
-// Bench: with crossbar, tests/rtl/test_crossbar.py.
+// Bench: tests/rtl/bench_engine_array.py.
 (* keep_hierarchy *)
 module crossbar_chain #(
   parameter int unsigned Rows      = 4,

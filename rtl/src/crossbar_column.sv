@@ -7,7 +7,7 @@
 // x_i[j] and x_sum_i[j], the rows and the sums of their pairs, come j + 1 cycles after w_i, and
 // chain_i comes Partial cycles after w_i.
 // Latency: Partial + Levels cycles from w_i. Throughput: one sum a cycle.
-// Bench: with crossbar, tests/rtl/test_crossbar.py.
+// Bench: tests/rtl/bench_engine_array.py.
 (* keep_hierarchy *)
 module crossbar_column #(
   parameter  int unsigned Pairs     = 6,

@@ -5,7 +5,7 @@
 // WBits * (XBits+1) LUTs. The sum x_sum serves all columns of a crossbar.
 // Two bits b a cycle: x_i[j], x_sum_i[j] and w_i[..][2j+1:2j] belong together j cycles after j = 0.
 // Latency: (WBits+1)/2 cycles from j = 0. Throughput: one sum a cycle.
-// Bench: with crossbar, tests/rtl/test_crossbar.py.
+// Bench: tests/rtl/bench_engine_array.py.
 module crossbar_pair #(
   parameter  int unsigned XBits  = 4,
   parameter  int unsigned WBits  = 4,

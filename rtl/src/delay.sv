@@ -1,6 +1,6 @@
 // The same bits some cycles later: q_o = d_i of Cycles cycles ago. No reset. Cycles 0 is a wire.
 //
-// Bench: with crossbar, tests/rtl/test_crossbar.py.
+// Bench: tests/rtl/bench_engine_array.py.
 module delay #(
   parameter int unsigned Bits   = 8,
   parameter int unsigned Cycles = 1

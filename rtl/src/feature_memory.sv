@@ -4,7 +4,7 @@
 //   words_o[b] = mem[b][addr_i[b]]      one cycle later
 //   mem[we_bank_i][we_addr_i], codes we_slot_i * Lanes ..., = we_data_i
 // A word that is written and read in one cycle reads as anything. Codes unsigned XBits bits.
-// Bench: tests/rtl/test_engine_networks.py.
+// Bench: tests/rtl/bench_engine_array.py.
 module feature_memory #(
   parameter  int unsigned Rows     = 8,
   parameter  int unsigned Lanes    = 4,

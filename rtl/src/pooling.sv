@@ -3,7 +3,7 @@
 //
 // Codes unsigned XBits bits. Latency: last_i to capture_o 2 cycles; y_o holds until the next one.
 // Throughput: a tap a cycle.
-// Model: crossloom.sim.ops.MaxPool. Bench: tests/rtl/test_engine_networks.py.
+// Model: crossloom.sim.ops.MaxPool. Bench: tests/rtl/bench_engine_array.py.
 module pooling #(
   parameter int unsigned Rows  = 8,
   parameter int unsigned Pix   = 2,

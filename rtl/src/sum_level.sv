@@ -3,7 +3,7 @@
 //
 // d_i unsigned Bits bits, sum_o unsigned OutBits bits, which the caller proves sufficient.
 // Latency: 1 cycle. Throughput: one level a cycle.
-// Bench: with crossbar, tests/rtl/test_crossbar.py.
+// Bench: tests/rtl/bench_engine_array.py.
 module sum_level #(
   parameter  int unsigned Count   = 3,
   parameter  int unsigned Bits    = 9,

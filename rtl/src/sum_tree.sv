@@ -2,7 +2,7 @@
 //
 // d_i unsigned Bits bits, none above Max; sum_o unsigned OutBits bits, which the caller proves
 // sufficient. A tree of ternary adders with a register after each level, then plain registers up to
-// Levels. Throughput: one sum a cycle. Bench: with crossbar, tests/rtl/test_crossbar.py.
+// Levels. Throughput: one sum a cycle. Bench: tests/rtl/bench_engine_array.py.
 module sum_tree #(
   parameter int unsigned     Count   = 9,
   parameter int unsigned     Bits    = 4,

@@ -4,7 +4,7 @@
 //   data_o = mem[addr_i]      Latency cycles later
 //   mem[we_addr_i][36 * we_part_i +: 36] = we_data_i
 // First content from {Init}{File}, none if Init is "": one word a line, hexadecimal.
-// Bench: tests/rtl/test_engine_networks.py.
+// Bench: tests/rtl/bench_engine_array.py.
 module wide_memory #(
   parameter  int unsigned Bits     = 256,
   parameter  int unsigned Words    = 512,

@@ -7,7 +7,7 @@
 // tap reads as many columns of a window as fit rows and banks. Fold is 0 where nothing does.
 // Codes unsigned XBits bits. Latency: tap to addr_o 2 cycles, words 1 cycle later (feature_memory),
 // tap to x_o 4 cycles. Throughput: a tap a cycle.
-// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/test_engine_networks.py.
+// Model: tests/rtl/engine_interpreter.py. Bench: tests/rtl/bench_engine_array.py.
 module window #(
   parameter  int unsigned Rows        = 8,
   parameter  int unsigned Pix         = 2,
