@@ -53,8 +53,12 @@ async def loader(dut):
     for trial in range(8):
         height, width, chunks = (1, 1, 1) if trial == 0 else (random.randint(1, n) for n in (4, 9, 5))
         config = random_config(height=height - 1, width=width - 1, chunks=chunks - 1)
-        dut.config_i.value = word(config)
-        dut.rst_ni.value = 0
+        dut.config_i.value, dut.s_valid_i.value = word(config), 1
+        # A reset in the middle of anything.
+        for _ in range(random.randrange(2 * height * width * chunks)):
+            dut.start_i.value = bool(dut.image_valid_o.value) and random.random() < 0.5
+            await FallingEdge(dut.clk_i)
+        dut.s_valid_i.value = dut.start_i.value = dut.rst_ni.value = 0
         await FallingEdge(dut.clk_i)
         dut.rst_ni.value = 1
         idle, busy = (0, 0) if trial < 3 else (0.3, 0.3)
@@ -117,7 +121,7 @@ async def scores(dut):
             full = [*part, *(random.choice((low, high)) for _ in range(lanes - len(part)))]
             dut.we_i.value, dut.we_addr_i.value, dut.we_data_i.value = 1, at + i, packed(full, bits)
             await FallingEdge(dut.clk_i)
-        dut.we_i.value, strobe.value, dut.rows_i.value = 0, 1, rows
+        dut.we_i.value, strobe.value, dut.rows_i.value, dut.status_i.value = 0, 1, rows, status
         answer, cycles, releases = dut.branch_valid_o if strobe is dut.route_i else dut.m_valid_o, 0, 0
         while True:
             await RisingEdge(dut.clk_i)
@@ -128,7 +132,7 @@ async def scores(dut):
             cycles += 1
             assert cycles < 200, "it hangs"
             await FallingEdge(dut.clk_i)
-            strobe.value, dut.rows_i.value = 0, random.getrandbits(16)
+            strobe.value, dut.rows_i.value, dut.status_i.value = 0, random.getrandbits(16), random.getrandbits(2)
         assert releases == (strobe is dut.finish_i)
         return cycles
 
@@ -142,7 +146,7 @@ async def scores(dut):
         )
         fine = -(-coarse // lanes)
         dut.config_i.value = word(random_config(coarse=coarse, scores=count, fine=fine))
-        dut.status_i.value, dut.start_i.value, dut.m_ready_i.value = status, 1, 0
+        dut.start_i.value, dut.m_ready_i.value = 1, 0
         await FallingEdge(dut.clk_i)
         dut.start_i.value, branch = 0, 0 if trial == 0 else int(dut.branch_o.value)
         if coarse:
@@ -169,6 +173,17 @@ async def scores(dut):
         assert stall or cycles == len(wanted), "less than a beat a cycle"
         await FallingEdge(dut.clk_i)
         assert dut.free_o.value and not dut.m_valid_o.value
+        if trial % 4 == 0:
+            # A reset in the middle of a search or of a result.
+            dut.finish_i.value, dut.rows_i.value = 1, rows
+            for _ in range(random.randint(1, rows + count + 6)):
+                await FallingEdge(dut.clk_i)
+                dut.finish_i.value = 0
+            dut.finish_i.value = dut.rst_ni.value = 0
+            await FallingEdge(dut.clk_i)
+            dut.rst_ni.value = 1
+            assert dut.free_o.value and not (dut.m_valid_o.value or dut.branch_valid_o.value)
+            assert int(dut.branch_o.value) == 0
 
 
 @cocotb.test()
@@ -269,7 +284,22 @@ async def core(dut):
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.aclk, dut.aresetn, **reset_of)
     sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.aclk, dut.aresetn, **reset_of)
     host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, **reset_of)
+    stalls = 0
+
+    async def watch():
+        nonlocal stalls
+        while True:
+            await RisingEdge(dut.aclk)
+            stalls += bool(dut.m_axis_tvalid.value) and not dut.m_axis_tready.value
+
+    def to_the_last():
+        """Pauses that look at a beat before they let it go, and keep a result's last one."""
+        while True:
+            yield from (True, True, True)
+            yield bool(dut.m_axis_tlast.value)
+
     await ClockCycles(dut.aclk, 5)
+    cocotb.start_soon(watch())
     dut.aresetn.value = 1
     await ClockCycles(dut.aclk, 5)
 
@@ -303,4 +333,17 @@ async def core(dut):
     counted = {name: await read(name) for name, _ in COUNTERS}
     assert (counted["FRAMES_IN"], counted["FRAMES_OUT"]) == (12, 12)
     assert (counted["FRAMES_SHORT"], counted["FRAMES_LONG"], counted["ERRORS"]) == (2, 2, 4)
+    assert counted["STALLS"] == stalls > 0
     assert await read("ERROR") == 3 and await read("STATUS") == 0
+
+    # Busy until a result's last beat has left, which may be all that there is.
+    sink.set_pause_generator(to_the_last())
+    await source.send(AxiStreamFrame(np.ascontiguousarray(frames[0]).tobytes()))
+    while not (dut.m_axis_tvalid.value and dut.m_axis_tlast.value):
+        await RisingEdge(dut.aclk)
+    for _ in range(3):
+        assert await read("STATUS") == 1
+    sink.clear_pause_generator()
+    sink.pause = False
+    await with_timeout(sink.recv(), 1, "ms")
+    assert await read("STATUS") == 0
