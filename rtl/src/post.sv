@@ -7,7 +7,7 @@
 // place_i comes out as place_o with its codes; which of these it is follows from drain_i, which
 // stays until a sweep's last chunk has left.
 // Latency: 5 cycles, thresholds `steps` + 1 more. Throughput: a chunk a cycle, or in `steps`.
-// Model: crossloom.sim.ops. Bench: tests/rtl/test_engine_networks.py.
+// Model: crossloom.sim.ops. Bench: tests/rtl/bench_engine_arithmetic.py.
 module post #(
   parameter  int unsigned Lanes     = 4,
   parameter  int unsigned XBits     = 4,

@@ -13,6 +13,7 @@ from bench_streams import reset
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from crossloom.rtl.engine_package import ROUNDINGS
+from crossloom.rtl.program import Drain, Kind, widths, word
 from crossloom.rtl.thresholds import threshold_steps, threshold_table
 from crossloom.sim.ops import Edge, MaxPool, Requant, Threshold
 from crossloom.sim.types import QType
@@ -116,6 +117,16 @@ def counts(acc, thresholds):
     return op.kernel([source], edge)(acc.astype(source.carrier)).astype(np.int64)
 
 
+async def write_tables(dut, tables, base):
+    """Write each lane's table of thresholds."""
+    for lane, table in enumerate(tables):
+        for i, value in enumerate(table.tolist()):
+            dut.wr_valid_i.value, dut.wr_lane_i.value, dut.wr_addr_i.value = 1, lane, base + i
+            dut.wr_data_i.value = value & (1 << len(dut.wr_data_i)) - 1
+            await FallingEdge(dut.clk_i)
+    dut.wr_valid_i.value = 0
+
+
 @cocotb.test()
 async def threshold(dut):
     """First the tables of the files, then written ones of every length; searches back to back and with gaps."""
@@ -165,12 +176,7 @@ async def threshold(dut):
         thresholds[-1, -1] = random.choice((never, thresholds[-1, -1]))
         table, steps = threshold_table(thresholds, bits), threshold_steps(count)
         base = (depth // table.shape[1] - 1) * table.shape[1]
-        for lane in range(lanes):
-            for i, word in enumerate(table[lane % rows].tolist()):
-                dut.wr_valid_i.value, dut.wr_lane_i.value = 1, lane
-                dut.wr_addr_i.value, dut.wr_data_i.value = base + i, word & (1 << bits) - 1
-                await FallingEdge(dut.clk_i)
-        dut.wr_valid_i.value = 0
+        await write_tables(dut, [table[lane % rows] for lane in range(lanes)], base)
         await search(base, steps, thresholds, 1)
         await search(base, steps, thresholds, 0.4)
     # A reset in the middle of a search.
@@ -236,3 +242,102 @@ async def argmax(dut):
             dut.valid_i.value, dut.first_i.value, dut.score_i.value = 1, row == 0, score
             await FallingEdge(dut.clk_i)
         assert int(dut.row_o.value) == int(np.argmax(scores[:count])), (scores, count)
+
+
+@cocotb.test()
+async def post(dut):
+    """Sweeps of every kind, one right after the other: each chunk with its own shifts, place and table, then resets."""
+    lanes, bits, acc_bits, code_bits = parameters("Lanes", "XBits", "AccBits", "CodeBits")
+    least, most, tables, most_steps, scale_bits = parameters("ShiftMin", "ShiftMax", "Tables", "Steps", "ScaleBits")
+    (low, high), (code_low, code_high) = signed_range(acc_bits), signed_range(code_bits)
+    kinds = [kind for kind in Kind if tables or kind != Kind.THRESHOLD]
+    await reset(dut, drain_i=0, valid_i=0, wr_valid_i=0)
+
+    def settings(**given):
+        """A sweep's constants, any values but those given."""
+        return word(Drain(**{name: random.getrandbits(bits) for name, bits in widths(Drain).items()} | given))
+
+    async def sweep(kind, share, count=30):
+        rounding, span = random.choice(ROUNDINGS), random.choice(((1 << bits) - 1, random.randrange(1 << bits)))
+        lo = random.randint(code_low, code_high - span)
+        number = random.randint(1, (1 << most_steps) - 1) if tables else 1
+        scale = random.randint(1, min(((1 << bits) - 1) // number, (1 << scale_bits) - 1))
+        given = {"kind": kind, "rounding": ROUNDINGS.index(rounding), "lo": lo, "span": span, "scale": scale}
+        steps = threshold_steps(number)
+        latency, apart = 5, 1
+        known = []
+        dut.valid_i.value = 0
+        if kind == Kind.THRESHOLD:
+            given["steps"] = apart = steps
+            latency += steps + 1
+            known = [np.sort([[random.randint(low, high + 1) for _ in range(number)] for _ in range(lanes)], axis=1)
+                     for _ in range(min(4, tables >> steps))]  # fmt: skip
+        dut.drain_i.value = settings(**given)
+        for at, thresholds in enumerate(known):
+            await write_tables(dut, threshold_table(thresholds, acc_bits + 1), at << steps)
+        chunks = []
+        for _ in range(count):
+            at, shift = (
+                random.randrange(max(1, len(known))),
+                np.array([random.randint(least, most) for _ in range(lanes)]),
+            )
+            raw = np.array([[random.randint(low, high) >> random.randrange(acc_bits) for _ in range(lanes)]])
+            if known and random.random() < 0.5:
+                raw = (known[at][:, random.randrange(number)] + random.randint(-1, 1)).clip(low, high)[None]
+            bias = np.array([random.choice((low, high, random.randint(low, high))) for _ in range(lanes)])
+            place = random.getrandbits(len(dut.place_i))
+            codes = [random.getrandbits(bits) for _ in range(lanes)]
+            clipped = 0
+            if kind == Kind.REQUANT:
+                y = requantize(raw, shift, rounding, lo, lo + span)
+                # What the clip replaced is what a wider type would have kept.
+                clipped = int((y != requantize(raw, shift, rounding, -(1 << 31), (1 << 31) - 1)).sum())
+                wanted = (y[0] - lo).tolist()
+            else:
+                wanted = (counts(raw, known[at])[0] * scale).tolist() if known else codes
+            ports = {
+                "place": place, "table": at << steps if known else 0, "code": packed(codes, bits),
+                "sum": packed(raw[0] - bias, acc_bits), "bias": packed(bias, acc_bits), "shift": packed(shift, 7),
+            }  # fmt: skip
+            chunks.append((ports, (place, wanted, raw[0].tolist(), clipped)))
+        due, sent, cycle, free = {}, 0, 0, 0
+        while sent < count or due:
+            go = sent < count and cycle >= free and random.random() < share
+            ports, wanted = chunks[sent] if go else (random.choice(chunks)[0], None)
+            dut.valid_i.value = go
+            for name, value in ports.items():
+                getattr(dut, f"{name}_i").value = value
+            if go:
+                due[cycle + latency] = wanted
+                sent, free = sent + 1, cycle + apart
+            await FallingEdge(dut.clk_i)
+            cycle += 1
+            now, scores = due.pop(cycle, None), kind == Kind.LOGITS
+            assert bool(dut.code_valid_o.value) == (now is not None and not scores)
+            assert bool(dut.score_valid_o.value) == (now is not None and scores)
+            assert bool(dut.code_soon_o.value) == (cycle + 1 in due and not scores)
+            assert int(dut.clipped_o.value) == (now[3] if now else 0)
+            if now:
+                place, codes, raw, _ = now
+                assert int(dut.place_o.value) == place
+                assert scores or elements(dut.code_o, lanes) == codes, (kind, raw)
+                assert kind == Kind.POOL or elements(dut.raw_o, lanes, True) == raw
+
+    for share in (1, 0.5) * 4:
+        for kind in random.sample(kinds, len(kinds)):
+            await sweep(kind, share)
+    # A reset takes what is inside with it, wherever that is.
+    for kind in kinds:
+        dut.drain_i.value = settings(kind=kind, steps=most_steps)
+        for late in range(6 + most_steps if kind == Kind.THRESHOLD else 5):
+            dut.valid_i.value = 1
+            await FallingEdge(dut.clk_i)
+            dut.valid_i.value = 0
+            for _ in range(late):
+                await FallingEdge(dut.clk_i)
+            dut.rst_ni.value = 0
+            await FallingEdge(dut.clk_i)
+            dut.rst_ni.value = 1
+            for _ in range(8 + most_steps):
+                assert not dut.code_valid_o.value and not dut.score_valid_o.value, (kind, late)
+                await FallingEdge(dut.clk_i)

@@ -329,14 +329,15 @@ async def window(dut):
         base, block = random.randint(0, (1 << address) - blocks * plane), random.randrange(blocks)
         folded = bool(fold) and random.random() < 0.4
         block = 0 if folded else block
-        step = 1 if folded else random.choice([s for s in (*range(1, 10), 255) if s % banks or pix == 1])
+        paired = pix == 2 and random.random() < 0.7
+        # A second pixel that nobody wants may be in the first one's bank.
+        step = 1 if folded else random.choice([s for s in (*range(1, 10), 255) if s % banks or not paired])
         # The first pixel about the image, or the second one.
         y, x = random.randint(-2, height + 1), random.randint(-4, width + 2) - random.choice((0, 0, step))
         if random.random() < 0.05:
             y, x = random.choice((-8192, 8191, y)), random.choice((-8192, 8191, x))
         sweep = SimpleNamespace(height=height, width=width, pad=random.randrange(1 << bits), row=row, plane=plane)
         segment = SimpleNamespace(base=base, image=0)
-        paired = pix == 2 and random.random() < 0.7
         expected = []
         for p in range(pix if paired else 1):
             codes, place = model._read(sweep, segment, y, x + p * step, block)

@@ -26,6 +26,12 @@ def threshold(lanes, bits, depth, steps):
     return {"Lanes": lanes, "TBits": bits, "Depth": depth, "Steps": steps, "Init": '"table"'}
 
 
+def post(lanes, bits, acc, code, low, high):
+    """Parameters of a post, but for its thresholds."""
+    sizes = {"Lanes": lanes, "XBits": bits, "AccBits": acc, "CodeBits": code}
+    return sizes | {"ShiftMin": low, "ShiftMax": high, "PlaceBits": 9}
+
+
 BENCHES = {
     "queue": [("skid", {"Bits": 9}), ("fifo", {"Bits": 9, "Depth": 5}), ("fifo", {"Bits": 1, "Depth": 2})],
     "cut": [
@@ -46,6 +52,10 @@ BENCHES = {
         ("requant", requant(2, 24, 8, 9, 2, 11)),
     ],
     "threshold": [("threshold", threshold(3, 12, 64, 4)), ("threshold", threshold(1, 3, 2, 1))],
+    "post": [
+        ("post", post(3, 4, 14, 5, -2, 6) | {"Tables": 32, "Steps": 3, "ScaleBits": 2}),
+        ("post", post(2, 8, 20, 9, 0, 12) | {"Tables": 0, "Steps": 0, "ScaleBits": 1}),
+    ],
     "pool": [("pool", {"Lanes": 3, "XBits": 4})],
     "argmax": [("argmax", {"Bits": 48, "RowBits": 4}), ("argmax", {"Bits": 3, "RowBits": 16})],
 }
