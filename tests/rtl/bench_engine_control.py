@@ -122,6 +122,7 @@ async def scores(dut):
             dut.we_i.value, dut.we_addr_i.value, dut.we_data_i.value = 1, at + i, packed(full, bits)
             await FallingEdge(dut.clk_i)
         dut.we_i.value, strobe.value, dut.rows_i.value, dut.status_i.value = 0, 1, rows, status
+        dut.we_addr_i.value, dut.we_data_i.value = random.randrange(words), random.getrandbits(lanes * bits)
         answer, cycles, releases = dut.branch_valid_o if strobe is dut.route_i else dut.m_valid_o, 0, 0
         while True:
             await RisingEdge(dut.clk_i)
