@@ -6,6 +6,8 @@ import random
 import pytest
 import test_benches
 
+from crossloom.rtl import RtlError, lint
+
 
 def sizes(names, *cases):
     """Parameters of some cases by name."""
@@ -48,3 +50,21 @@ def test_a_part_of_the_array_does_what_its_model_says(top, parameters, number, m
         words = [rng.getrandbits(parameters["Bits"]) for _ in range(parameters["Words"])]
         (tmp_path / "tablememory.hex").write_text("".join(f"{word:x}\n" for word in words))
     test_benches.test_bench(top, "bench_engine_array", top, parameters, monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(("top", "parameters"), CASES)
+def test_a_part_of_the_array_is_clean_under_lint(top, parameters):
+    # Verilator takes no 64-bit number and no file from here.
+    lint(top, {name: value for name, value in parameters.items() if name not in ("Max", "Init")})
+
+
+@pytest.mark.parametrize(
+    ("top", "parameters", "named"),
+    [
+        ("add3", {"OutBits": 12}, "OutBits is 12"),
+        ("crossbar_chain", {"FieldBits": 11}, "4 by 4 bits in fields of 11"),
+    ],
+)
+def test_a_size_that_cannot_work_is_refused_by_name(top, parameters, named):
+    with pytest.raises(RtlError, match=named):
+        lint(top, parameters)
