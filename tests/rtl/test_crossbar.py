@@ -10,6 +10,7 @@ from crossloom.rtl.crossbar import crossbar_dsp, crossbar_latency, crossbar_lut
 from crossloom.rtl.sources import find_sources, sources_of
 from crossloom.rtl.synth import netlist
 from crossloom.rtl.tools import package_folder
+from crossloom.rtl.verilated import TWIN
 
 NAMES = ("Rows", "Cols", "Pix", "XBits", "WBits", "Dsp")
 CASES = [
@@ -76,13 +77,15 @@ def check(model, n, case, cycles, rng):
             assert found == expected[cycle - latency + 1], f"case {case}, set {cycle - latency + 1}"
 
 
-def test_every_sum_is_exact_and_in_time(tmp_path):
+@pytest.mark.parametrize("defines", [(), (TWIN,)])
+def test_every_sum_is_exact_and_in_time(defines, tmp_path):
     seed = random.SystemRandom().randrange(2**31)
     print(f"seed {seed}")
     top = tmp_path / "crossbar_cases.sv"
     top.write_text(wrapper(CASES), encoding="ascii")
     sources = [*sources_of("crossbar"), top]
-    with build_model("crossbar_cases", sources=sources, optimize=0, clock="clk_i", reset=None, seed=seed) as model:
+    how = {"sources": sources, "defines": defines, "optimize": 0, "clock": "clk_i", "reset": None, "seed": seed}
+    with build_model("crossbar_cases", **how) as model:
         for n, case in enumerate(CASES):
             assert model.get(f"latency{n}_o") == crossbar_latency(*case)
             check(model, n, case, 200, random.Random(seed))
@@ -114,11 +117,17 @@ def test_the_ternary_adder_of_luts_and_carries_adds(tmp_path):
             assert (model.get("sum4_o"), model.get("sum9_o")) == (sum(narrow), sum(long))
 
 
+@pytest.mark.parametrize("defines", [(), (TWIN,)])
 @pytest.mark.parametrize(
-    "given", [{"Dsp": 0, "Rows": 7, "Cols": 3}, {"Pix": 1, "XBits": 8, "WBits": 3, "Rows": 16, "Cols": 4}]
+    "given",
+    [
+        {"Dsp": 0, "Rows": 7, "Cols": 3},
+        {"Dsp": 8, "Rows": 12, "Cols": 3},
+        {"Pix": 1, "XBits": 8, "WBits": 3, "Rows": 16, "Cols": 4},
+    ],
 )
-def test_the_crossbar_is_clean_under_lint(given):
-    lint("crossbar", given)
+def test_the_crossbar_is_clean_under_lint(given, defines):
+    lint("crossbar", given, defines=defines)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class EngineRun:
 
 
 class EngineModel:
-    """One Verilated engine with a plan's program; `optimize` is the C++ compiler's level."""
+    """One Verilated engine with a plan's program, every part as in hardware; `optimize` is the C++ compiler's level."""
 
     def __init__(self, plan: Plan, *, seed: int = 1, optimize: int = 1) -> None:
         self.plan = plan

@@ -28,7 +28,7 @@ struct Handle {
   std::string error;
   std::vector<Record> records;
   void settle() { if (error.empty()) try { top->eval(); } catch (const std::exception& e) { error = e.what(); } }
-  void tick() {  // from settled inputs over one rising edge; the clock rests low
+  void tick() {  // from settled inputs over one rising edge; the caller settles what follows
     for (auto& r : records) if (bit(r.ports[0])) {
       r.words.push_back(static_cast<uint32_t>(cycle));
       for (size_t i = 1; i < r.ports.size(); ++i) {
@@ -38,7 +38,7 @@ struct Handle {
       }
     }
     *static_cast<uint8_t*>(clock) = 1; settle();
-    *static_cast<uint8_t*>(clock) = 0; settle();
+    *static_cast<uint8_t*>(clock) = 0;
     ++cycle;
   }
   void set(int p, const uint32_t* words) {
@@ -105,7 +105,7 @@ void cl_get(void* v, int p, uint32_t* words) { static_cast<Handle*>(v)->get(p, w
 void cl_run(void* v, uint64_t n) {
   auto* h = static_cast<Handle*>(v);
   h->settle();
-  while (n-- && h->error.empty()) h->tick();
+  while (n-- && h->error.empty()) { h->tick(); h->settle(); }
 }
 
 // ports: awvalid awready awaddr wvalid wready wdata wstrb bvalid bready. Returns how many writes were answered.

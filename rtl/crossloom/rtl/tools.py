@@ -52,12 +52,18 @@ def parameter_flags(parameters: Mapping[str, int]) -> list[str]:
     return [f"-G{name}={value}" for name, value in sorted(parameters.items())]
 
 
-def lint(top: str, parameters: Mapping[str, int] | None = None, sources: Sequence[Path] | None = None) -> None:
+def lint(
+    top: str,
+    parameters: Mapping[str, int] | None = None,
+    sources: Sequence[Path] | None = None,
+    defines: Sequence[str] = (),
+) -> None:
     """`verilator --lint-only -Wall` of one module as the top; RtlError with the first complaint unless it is clean."""
     waivers = [find_waivers()] if sources is None else []
     run_tool(
         ["verilator", "--lint-only", "-Wall", "--top-module", top]
         + parameter_flags(parameters or {})
+        + [f"-D{name}" for name in defines]
         + [str(path) for path in (*waivers, *(sources or read_sources()))],
         where=f"lint of {top}",
     )

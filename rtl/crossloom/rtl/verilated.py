@@ -21,6 +21,8 @@ from .tools import package_folder, parameter_flags, run_tool, verilator_version
 
 _FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "--prefix", "Vmodel", "-Wno-fatal")
 _WORKERS = 2
+# The crossbar's columns in a form that simulates quickly, instead of that of the hardware; see crossbar_column.
+TWIN = "CROSSLOOM_TWIN"
 _log = logging.getLogger(__name__)
 
 
@@ -40,15 +42,17 @@ def build_library(
     parameters: Mapping[str, int] | None = None,
     *,
     sources: Sequence[Path] | None = None,
+    defines: Sequence[str] = (),
     optimize: int = 1,
 ) -> Path:
     """The shared library of a top with its parameters; from the cache when nothing that goes into it has changed.
 
-    `sources` (ours by default) in compile order; `optimize` is the C++ compiler's level: 0 or 1 for small modules.
+    `sources` (ours by default) in compile order; `defines` are macros for Verilator's preprocessor, such as TWIN;
+    `optimize` is the C++ compiler's level: 0 or 1 for small modules.
     Raises RtlError with the first complaint of Verilator or the compiler.
     """
     files = list(sources or read_sources())
-    flags = [*_FLAGS, "--top-module", top, *parameter_flags(parameters or {})]
+    flags = [*_FLAGS, "--top-module", top, *parameter_flags(parameters or {}), *(f"-D{name}" for name in defines)]
     key = content_key(
         verilator_version(),
         platform.machine(),
@@ -90,6 +94,7 @@ def build_model(
     parameters: Mapping[str, int] | None = None,
     *,
     sources: Sequence[Path] | None = None,
+    defines: Sequence[str] = (),
     optimize: int = 1,
     seed: int = 1,
     clock: str = "aclk",
@@ -100,7 +105,7 @@ def build_model(
 
     `reset` is None for a top without one; `argument` a plus argument, such as "+program=folder/", that the top reads.
     """
-    library = build_library(top, parameters, sources=sources, optimize=optimize)
+    library = build_library(top, parameters, sources=sources, defines=defines, optimize=optimize)
     return Model(library, top, seed, clock, reset, argument)
 
 

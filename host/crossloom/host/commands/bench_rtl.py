@@ -152,7 +152,7 @@ def speed() -> dict[str, Any]:
         **asdict(found),
         "speedup": round(found.speedup, 1),
         "design": network.name,
-        "origin": "measured in one run: the same frames and core, building and starting left out",
+        "origin": "measured in one run: processor time for the same frames, without building and starting",
     }
 
 
