@@ -20,7 +20,7 @@ BENCHES = {
     "sum_level": sizes("Count Bits OutBits", (8, 4, 6)),
     # A level more than needed, and one, two or three in a sum; nothing to sum.
     "sum_tree": sizes("Count Bits Max OutBits Levels", (10, 4, 13, 8, 4), (1, 5, 31, 5, 0)),
-    "crossbar_pair": sizes("XBits WBits", (4, 5)),
+    "crossbar_pair": sizes("XBits WBits", (4, 5), (1, 1)),
     "crossbar_chain": sizes("Rows XBits WBits FieldBits", (4, 4, 4, 10), (3, 2, 1, 11)),
     "crossbar_column": sizes(
         "Pairs Pix XBits WBits Chains ChainRows FieldBits SumBits Partial Levels",

@@ -55,6 +55,7 @@ BENCHES = {
     "post": [
         ("post", post(3, 4, 14, 5, -2, 6) | {"Tables": 32, "Steps": 3, "ScaleBits": 2}),
         ("post", post(2, 8, 20, 9, 0, 12) | {"Tables": 0, "Steps": 0, "ScaleBits": 1}),
+        ("post", post(1, 4, 9, 5, 0, 5) | {"Tables": 2, "Steps": 1, "ScaleBits": 4}),
     ],
     "pool": [("pool", {"Lanes": 3, "XBits": 4})],
     "argmax": [("argmax", {"Bits": 48, "RowBits": 4}), ("argmax", {"Bits": 3, "RowBits": 16})],
