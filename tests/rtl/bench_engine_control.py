@@ -316,9 +316,11 @@ async def core(dut):
     frames = frame_beats(network, codes)
     size = layout.frame_beats
     cut = random.randrange(1, size)
-    sent = [frames[0], frames[1, :cut], frames[1], np.concatenate([frames[2], frames[3, :cut]]), frames[2], frames[3]]
-    statuses = [Status.OK, Status.SHORT, Status.OK, Status.LONG, Status.OK, Status.OK]
-    images = [0, None, 1, None, 2, 3]
+    long = np.concatenate([frames[2], frames[3, :cut]])
+    # More short ones than long ones, so that their counters differ.
+    sent = [frames[0], frames[1, :cut], frames[1], long, frames[2, :cut], frames[2], frames[3]]
+    statuses = [Status.OK, Status.SHORT, Status.OK, Status.LONG, Status.SHORT, Status.OK, Status.OK]
+    images = [0, None, 1, None, None, 2, 3]
     for share in (0.0, 0.6):
         source.set_pause_generator(pauses(share))
         sink.set_pause_generator(pauses(share))
@@ -332,8 +334,8 @@ async def core(dut):
             if image is not None:
                 np.testing.assert_array_equal(read_results(network, result).scores[0], wanted[image])
     counted = {name: await read(name) for name, _ in COUNTERS}
-    assert (counted["FRAMES_IN"], counted["FRAMES_OUT"]) == (12, 12)
-    assert (counted["FRAMES_SHORT"], counted["FRAMES_LONG"], counted["ERRORS"]) == (2, 2, 4)
+    assert (counted["FRAMES_IN"], counted["FRAMES_OUT"]) == (14, 14)
+    assert (counted["FRAMES_SHORT"], counted["FRAMES_LONG"], counted["ERRORS"]) == (4, 2, 6)
     assert counted["STALLS"] == stalls > 0
     assert await read("ERROR") == 3 and await read("STATUS") == 0
 
