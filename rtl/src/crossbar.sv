@@ -7,7 +7,8 @@
 // Latency: crossbar_pkg::latency(Rows, Cols, XBits, WBits, Pix == 2 ? Dsp : 0) cycles.
 // With two pixels, up to Dsp DSP48E1 slices take four products each, evenly over pairs of columns;
 // the rest is made of LUTs (crossbar_pair). About 13 LUTs a product of 4 by 4 bits without DSP48E1.
-// Model: numpy's integer matrix product. Bench: tests/rtl/test_crossbar.py.
+// Model: numpy's integer matrix product.
+// Bench: tests/rtl/bench_engine_array.py; more sizes and its cost: tests/rtl/test_crossbar.py.
 module crossbar #(
   parameter  int unsigned Rows     = 32,
   parameter  int unsigned Cols     = 32,

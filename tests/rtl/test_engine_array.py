@@ -63,6 +63,7 @@ def test_a_part_of_the_array_is_clean_under_lint(top, parameters):
     [
         ("add3", {"OutBits": 12}, "OutBits is 12"),
         ("crossbar_chain", {"FieldBits": 11}, "4 by 4 bits in fields of 11"),
+        ("sum_tree", {"Count": 10, "Levels": 1}, "Levels is 1; 3 are needed"),
     ],
 )
 def test_a_size_that_cannot_work_is_refused_by_name(top, parameters, named):
