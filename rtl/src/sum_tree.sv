@@ -52,5 +52,6 @@ module sum_tree #(
   end else begin : gen_sum
     assign sum = OutBits'(gen_level[Depth-1].sums);
   end
-  delay #(.Bits(OutBits), .Cycles(Levels < Depth ? 0 : Levels - Depth)) u_delay (.clk_i, .d_i(sum), .q_o(sum_o));
+  localparam int unsigned Late = Levels < Depth ? 0 : Levels - Depth;
+  delay #(.Bits(OutBits), .Cycles(Late)) u_delay (.clk_i, .d_i(sum), .q_o(sum_o));
 endmodule
