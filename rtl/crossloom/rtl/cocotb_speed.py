@@ -28,7 +28,7 @@ from .tools import verilator_environment
 
 _STUB = "crossloom_frames"
 _FOLDER = "CROSSLOOM_FRAMES"
-_RUNS = 5
+_RUNS = 25  # together about as long as cocotb takes
 
 
 @dataclass(frozen=True)
