@@ -54,6 +54,12 @@ def test_what_fits_nowhere_is_refused_with_the_resource(small):
         choose_folding(network, "area")
 
 
+def test_an_array_with_few_words_of_weights_pays_for_them_in_luts():
+    # What test_estimates_are_near_what_yosys_takes measured; LUTs hold 47 words of 2,048 bits of weights.
+    compiled = plan(load(BITSTREAMS / "digits-cnn" / "digits-cnn.loom").network, folding.Folding(32, 16, 2, 16, 220))
+    assert estimate_lut(compiled) == pytest.approx(10579, rel=0.05)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(("rows", "cols", "lanes", "dsp"), [(8, 8, 4, 0), (16, 16, 8, 40), (32, 16, 16, 220)])
 def test_estimates_are_near_what_yosys_takes(tmp_path, rows, cols, lanes, dsp):

@@ -23,6 +23,24 @@ def bram36(bits: int, words: int) -> float:
     return min(-(-bits // width) * -(-words // depth) for width, depth in _SHAPES) / 2
 
 
+def memory_lut(bits: int, words: int) -> int:
+    """LUTs of a memory too shallow for block RAM: a RAM32M or RAM64M, 4 LUTs, holds 6 or 3 bits of every word (UG474).
+
+    >>> memory_lut(2048, 20), memory_lut(2048, 64), memory_lut(2048, 65)
+    (1368, 2732, 0)
+    """
+    return 0 if words > _SHALLOW else 4 * -(-bits // (6 if words <= 32 else 3))
+
+
+def memory_luts(plan: Plan) -> int:
+    """LUTs of the shallow ones among weights, parameters and thresholds."""
+    return sum(
+        memory_lut(bits, len(words))
+        for name, bits, words in memory_words(plan)
+        if name.rstrip("0123456789") in ("weights", "params", "tables")
+    )
+
+
 def memory_bram36(plan: Plan) -> dict[str, float]:
     """BRAM36 of the memories that grow with the network: features, weights, parameters, thresholds."""
     folding, sizes = plan.folding, plan.sizes

@@ -11,7 +11,7 @@ from crossloom.sim import InputError, Network, cost
 from .crossbar import crossbar_dsp, crossbar_lut
 from .cycles import image_cycles
 from .errors import RtlError
-from .fit import memory_bram36
+from .fit import memory_bram36, memory_luts
 from .plan import Plan, plan
 from .sizes import Folding
 
@@ -39,12 +39,10 @@ def estimate_lut(compiled: Plan) -> int:
     """LUTs of a whole core: the array within 5 %, the rest within a fifth of what Yosys takes (estimated)."""
     f, s = compiled.folding, compiled.sizes
     columns, inputs = f.pix * f.cols * s.acc_bits, f.pix * f.rows * s.x_bits
-    # Per bit: accumulators, their choice for the drain, window and maxima, requantization, scores, small memories.
+    # Per bit: accumulators, their choice for the drain, window and maxima, requantization, scores.
     rest = 1.35 * columns + 4.4 * inputs + f.lanes * (4.0 * s.acc_bits + 30 * bool(s.tables))
-    if s.params <= 64:
-        rest += 1.1 * f.lanes * (s.acc_bits + 7)
     array = crossbar_lut(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp)
-    return int(array + rest + 6 * s.sweeps + _REGISTERS_AND_STREAMS)
+    return int(array + rest + memory_luts(compiled) + 6 * s.sweeps + _REGISTERS_AND_STREAMS)
 
 
 def estimate(compiled: Plan) -> Choice:
