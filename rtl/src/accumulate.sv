@@ -25,9 +25,7 @@ module accumulate #(
   output logic [Pix-1:0][Cols-1:0][AccBits-1:0] acc_o,
   output logic [Pix-1:0][AccBits-1:0]          total_o
 );
-  logic [Pix-1:0][Cols-1:0][AccBits-1:0] acc_q;
-  logic [Pix-1:0][AccBits-1:0]           total_q;
-  logic                                  done_q;
+  logic done_q;
 
   function automatic logic [AccBits-1:0] next(
     input logic [AccBits-1:0] old, input logic [AccBits-1:0] more,
@@ -45,17 +43,20 @@ module accumulate #(
       done_q    <= valid_i & last_i;
       capture_o <= done_q;
     end
-    if (valid_i) begin
-      for (int unsigned p = 0; p < Pix; p++) begin
-        total_q[p] <= next(total_q[p], AccBits'(xsum_i[p]), first_i, shift_i);
-        for (int unsigned c = 0; c < Cols; c++) begin
-          acc_q[p][c] <= next(acc_q[p][c], AccBits'(sum_i[p][c]), first_i, shift_i);
-        end
-      end
+  end
+
+  for (genvar p = 0; p < Pix; p++) begin : gen_pix
+    logic [AccBits-1:0] total_q;
+    always_ff @(posedge clk_i) begin
+      if (valid_i) total_q <= next(total_q, AccBits'(xsum_i[p]), first_i, shift_i);
+      if (done_q) total_o[p] <= total_q;
     end
-    if (done_q) begin
-      acc_o   <= acc_q;
-      total_o <= total_q;
+    for (genvar c = 0; c < Cols; c++) begin : gen_column
+      logic [AccBits-1:0] acc_q;
+      always_ff @(posedge clk_i) begin
+        if (valid_i) acc_q <= next(acc_q, AccBits'(sum_i[p][c]), first_i, shift_i);
+        if (done_q) acc_o[p][c] <= acc_q;
+      end
     end
   end
 endmodule

@@ -80,8 +80,8 @@ module axil_bus #(
   assign unused = ^{aw_addr_q[1:0], ar_addr_i[1:0]};
 
 `ifndef SYNTHESIS
-  answer: assert property (@(posedge clk_i) disable iff (!rst_ni)
-    r_valid_o && !r_ready_i |=> r_valid_o && $stable(r_data_o))
-    else $error("axil_bus: a waiting answer changed; its reader gets another register's value");
+  stream_check #(.Bits(32)) u_check (
+    .clk_i, .rst_ni, .valid_i(r_valid_o), .ready_i(r_ready_i), .data_i(r_data_o)
+  );
 `endif
 endmodule

@@ -25,6 +25,54 @@ module crossbar #(
   output logic [Pix-1:0][Cols-1:0][SumBits-1:0] sum_o,
   output logic [Pix-1:0][XSumBits-1:0]          xsum_o
 );
+  if (Rows < 1 || Cols < 1 || Pix < 1 || Pix > 2) begin : gen_size
+    $error("crossbar: Rows is %0d, Cols is %0d, Pix is %0d; 1+, 1+ and 1 or 2 are needed",
+           Rows, Cols, Pix);
+  end
+  if (XBits < 1 || XBits > 32 || WBits < 1 || WBits > 17) begin : gen_bits
+    $error("crossbar: XBits is %0d, WBits is %0d; 1 to 32 and 1 to 17 are needed", XBits, WBits);
+  end
+
+`ifdef CROSSLOOM_TWIN
+  // The same sums in as few operations as a simulator can do them in: both pixels in one product,
+  // where that fits 64 bits. Proof that both forms agree: tests/rtl/test_engine_proofs.py.
+  localparam int unsigned Cycles = crossbar_pkg::latency(
+    Rows, Cols, XBits, WBits, Pix == 2 ? Dsp : 0);
+  localparam int unsigned Beside = Pix * SumBits <= 64 ? Pix : 1;
+  localparam int unsigned Bits   = Beside * SumBits;
+  for (genvar p = 0; p < Pix; p += Beside) begin : gen_twin
+    logic [Bits-1:0] x [Rows];
+    logic [Bits-1:0] x_sum, x_sum_q, x_sum_late;
+    always_comb begin
+      x_sum = '0;
+      for (int unsigned r = 0; r < Rows; r++) begin
+        for (int unsigned i = 0; i < Beside; i++) begin
+          x[r][i*SumBits +: SumBits] = SumBits'(x_i[p+i][r]);
+        end
+        x_sum = x_sum + x[r];
+      end
+    end
+    always_ff @(posedge clk_i) x_sum_q <= x_sum;
+    delay #(.Bits(Bits), .Cycles(Cycles - 1)) u_x_sum (.clk_i, .d_i(x_sum_q), .q_o(x_sum_late));
+    for (genvar i = 0; i < Beside; i++) begin : gen_x_sum
+      logic unused;
+      assign xsum_o[p+i] = x_sum_late[i*SumBits +: XSumBits];
+      assign unused      = ^x_sum_late[i*SumBits+XSumBits +: WBits];
+    end
+    for (genvar c = 0; c < Cols; c++) begin : gen_column
+      logic [Bits-1:0] sum, sum_q, sum_late;
+      always_comb begin
+        sum = '0;
+        for (int unsigned r = 0; r < Rows; r++) sum = sum + x[r] * Bits'(w_i[c][r]);
+      end
+      always_ff @(posedge clk_i) sum_q <= sum;
+      delay #(.Bits(Bits), .Cycles(Cycles - 1)) u_sum (.clk_i, .d_i(sum_q), .q_o(sum_late));
+      for (genvar i = 0; i < Beside; i++) begin : gen_sum
+        assign sum_o[p+i][c] = sum_late[i*SumBits +: SumBits];
+      end
+    end
+  end
+`else
   localparam int unsigned Slices    = Pix == 2 ? Dsp : 0;
   localparam int unsigned ChainRows = crossbar_pkg::chain_rows(Rows, XBits, WBits);
   localparam int unsigned FieldBits = crossbar_pkg::most(1, crossbar_pkg::field_bits(XBits, WBits));
@@ -33,14 +81,6 @@ module crossbar #(
   localparam int unsigned Levels    = crossbar_pkg::tree_levels(Rows, Cols, XBits, WBits, Slices);
   localparam int unsigned Stages    = (WBits + 1) / 2;
   localparam int unsigned AllPairs  = (Rows + 1) / 2;
-
-  if (Rows < 1 || Cols < 1 || Pix < 1 || Pix > 2) begin : gen_size
-    $error("crossbar: Rows is %0d, Cols is %0d, Pix is %0d; 1+, 1+ and 1 or 2 are needed",
-           Rows, Cols, Pix);
-  end
-  if (XBits < 1 || XBits > 32 || WBits < 1 || WBits > 17) begin : gen_bits
-    $error("crossbar: XBits is %0d, WBits is %0d; 1 to 32 and 1 to 17 are needed", XBits, WBits);
-  end
 
   // Pair k is rows Rows-1-2k and Rows-2-2k: DSP48E1 slices take the first rows.
   logic [Stages-1:0][Pix-1:0][AllPairs-1:0][1:0][XBits-1:0] x_q;  // j cycles later
@@ -131,4 +171,5 @@ module crossbar #(
       end
     end
   end
+`endif
 endmodule

@@ -32,46 +32,6 @@ module crossbar_column #(
   input  logic [ChainPorts-1:0][Pix-1:0][FieldBits-1:0]             chain_i,
   output logic [Pix-1:0][SumBits-1:0]                               sum_o
 );
-`ifdef CROSSLOOM_TWIN
-  // The same sums in as few operations as a simulator can do them in. Proof that both forms agree:
-  // tests/rtl/test_engine_proofs.py.
-  logic [Pix-1:0][SumBits-1:0] rows;
-  if (Pairs > 0) begin : gen_pairs
-    logic [Pairs-1:0][1:0][WBits-1:0] w_q;
-    logic [Pix-1:0][SumBits-1:0]      sum, sum_q;
-    always_comb begin
-      sum = '0;
-      for (int unsigned p = 0; p < Pix; p++) begin
-        for (int unsigned k = 0; k < 2 * Pairs; k++) begin
-          sum[p] = sum[p] + SumBits'(x_i[0][p][k/2][k%2]) * SumBits'(w_q[k/2][k%2]);
-        end
-      end
-    end
-    always_ff @(posedge clk_i) begin
-      w_q   <= w_i;
-      sum_q <= sum;
-    end
-    delay #(.Bits(Pix * SumBits), .Cycles(Partial - 2)) u_delay (
-      .clk_i, .d_i(sum_q), .q_o(rows)
-    );
-  end else begin : gen_no_pairs
-    assign rows = '0;
-  end
-  logic [Pix-1:0][SumBits-1:0] all;
-  if (Chains > 0) begin : gen_chains
-    always_comb begin
-      all = rows;
-      for (int unsigned p = 0; p < Pix; p++) begin
-        for (int unsigned k = 0; k < Chains; k++) all[p] = all[p] + SumBits'(chain_i[k][p]);
-      end
-    end
-  end else begin : gen_no_chains
-    assign all = rows;
-  end
-  delay #(.Bits(Pix * SumBits), .Cycles(Levels)) u_sum (.clk_i, .d_i(all), .q_o(sum_o));
-  logic unused;
-  assign unused = ^{x_i, x_sum_i, w_i, chain_i, 32'(ChainRows), 32'(Partial)};
-`else
   localparam longint unsigned Product  = ((64'd1 << XBits) - 1) * ((64'd1 << WBits) - 1);
   localparam int unsigned     Sums     = (Pairs + 2) / 3;  // of up to six rows
   localparam int unsigned     Operands = Sums + Chains;
@@ -132,5 +92,4 @@ module crossbar_column #(
     logic unused;
     assign unused = ^chain_i;
   end
-`endif
 endmodule

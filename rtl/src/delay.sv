@@ -14,11 +14,15 @@ module delay #(
     logic unused;
     assign unused = clk_i;
   end else begin : gen_registers
-    logic [Cycles-1:0][Bits-1:0] data_q;
-    assign q_o = data_q[Cycles-1];
-    always_ff @(posedge clk_i) begin
-      data_q[0] <= d_i;
-      for (int unsigned k = 1; k < Cycles; k++) data_q[k] <= data_q[k-1];
+    // A register each, not one array: a simulator copies an array whole to move its parts.
+    for (genvar k = 0; k < Cycles; k++) begin : gen_cycle
+      logic [Bits-1:0] data_q;
+      if (k == 0) begin : gen_first
+        always_ff @(posedge clk_i) data_q <= d_i;
+      end else begin : gen_next
+        always_ff @(posedge clk_i) data_q <= gen_cycle[k-1].data_q;
+      end
     end
+    assign q_o = gen_cycle[Cycles-1].data_q;
   end
 endmodule

@@ -154,28 +154,37 @@ module drain #(
   assign sums  = acc_i[pixel];
   assign codes = pool_i[pixel];
   always_ff @(posedge clk_i) begin
-    sum_q   <= sums[SumIndex'(chunk_q)];
-    code_q  <= codes[CodeIndex'(chunk_q)];
-    total_q <= total_i[pixel] << (WBits - 1);
-    code_o  <= code_q;
-    for (int unsigned l = 0; l < Lanes; l++) sum_o[l] <= sum_q[l] - total_q;
+    if (issue) begin
+      sum_q   <= sums[SumIndex'(chunk_q)];
+      code_q  <= codes[CodeIndex'(chunk_q)];
+      total_q <= total_i[pixel] << (WBits - 1);
+    end
+    if (valid_q[0]) begin
+      code_o <= code_q;
+      for (int unsigned l = 0; l < Lanes; l++) sum_o[l] <= sum_q[l] - total_q;
+    end
   end
 
   // Its place.
   logic [TableBits-1:0] table_word;
   assign table_word = TableBits'(drain_q.tables) + (TableBits'(chunk_q) << drain_q.steps)
                     + (drain_q.banked ? branch_tables_i : '0);
-  logic [PlaceBits-1:0] place;
-  assign place = {table_word, row_q + plane_q + FeatureBits'(x >> Log), 2'(x % 13'(Banks)), slot_q,
+  logic [PlaceBits-1:0] place_q;
+  always_ff @(posedge clk_i) begin
+    if (issue) begin
+      place_q <= {table_word, row_q + plane_q + FeatureBits'(x >> Log), 2'(x % 13'(Banks)), slot_q,
                   chunk_q, oy_q, x, last};
-  delay #(.Bits(PlaceBits), .Cycles(2)) u_place (
-    .clk_i, .d_i(place), .q_o({table_o, addr_o, bank_o, slot_o, chunk_o, y_o, x_o, last_o})
-  );
+    end
+    if (valid_q[0]) {table_o, addr_o, bank_o, slot_o, chunk_o, y_o, x_o, last_o} <= place_q;
+  end
   assign valid_o = valid_q[1];
 
 `ifndef SYNTHESIS
-  ready: assert property (@(posedge clk_i) disable iff (!rst_ni)
-    (acc_capture_i | pool_capture_i) |-> capture && state_q == Wait && !busy_q)
-    else $error("drain: an output came before its turn; it is lost");
+  always_ff @(posedge clk_i) begin
+    if (rst_ni & (acc_capture_i | pool_capture_i)) begin
+      ready: assert (capture && state_q == Wait && !busy_q)
+        else $error("drain: an output came before its turn; it is lost");
+    end
+  end
 `endif
 endmodule

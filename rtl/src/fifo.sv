@@ -60,8 +60,8 @@ module fifo #(
   always_ff @(posedge clk_i) if (fetch) data_q <= mem[read_q];
 
 `ifndef SYNTHESIS
-  hold: assert property (@(posedge clk_i) disable iff (!rst_ni)
-    m_valid_o && !m_ready_i |=> m_valid_o && $stable(m_data_o))
-    else $error("fifo: a waiting item changed; its reader gets another one");
+  stream_check #(.Bits(Bits)) u_check (
+    .clk_i, .rst_ni, .valid_i(m_valid_o), .ready_i(m_ready_i), .data_i(m_data_o)
+  );
 `endif
 endmodule

@@ -67,8 +67,9 @@ module frame_guard #(
   end
 
 `ifndef SYNTHESIS
-  hold: assert property (@(posedge clk_i) disable iff (!rst_ni)
-    m_valid_o && !m_ready_i && (state_q == Fill || s_valid_i) |=> m_valid_o)
-    else $error("frame_guard: a waiting beat was withdrawn; its reader may count one too many");
+  stream_check #(.Bits(Bits + 3)) u_check (
+    .clk_i, .rst_ni, .valid_i(m_valid_o), .ready_i(m_ready_i),
+    .data_i({m_status_o, m_last_o, m_data_o})
+  );
 `endif
 endmodule

@@ -111,9 +111,9 @@ module imc_output #(
   end
 
 `ifndef SYNTHESIS
-  hold: assert property (@(posedge clk_i) disable iff (!rst_ni)
-    m_valid_o && !m_ready_i |=> m_valid_o && $stable(m_data_o) && $stable(m_last_o))
-    else $error("imc_output: a waiting beat changed; its reader loses or doubles a result");
+  stream_check #(.Bits($bits(m_data_o) + 1)) u_check (
+    .clk_i, .rst_ni, .valid_i(m_valid_o), .ready_i(m_ready_i), .data_i({m_last_o, m_data_o})
+  );
   room: assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> credit_o)
     else $error("imc_output: a product started without a bank; results will be overwritten");
 `endif

@@ -89,10 +89,12 @@ module loader #(
       end
     end
     if (image_end) status_q[load_q] <= s_status_i;
-    we_addr_o <= FeatureBits'(load_q ? config_i.base2 : config_i.base) + row_q + plane_q
-               + FeatureBits'(x_q >> $clog2(Banks));
-    we_bank_o <= 2'(x_q % 13'(Banks));
-    we_slot_o <= slot_q;
-    for (int unsigned l = 0; l < Lanes; l++) we_data_o[l] <= s_data_i[l] - XBits'(config_i.lo);
+    if (go) begin
+      we_addr_o <= FeatureBits'(load_q ? config_i.base2 : config_i.base) + row_q + plane_q
+                 + FeatureBits'(x_q >> $clog2(Banks));
+      we_bank_o <= 2'(x_q % 13'(Banks));
+      we_slot_o <= slot_q;
+      for (int unsigned l = 0; l < Lanes; l++) we_data_o[l] <= s_data_i[l] - XBits'(config_i.lo);
+    end
   end
 endmodule

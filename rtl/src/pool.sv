@@ -19,8 +19,8 @@ module pool #(
   end
 
   always_ff @(posedge clk_i) begin
-    for (int unsigned l = 0; l < Lanes; l++) begin
-      if (valid_i & (first_i | (x_i[l] > y_o[l]))) y_o[l] <= x_i[l];
+    if (valid_i) begin
+      for (int unsigned l = 0; l < Lanes; l++) if (first_i | (x_i[l] > y_o[l])) y_o[l] <= x_i[l];
     end
   end
 endmodule

@@ -97,8 +97,11 @@ module post #(
       {held_raw, held_place} <= {raw_q, place_q};
     end
 `ifndef SYNTHESIS
-    turn: assert property (@(posedge clk_i) disable iff (!rst_ni) valid & threshold |-> ready)
-      else $error("post: a chunk came during a search; it is lost");
+    always_ff @(posedge clk_i) begin
+      if (rst_ni & valid & threshold) begin
+        turn: assert (ready) else $error("post: a chunk came during a search; it is lost");
+      end
+    end
 `endif
   end else begin : gen_no_threshold
     assign searched   = 1'b0;
@@ -119,9 +122,11 @@ module post #(
       code_valid_o  <= code_soon_o;
       score_valid_o <= valid & (drain_i.kind == program_pkg::KIND_LOGITS);
     end
-    place_o   <= searched ? held_place : place;
-    raw_o     <= searched ? held_raw : raw;
-    code_o    <= searched ? counted : drain_i.kind == program_pkg::KIND_POOL ? pooled : y;
+    if (searched | valid) begin
+      place_o <= searched ? held_place : place;
+      raw_o   <= searched ? held_raw : raw;
+      code_o  <= searched ? counted : drain_i.kind == program_pkg::KIND_POOL ? pooled : y;
+    end
     clipped_o <= valid && drain_i.kind == program_pkg::KIND_REQUANT ? clipped : '0;
   end
 endmodule

@@ -56,9 +56,9 @@ module requant #(
       .AccBits(AccBits), .OutBits(OutBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin),
       .ShiftMax(ShiftMax)
     ) u_lane (
-      .clk_i, .acc_i(acc_i[l]), .bias_i(bias_i[l]), .shift_i(shift_i[l]), .rounding_i,
-      .minus_lo_i(minus_lo), .span_i,
-      .y_o(y_o[l]), .raw_o(raw_o[l]), .clip_o(clip[l])
+      .clk_i, .en_i({valid_q[Latency-2:0], valid_i}), .acc_i(acc_i[l]), .bias_i(bias_i[l]),
+      .shift_i(shift_i[l]), .rounding_i, .minus_lo_i(minus_lo), .span_i, .y_o(y_o[l]),
+      .raw_o(raw_o[l]), .clip_o(clip[l])
     );
   end
 

@@ -13,6 +13,7 @@ module requant_lane #(
   parameter int          ShiftMax = 12
 ) (
   input  logic                       clk_i,
+  input  logic [3:0]                 en_i,     // each cycle's registers
   input  logic [AccBits-1:0]         acc_i,
   input  logic [AccBits-1:0]         bias_i,
   input  logic [6:0]                 shift_i,
@@ -49,66 +50,72 @@ module requant_lane #(
   logic signed [AccBits-1:0] sum_q;
   logic [StepBits-1:0]       steps_q;
   always_ff @(posedge clk_i) begin
-    sum_q   <= acc_i + bias_i;
-    steps_q <= Steps > 0 ? StepBits'(shift_i - 7'(ShiftMin)) : '0;
+    if (en_i[0]) begin
+      sum_q   <= acc_i + bias_i;
+      steps_q <= Steps > 0 ? StepBits'(shift_i - 7'(ShiftMin)) : '0;
+    end
   end
 
   // Cycle 2: the window by fours.
-  logic signed [Bits-1:0] wide, differs;
-  logic [Coarses-1:0]     above, below;
-  logic [CoarseBits-1:0]  coarse;
-  logic [Wide-1:0]        window_q;
-  logic                   sign_q, above_q, below_q;
-  logic [1:0]             fine_q;
-  assign wide    = Bits'(sum_q) <<< Zeros;
-  assign differs = wide ^ {Bits{sum_q[AccBits-1]}};
-  assign coarse  = CoarseBits'(steps_q >> 2);
-  for (genvar c = 0; c < Coarses; c++) begin : gen_coarse
-    assign above[c] = |(differs >> (Start + Wide + 4 * c));
-    assign below[c] = |(wide & ~({Bits{1'b1}} << (Start + 4 * c)));
-  end
+  logic [Wide-1:0] window_q;
+  logic            sign_q, above_q, below_q;
+  logic [1:0]      fine_q;
   always_ff @(posedge clk_i) begin
-    window_q <= wide[Start + 4 * 32'(coarse) +: Wide];
-    above_q  <= above[coarse];
-    below_q  <= below[coarse];
-    sign_q   <= sum_q[AccBits-1];
-    fine_q   <= steps_q[1:0];
+    if (en_i[1]) begin
+      automatic logic signed [Bits-1:0] wide    = Bits'(sum_q) <<< Zeros;
+      automatic logic signed [Bits-1:0] differs = wide ^ {Bits{sum_q[AccBits-1]}};
+      automatic logic [CoarseBits-1:0]  coarse  = CoarseBits'(steps_q >> 2);
+      automatic logic [Coarses-1:0]     above   = '0;
+      automatic logic [Coarses-1:0]     below   = '0;
+      for (int unsigned c = 0; c < Coarses; c++) begin
+        above[c] = |(differs >> (Start + Wide + 4 * c));
+        below[c] = |(wide & ~({Bits{1'b1}} << (Start + 4 * c)));
+      end
+      window_q <= wide[Start + 4 * 32'(coarse) +: Wide];
+      above_q  <= above[coarse];
+      below_q  <= below[coarse];
+      sign_q   <= sum_q[AccBits-1];
+      fine_q   <= steps_q[1:0];
+    end
   end
 
   // Cycle 3: the window by ones, and whether rounding adds one.
-  logic [Wide-1:0]   lost, over;
-  logic [Window:0]   shifted;
   logic [Window-1:0] floor_q;
   logic              up_q, over_q, negative_q;
-  assign shifted = (Window+1)'(window_q >> fine_q);
-  assign over    = (window_q ^ {Wide{sign_q}}) >> fine_q;
-  assign lost    = window_q & ~({Wide{1'b1}} << fine_q);
   always_ff @(posedge clk_i) begin
-    floor_q    <= shifted[Window:1];
-    over_q     <= above_q | (|(over >> Window));
-    negative_q <= sign_q;
-    case (rounding_i)
-      engine_pkg::ROUNDING_HALF_UP:   up_q <= shifted[0];
-      engine_pkg::ROUNDING_HALF_EVEN: up_q <= shifted[0] & (below_q | (|lost) | shifted[1]);
-      default:                        up_q <= 1'b0;
-    endcase
+    if (en_i[2]) begin
+      automatic logic [Window:0] shifted = (Window+1)'(window_q >> fine_q);
+      automatic logic [Wide-1:0] over    = (window_q ^ {Wide{sign_q}}) >> fine_q;
+      automatic logic [Wide-1:0] lost    = window_q & ~({Wide{1'b1}} << fine_q);
+      floor_q    <= shifted[Window:1];
+      over_q     <= above_q | (|(over >> Window));
+      negative_q <= sign_q;
+      case (rounding_i)
+        engine_pkg::ROUNDING_HALF_UP:   up_q <= shifted[0];
+        engine_pkg::ROUNDING_HALF_EVEN: up_q <= shifted[0] & (below_q | (|lost) | shifted[1]);
+        default:                        up_q <= 1'b0;
+      endcase
+    end
   end
 
   // Cycle 4: from lo, clipped. The bit below both operands carries the rounding in.
-  logic [Window:0] code;
-  logic            low, high, unused;
-  assign {code, unused} = (Window+2)'($signed({floor_q, 1'b1}))
-                        + (Window+2)'($signed({minus_lo_i, up_q}));
-  assign low  = over_q ? negative_q : code[Window];
-  assign high = over_q ? ~negative_q
-              : ~code[Window] & ((|code[Window-1:OutBits]) | (code[OutBits-1:0] > span_i));
   always_ff @(posedge clk_i) begin
-    y_o    <= low ? '0 : high ? span_i : code[OutBits-1:0];
-    clip_o <= low | high;
+    if (en_i[3]) begin
+      automatic logic [Window:0] code = (Window+1)'(
+        ((Window+2)'($signed({floor_q, 1'b1})) + (Window+2)'($signed({minus_lo_i, up_q}))) >> 1);
+      automatic logic            low  = over_q ? negative_q : code[Window];
+      automatic logic            high = over_q ? ~negative_q
+        : ~code[Window] & ((|code[Window-1:OutBits]) | (code[OutBits-1:0] > span_i));
+      y_o    <= low ? '0 : high ? span_i : code[OutBits-1:0];
+      clip_o <= low | high;
+    end
   end
 
-  // The sum itself, as late as the code; kept from Yosys, which would make shift registers in LUTs.
-  (* keep *) logic [2:0][AccBits-1:0] raw_q;
-  always_ff @(posedge clk_i) raw_q <= {raw_q[1:0], sum_q};
-  assign raw_o = raw_q[2];
+  // The sum itself, as late as the code.
+  logic [AccBits-1:0] raw2_q, raw3_q;
+  always_ff @(posedge clk_i) begin
+    if (en_i[1]) raw2_q <= sum_q;
+    if (en_i[2]) raw3_q <= raw2_q;
+    if (en_i[3]) raw_o  <= raw3_q;
+  end
 endmodule

@@ -174,7 +174,11 @@ module sequencer #(
   end
 
 `ifndef SYNTHESIS
-  flight: assert property (@(posedge clk_i) disable iff (!rst_ni) !(start && flight_q == 4'hf))
-    else $error("sequencer: too many sweeps under way; one will be forgotten");
+  always_ff @(posedge clk_i) begin
+    if (rst_ni & start) begin
+      flight: assert (flight_q != 4'hf)
+        else $error("sequencer: too many sweeps under way; one will be forgotten");
+    end
+  end
 `endif
 endmodule

@@ -43,8 +43,8 @@ module skid #(
   end
 
 `ifndef SYNTHESIS
-  hold: assert property (@(posedge clk_i) disable iff (!rst_ni)
-    m_valid_o && !m_ready_i |=> m_valid_o && $stable(m_data_o))
-    else $error("skid: a waiting item changed; its reader gets another one");
+  stream_check #(.Bits(Bits)) u_check (
+    .clk_i, .rst_ni, .valid_i(m_valid_o), .ready_i(m_ready_i), .data_i(m_data_o)
+  );
 `endif
 endmodule

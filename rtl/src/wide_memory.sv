@@ -36,8 +36,10 @@ module wide_memory #(
 `endif
 
   always_ff @(posedge clk_i) begin
-    for (int unsigned p = 0; p < Parts; p++) begin
-      if (we_i && we_part_i == PartBits'(p)) mem[we_addr_i][36*p +: 36] <= we_data_i;
+    if (we_i) begin
+      for (int unsigned p = 0; p < Parts; p++) begin
+        if (we_part_i == PartBits'(p)) mem[we_addr_i][36*p +: 36] <= we_data_i;
+      end
     end
     word_q <= Bits'(mem[addr_i]);
   end

@@ -112,8 +112,9 @@ module width #(
   end
 
 `ifndef SYNTHESIS
-  hold: assert property (@(posedge clk_i) disable iff (!rst_ni)
-    m_valid_o && !m_ready_i |=> m_valid_o && $stable(m_data_o) && $stable(m_last_o))
-    else $error("width: a waiting item changed; its reader loses fields");
+  stream_check #(.Bits(OutBits + 1)) u_check (
+    .clk_i, .rst_ni, .valid_i(m_valid_o), .ready_i(m_ready_i),
+    .data_i({m_last_o, m_data_o})
+  );
 `endif
 endmodule

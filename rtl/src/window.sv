@@ -40,80 +40,83 @@ module window #(
   logic [FeatureBits-1:0]          block_q;
   logic [Pix-1:0][13:0]            x;
   logic [Pix-1:0][FeatureBits-1:0] column_q, word;
-  logic [2:0][Pix-1:0]             inside_q;
-  logic [2:0][Pix-1:0][1:0]        bank_q;
-  logic [2:0][XBits-1:0]           pad_q;
-  logic [Pix-1:0][Rows-1:0][XBits-1:0] apart, fold;
-  logic [Banks-1:0]                    next;
+  logic [Pix-1:0]                  inside_q, inside_late;
+  logic [Pix-1:0][1:0]             bank_q, bank_late;
+  logic [XBits-1:0]                pad_late;
+  logic [Pix-1:0][Rows-1:0][XBits-1:0] apart;
+  logic [Banks-1:0]                next;
 
   for (genvar p = 0; p < Pix; p++) begin : gen_x
     assign x[p]    = x_i + (p == 0 ? 14'd0 : 14'(step_x_i));
     assign word[p] = block_q + column_q[p];
     always_ff @(posedge clk_i) begin
-      column_q[p]    <= plane_i + FeatureBits'($signed(x[p]) >>> Log);
-      inside_q[0][p] <= rst_ni & valid_i & (14'(y_i) < 14'(height_i)) & (x[p] < 14'(width_i))
-                      & (p == 0 | paired_i);
-      bank_q[0][p]   <= 2'(x[p] % 14'(Banks));
-      x_o[p]         <= fold[p];
+      column_q[p] <= plane_i + FeatureBits'($signed(x[p]) >>> Log);
+      inside_q[p] <= rst_ni & valid_i & (14'(y_i) < 14'(height_i)) & (x[p] < 14'(width_i))
+                   & (p == 0 | paired_i);
+      bank_q[p]   <= 2'(x[p] % 14'(Banks));
     end
-    assign apart[p] = inside_q[2][p] ? words_i[BankBits'(bank_q[2][p])] : {Rows{pad_q[2]}};
+    assign apart[p] = inside_late[p] ? words_i[BankBits'(bank_late[p])] : {Rows{pad_late}};
   end
+  delay #(.Bits(3 * Pix), .Cycles(2)) u_late (
+    .clk_i, .d_i({inside_q, bank_q}), .q_o({inside_late, bank_late})
+  );
+  delay #(.Bits(XBits), .Cycles(3)) u_pad (.clk_i, .d_i(pad_i), .q_o(pad_late));
 
   // Columns side by side: pixel x + n is in bank (x + n) mod Banks, one word on where that wraps.
   if (Fold > 0 && Pix == 2) begin : gen_fold
     localparam int unsigned Taps = Rows / Fold < Banks - 1 ? Rows / Fold : Banks - 1;
-    logic [2:0]            folded_q;
-    logic [2:0][Banks-1:0] near_q;
-    always_ff @(posedge clk_i) begin
-      folded_q <= {folded_q[1:0], folded_i};
-      {near_q[2], near_q[1]} <= {near_q[1], near_q[0]};
-      for (int unsigned n = 0; n < Banks; n++) begin
-        near_q[0][n] <= (14'(y_i) < 14'(height_i)) & (14'(x_i) + 14'(n) < 14'(width_i));
-      end
+    logic             folded_q, folded_late;
+    logic [Banks-1:0] near, near_late;
+    for (genvar n = 0; n < Banks; n++) begin : gen_near
+      assign near[n] = (14'(y_i) < 14'(height_i)) & (14'(x_i) + 14'(n) < 14'(width_i));
     end
+    always_ff @(posedge clk_i) folded_q <= folded_i;
+    delay #(.Bits(1), .Cycles(2)) u_folded (.clk_i, .d_i(folded_q), .q_o(folded_late));
+    delay #(.Bits(Banks), .Cycles(3)) u_near (.clk_i, .d_i(near), .q_o(near_late));
     assign next[Banks-1] = 1'b0;
     for (genvar b = 0; b < Banks - 1; b++) begin : gen_next
-      assign next[b] = folded_q[0] & (2'(b) < bank_q[0][0]);
+      assign next[b] = folded_q & (2'(b) < bank_q[0]);
     end
     for (genvar p = 0; p < Pix; p++) begin : gen_pix
-      for (genvar r = 0; r < Rows; r++) begin : gen_row
-        if (r < Taps * Fold) begin : gen_tap
-          localparam int unsigned N = p + r / Fold;
-          logic [1:0] bank;
-          assign bank = bank_q[2][0] + 2'(N);
-          assign fold[p][r] = ~folded_q[2] ? apart[p][r]
-                            : near_q[2][N] ? words_i[bank][r%Fold] : pad_q[2];
-        end else begin : gen_none
-          assign fold[p][r] = apart[p][r];
+      always_ff @(posedge clk_i) begin
+        automatic logic [Rows-1:0][XBits-1:0] codes = apart[p];
+        if (folded_late) begin
+          for (int unsigned r = 0; r < Taps * Fold; r++) begin
+            automatic int unsigned n = 32'(p) + r / Fold;
+            codes[r] = near_late[n] ? words_i[2'(32'(bank_late[0]) + n)][r%Fold] : pad_late;
+          end
         end
+        x_o[p] <= codes;
       end
     end
   end else begin : gen_no_fold
-    assign fold = apart;
+    always_ff @(posedge clk_i) x_o <= apart;
     assign next = '0;
     logic unused;
     assign unused = folded_i;
   end
 
   // Cycle 2: one address a bank.
-  always_ff @(posedge clk_i) begin
-    block_q <= base_i + row_i;
-    pad_q   <= {pad_q[1:0], pad_i};
-    {inside_q[2], inside_q[1]} <= {inside_q[1], inside_q[0]};
-    {bank_q[2], bank_q[1]}     <= {bank_q[1], bank_q[0]};
-    for (int unsigned b = 0; b < Banks; b++) begin
-      addr_o[b] <= word[0] + FeatureBits'(next[b]);
+  always_ff @(posedge clk_i) block_q <= base_i + row_i;
+  for (genvar b = 0; b < Banks; b++) begin : gen_addr
+    logic [FeatureBits-1:0] addr_q;
+    always_ff @(posedge clk_i) begin
+      addr_q <= word[0] + FeatureBits'(next[b]);
       for (int unsigned p = 1; p < Pix; p++) begin
-        if (inside_q[0][p] && bank_q[0][p] == 2'(b)) addr_o[b] <= word[p];  // the same if folded
+        if (inside_q[p] && bank_q[p] == 2'(b)) addr_q <= word[p];  // the same if folded
       end
     end
+    assign addr_o[b] = addr_q;
   end
 
 `ifndef SYNTHESIS
   if (Pix == 2) begin : gen_promise
-    banks: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      !((&inside_q[0]) && bank_q[0][0] == bank_q[0][Pix-1]))
-      else $error("window: two pixels in a bank; one is read instead of the other");
+    always_ff @(posedge clk_i) begin
+      if (rst_ni & (&inside_q)) begin
+        banks: assert (bank_q[0] != bank_q[Pix-1])
+          else $error("window: two pixels in a bank; one is read instead of the other");
+      end
+    end
   end
 `endif
 endmodule

@@ -22,7 +22,7 @@ CASES = [
     (2, 3, 1, 3, 2, 9),  # one pixel takes no slices
     (5, 2, 2, 2, 6, 4),  # sums from slices wait for those from LUTs
     (3, 1, 2, 8, 8, 8),  # too wide for four products in a slice
-    (2, 1, 1, 32, 17, 0),
+    (2, 1, 2, 32, 17, 0),  # two pixels' sums do not fit 64 bits
     (64, 1, 1, 2, 1, 0),
     (3, 64, 1, 1, 2, 0),
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import test_benches
 
-from crossloom.rtl import RtlError, engine_package, find_sources, lint
+from crossloom.rtl import RtlError, build_model, engine_package, find_sources, lint
 from crossloom.rtl.synth import netlist
 from crossloom.rtl.thresholds import threshold_table
 
@@ -136,6 +136,30 @@ def test_a_size_that_cannot_work_is_refused_by_name(top, parameters, named):
 def test_the_package_is_what_the_simulator_says():
     written = (find_sources() / f"{engine_package.NAME}.sv").read_text(encoding="ascii")
     assert written == engine_package.systemverilog(), "run python -m crossloom.rtl.registers_write"
+
+
+def watch(items):
+    """Run stream_check over (valid, ready, data) of consecutive cycles."""
+    with build_model("stream_check", {"Bits": 40}, optimize=0, clock="clk_i", reset="rst_ni") as model:
+        for valid, ready, data in items:
+            model.set("valid_i", valid)
+            model.set("ready_i", ready)
+            model.set("data_i", data)
+            model.run(1)
+
+
+def test_a_stream_that_keeps_its_promise_is_left_alone():
+    item = 1 << 39
+    watch([(0, 0, 1), (0, 1, 2), (1, 1, 3), (1, 1, 4), (1, 0, item), (1, 0, item), (1, 1, item), (1, 0, 5), (1, 1, 5)])
+    watch([(1, 0, item), (1, 1, item), (0, 0, 0)])
+
+
+@pytest.mark.parametrize(
+    "items", [[(1, 0, 1 << 39), (1, 0, 0)], [(1, 0, 7), (0, 0, 7)], [(1, 1, 6), (1, 0, 7), (1, 0, 7), (1, 1, 6)]]
+)
+def test_an_item_that_changes_or_goes_while_it_waits_is_reported(items):
+    with pytest.raises(RtlError, match=r"stream_check.*an assertion failed"):
+        watch(items)
 
 
 def test_a_threshold_that_no_word_holds_is_refused():

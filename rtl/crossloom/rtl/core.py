@@ -113,8 +113,8 @@ class CoreModel:
     """One Verilated core of a plan's folding and sizes with the plan's program.
 
     `optimize` is the C++ compiler's level; `trace` keeps every edge and every array cycle of a run, which costs time
-    and memory. The crossbar's columns are their twins, which are proved equal and simulate quickly; `EngineModel` has
-    the hardware's own. Raises RtlError when the core does not answer.
+    and memory. The crossbar is its twin, which is proved equal and simulates quickly; `EngineModel` has the hardware's.
+    Raises RtlError when the core does not answer.
     """
 
     def __init__(self, compiled: Plan, *, seed: int = 1, optimize: int = 2, trace: bool = False) -> None:

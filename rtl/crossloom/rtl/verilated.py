@@ -21,7 +21,7 @@ from .tools import package_folder, parameter_flags, run_tool, verilator_version
 
 _FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "--prefix", "Vmodel", "-Wno-fatal")
 _WORKERS = 2
-# The crossbar's columns in a form that simulates quickly, instead of that of the hardware; see crossbar_column.
+# The crossbar in a form that simulates quickly, instead of that of the hardware; see crossbar.sv.
 TWIN = "CROSSLOOM_TWIN"
 _log = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ def build_library(
         include = package_folder("verilator") / "include"
         units = [*sorted(folder.glob("*.cpp")), include / "verilated.cpp", include / "verilated_threads.cpp"]
         compile_flags = ["-std=c++17", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}", f"-I{folder}"]
+        # As in a program: a function of the model may be inlined, though it is in a library.
+        compile_flags += ["-fno-semantic-interposition"]
         compile_flags += ["-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVM_TRACE=0", "-DVM_COVERAGE=0"]
 
         def unit(path: Path) -> Path:

@@ -152,8 +152,7 @@ def speed() -> dict[str, Any]:
         **asdict(found),
         "speedup": round(found.speedup, 1),
         "design": network.name,
-        "origin": "measured in one run: processor time for the same frames, without building and starting; cocotb on "
-        "the hardware's columns, the library on their twins",
+        "origin": "measured in one run: processor time for the same frames, without building and starting",
     }
 
 
