@@ -104,7 +104,12 @@ module core #(
   );
   assign s_axi_bresp = 2'b00;
   assign s_axi_rresp = 2'b00;
-  core_regs #(.Init(Init), .ClipBits(ClipBits)) u_regs (
+  core_regs #(
+    .Init(Init), .ClipBits(ClipBits), .Weights(Weights),
+    .WeightParts((Cols * Rows * WBits + 35) / 36), .Params(Params),
+    .ParamParts((Lanes * (AccBits + 7) + 35) / 36), .Tables(Tables), .TableParts(2 * Lanes),
+    .Branches(Branches)
+  ) u_regs (
     .clk_i(aclk), .rst_ni(aresetn), .wr_valid_i(wr_valid), .wr_addr_i(wr_addr),
     .wr_data_i(wr_data), .wr_strb_i(wr_strb), .rd_valid_i(rd_valid), .rd_addr_i(rd_addr),
     .rd_data_o(rd_data), .core_rst_no(core_rst_n), .resync_o(resync), .bank_we_o(bank_we),

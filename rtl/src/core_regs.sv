@@ -1,15 +1,23 @@
 // Registers of a generated core: identities, errors, counters, and the port that rewrites banks.
 //
 // Addresses and bits: core_regs_pkg, written from crossloom.rtl.core_registers. Banks and WEIGHTS
-// are written only while ~busy_i; a write while busy is ignored and told by ERROR.BUSY. After a
-// write to a bank WEIGHTS reads 0 until its last word is written: half-written banks bear no name.
+// are written only while ~busy_i: a write while busy is ignored and told by ERROR.BUSY. So is, by
+// ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use. After a write to
+// a bank WEIGHTS reads 0 until its last word is written: half-written banks bear no name.
 // Every fault sets a bit of ERROR (kept until a 1 is written to it) and counts in ERRORS. Counters
 // are unsigned 32 bits and wrap. identity.hex: 8 words each of STRUCTURE, FIXED, WEIGHTS.
 // Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once.
 // Bench: tests/rtl/bench_engine_control.py; faults through the ports: tests/rtl/test_core.py.
 module core_regs #(
-  parameter string       Init     = "",  // prefix of identity.hex: STRUCTURE, FIXED and WEIGHTS
-  parameter int unsigned ClipBits = 4
+  parameter string       Init        = "",  // prefix of identity.hex: STRUCTURE, FIXED and WEIGHTS
+  parameter int unsigned ClipBits    = 4,
+  parameter int unsigned Weights     = 256,  // words of each memory that has banks, and their parts
+  parameter int unsigned WeightParts = 8,
+  parameter int unsigned Params      = 64,
+  parameter int unsigned ParamParts  = 3,
+  parameter int unsigned Tables      = 0,
+  parameter int unsigned TableParts  = 8,
+  parameter int unsigned Branches    = 1
 ) (
   input  logic                clk_i,
   input  logic                rst_ni,
@@ -59,18 +67,30 @@ module core_regs #(
   assign known       = control_hit | error_hit | timeout_hit | place_hit | part_hit | high_hit
                      | data_hit | weights_hit;
 
-  logic partial, locked, write;
-  assign partial = wr_strb_i != 4'hf;
-  assign locked  = busy_i & (data_hit | weights_hit);
-  assign write   = wr_valid_i & known & ~locked & ~partial;
-
-  // Settings and banks.
   logic [31:0] timeout_q, stalled_q;
   logic [19:0] word_q;
   logic [15:0] part_q;
   logic [1:0]  memory_q;
   logic [3:0]  high_q;
   logic        soft_q, bank_we_q;
+
+  // Elsewhere would be other words' banks, or the trunk.
+  logic [3:0] there;
+  assign there[0] = (32'(word_q) < Weights) & (32'(part_q) < WeightParts);
+  assign there[1] = (32'(word_q) < Params) & (32'(part_q) < ParamParts);
+  if (Tables > 0) begin : gen_tables
+    assign there[2] = (32'(word_q) < Tables) & (32'(part_q) < TableParts);
+  end else begin : gen_no_tables
+    assign there[2] = 1'b0;
+  end
+  assign there[3] = (32'(word_q) < Branches) & (part_q == '0) & (wr_data_i[16:0] != '0);
+
+  logic wrong, locked, write;
+  assign wrong  = (wr_strb_i != 4'hf) | (data_hit & ~there[memory_q]);
+  assign locked = busy_i & (data_hit | weights_hit);
+  assign write  = wr_valid_i & known & ~locked & ~wrong;
+
+  // Settings and banks.
   assign core_rst_no   = rst_ni & ~soft_q;
   assign bank_memory_o = memory_q;
   assign bank_addr_o   = word_q;
@@ -123,7 +143,7 @@ module core_regs #(
   assign fault[ERROR_LONG_LSB]    = long_i;
   assign fault[ERROR_BUSY_LSB]    = wr_valid_i & locked;
   assign fault[ERROR_ADDRESS_LSB] = (wr_valid_i & ~known) | (rd_valid_i & ~rd_known);
-  assign fault[ERROR_VALUE_LSB]   = wr_valid_i & known & ~locked & partial;
+  assign fault[ERROR_VALUE_LSB]   = wr_valid_i & known & ~locked & wrong;
   assign fault[ERROR_STALL_LSB]   = waiting_i & (timeout_q != '0) & (stalled_q == timeout_q - 1'b1);
   assign resync_o = write & error_hit & wr_data_i[ERROR_LONG_LSB];
 

@@ -191,6 +191,8 @@ async def scores(dut):
 async def core_regs(dut):
     """Random reads, writes, faults and counts, in every cycle what a model in Python says."""
     (clip_bits,) = parameters("ClipBits")
+    words = parameters("Weights", "Params", "Tables", "Branches")
+    parts = [*parameters("WeightParts", "ParamParts", "TableParts"), 1]
     identity = [int(text, 16) for text in Path("identity.hex").read_text().split()]
     offsets = {register.name: register.offset for register in CORE.registers}
     at = {offset: name for name, offset in offsets.items()}
@@ -209,6 +211,11 @@ async def core_regs(dut):
         name = random.choice(["BANK_DATA", "ERROR", "WEIGHTS_7", *sorted(writable)])
         address = offsets[name] if random.random() < 0.9 else random.randrange(0, 1 << 12, 4)
         data = random.choice((0, 2, random.getrandbits(32), random.randrange(1, 9)))
+        if name == "BANK_PLACE" and random.random() < 0.9:
+            memory = random.randrange(4)
+            data = memory << 20 | random.choice((0, words[memory] - 1, words[memory]))
+        elif name == "BANK_PART" and random.random() < 0.9:
+            data = random.randrange(max(parts) + 1)
         strb = 15 if random.random() < 0.9 else random.randrange(15)
         target = random.choice(sorted(at)) if random.random() < 0.95 else random.randrange(0, 1 << 12, 4)
         for key, value in event.items():
@@ -241,14 +248,17 @@ async def core_regs(dut):
         hit = at.get(address)
         hit = hit if hit in writable else None
         locked = busy and hit is not None and (hit == "BANK_DATA" or hit.startswith("WEIGHTS"))
-        done = hit if write and not locked and strb == 15 else None
+        memory, word = kept["BANK_PLACE"] >> 20, kept["BANK_PLACE"] & 0xFFFFF
+        there = word < words[memory] and kept["BANK_PART"] < parts[memory] and (memory < 3 or data & 0x1FFFF)
+        right = strb == 15 and (hit != "BANK_DATA" or there)
+        done = hit if write and not locked and right else None
         assert bool(dut.resync_o.value) == (done == "ERROR" and bool(data & 2))
         faults = [
             event["short"],
             event["long"],
             write and locked,
             (write and hit is None) or (read and asked is None),
-            write and hit is not None and not locked and strb != 15,
+            write and hit is not None and not locked and not right,
             event["waiting"] and kept["TIMEOUT"] != 0 and stalled == kept["TIMEOUT"] - 1,
         ]
         if done == "ERROR":

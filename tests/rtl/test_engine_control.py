@@ -25,13 +25,14 @@ PAIRS = [program_text(seed, Folding(6, 4, 2, 2), replace(SIZES, acc_bits=40)) fo
 SINGLE = program_text(9, FOLDINGS[1], SIZES)
 SPACE = {"FeatureBits": 10, "WeightBits": 13}
 ADDRESSES = {"FeatureBits": 10, "ParamBits": 8, "TableBits": 11}
+BANKS = {"Weights": 5, "WeightParts": 3, "Params": 4, "ParamParts": 2, "Tables": 6, "TableParts": 4, "Branches": 3}
 CASES = [
     ("constants", {"Init": HERE}, [SHA, SHA]),
     ("loader", {"Rows": 8, "Lanes": 4, "Banks": 4, "XBits": 4, "FeatureBits": 10}, [None, None]),
     ("loader", {"Rows": 3, "Lanes": 1, "Banks": 1, "XBits": 9, "FeatureBits": 7}, [None, None]),
     ("scores", {"Lanes": 4, "AccBits": 20, "Words": 6}, [None, None]),
     ("scores", {"Lanes": 3, "AccBits": 48, "Words": 4}, [None, None]),
-    ("core_regs", {"Init": HERE, "ClipBits": 3}, [SHA, SHA]),
+    ("core_regs", BANKS | {"Init": HERE, "ClipBits": 3}, [SHA, SHA]),
     ("sequencer", SPACE | {"Init": HERE}, [SHA]),
     ("sequencer", SPACE | {"Sweeps": SIZES.sweeps, "Segments": SIZES.segments}, TAPS),
     ("drain", ADDRESSES | {"Init": HERE}, [SHA]),

@@ -6,11 +6,17 @@ import sys
 
 import pytest
 
+from crossloom.host import find_design
 from crossloom.rtl import Field, Register, RegisterMap, RtlError, Window, find_sources, lint, read_sources
+from crossloom.rtl.core import core_parameters
 from crossloom.rtl.errors import RegisterError
+from crossloom.rtl.plan import Folding, plan
 from crossloom.rtl.registers_write import MAPS
 from crossloom.rtl.sources import find_waivers, sources_of
 from crossloom.rtl.tile_registers import TILE
+from crossloom.rtl.verilated import TWIN
+from crossloom.sim import load, random_network
+from crossloom.sim.shapes import cifar_sha_shape
 
 MODULES = [path.stem for path in read_sources() if not path.stem.endswith("_pkg")]
 SIZES = [
@@ -23,6 +29,20 @@ SIZES = [
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_is_clean_as_a_top(module):
     lint(module)
+
+
+@pytest.mark.parametrize(
+    ("make", "folding"),
+    [
+        (lambda: load(find_design("digits-sha")).network, Folding(8, 8, 2, 4)),
+        (cifar_sha_shape, Folding(32, 32, 2, 16, 220)),
+        (lambda: random_network(1), Folding(6, 4, 2, 2)),  # thresholds in banks
+        (lambda: random_network(9), Folding(5, 3, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("defines", [(), (TWIN,)])
+def test_a_core_is_clean_with_the_parameters_of_a_network(make, folding, defines):
+    lint("core", core_parameters(plan(make(), folding)), defines=defines)
 
 
 @pytest.mark.parametrize("parameters", SIZES)

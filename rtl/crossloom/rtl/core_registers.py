@@ -11,7 +11,7 @@ _ERRORS = (
     Field("LONG", 1, 1, "a frame did not end; its result has status LONG; clearing this ends the drop"),
     Field("BUSY", 2, 1, "a bank was written while an image was inside; the write was ignored"),
     Field("ADDRESS", 3, 1, "an address without a register was read (as 0) or written (ignored)"),
-    Field("VALUE", 4, 1, "a partial word was written; the write was ignored"),
+    Field("VALUE", 4, 1, "a partial word, or a place in a bank that is not there, was written; the write was ignored"),
     Field("STALL", 5, 1, "the output waited TIMEOUT cycles for its reader; nothing is lost"),
 )
 COUNTERS = (
