@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crossloom.sim.types import IntArray
 
 from .crossbar import crossbar_latency
 from .plan import Plan
@@ -10,6 +14,7 @@ from .program import After, Kind, Sweep
 
 # As the SystemVerilog has them: window, accumulate, post, scores.
 FETCH, CAPTURE, WRITE, SEARCH_WRITE = 4, 2, 7, 8
+IMAGES = 6
 
 
 @dataclass(frozen=True)
@@ -46,30 +51,38 @@ class _Clock:
     written: int = 0  # the last sweep is in memory
     sent: int = 0  # the result has left
     release: int = 0  # an image buffer is free
+    writes: list[IntArray] = field(default_factory=lambda: [np.zeros(0, np.int64)])  # no chunk comes in; of each sweep
 
 
 def image_cycles(plan: Plan, branch: int = 0) -> ImageCycles:
     """Cycles of images that take `branch`, their chunks and beats never waiting outside.
 
-    Exact for a first image. The interval is that of later ones; their chunks may wait for the drain's writes as well,
-    which counts where an image takes no longer to compute than to load.
+    Exact: of the first image, and of the interval between the last two of IMAGES in a row.
     """
     config = plan.config
     chunks = (config.height + 1) * (config.width + 1) * (config.chunks + 1)
     clock, releases, found = _Clock(), [-1, -1], []
-    loaded: list[int] = []
-    for image in range(6):
-        begin = max(loaded[-1] if loaded else 0, releases[image] + 1)
-        loaded.append(begin + chunks)
-        clock.start = max(clock.start, loaded[-1])
+    loaded = 0
+    for image in range(IMAGES):
+        loaded = _loaded(max(loaded, releases[image] + 1), chunks, np.concatenate(clock.writes))
+        clock.start = max(clock.start, loaded)
         found.append(_image(plan, branch, clock))
         releases.append(clock.release)
     sweeps, latency = found[0]
     return ImageCycles(sweeps, latency, found[-1][1] - found[-2][1])
 
 
+def _loaded(begin: int, chunks: int, writes: IntArray) -> int:
+    """When the last chunk of an image is in memory, one a cycle from `begin` on, except while the drain writes."""
+    end, held = begin + chunks, -1
+    while held != (held := int(((writes >= begin) & (writes < end)).sum())):
+        end = begin + chunks + held
+    return end
+
+
 def _image(plan: Plan, branch: int, clock: _Clock) -> tuple[tuple[SweepCycles, ...], int]:
     """The sweeps of an image that the sequencer takes at clock.start, and the cycle of its last beat."""
+    clock.writes = clock.writes[-len(plan.sweeps) :]
     config, known, found = plan.config, 0, []
     ready = clock.start + 2
     for index, (sweep, drain) in enumerate(zip(plan.sweeps, plan.drains, strict=True)):
@@ -85,13 +98,16 @@ def _image(plan: Plan, branch: int, clock: _Clock) -> tuple[tuple[SweepCycles, .
         last = max(first + taps - 1, clock.earliest) + (outputs - 1) * max(taps, sweep.cool)
         found.append(SweepCycles(plan.passes[index].name, taps * outputs, first, last))
         ready, clock.earliest = last + 2, last + sweep.cool + sweep.gap
-        # The last output may be one pixel of two.
-        chunks = (drain.chunks + 1) * (2 if sweep.paired and sweep.out_w % 2 else 1)
+        # The last output of a row may be one pixel of two.
+        whole = np.arange(outputs) % outputs_of_row(sweep) != outputs_of_row(sweep) - 1
+        chunks = (drain.chunks + 1) * np.where(whole | (sweep.out_w % 2 == 1), 1 + sweep.paired, 1)
+        steps, late = (drain.steps, SEARCH_WRITE + drain.steps) if drain.kind == Kind.THRESHOLD else (1, WRITE)
         captured = last + FETCH + (0 if drain.kind == Kind.POOL else array_latency(plan)) + CAPTURE
-        if drain.kind == Kind.THRESHOLD:
-            clock.written = captured + (chunks - 1) * drain.steps + SEARCH_WRITE + drain.steps
-        else:
-            clock.written = captured + chunks - 1 + WRITE
+        ends = captured - np.arange(outputs)[::-1] * max(taps, sweep.cool)
+        number = np.arange(chunks.max())
+        written = (ends[:, None] + number * steps + late)[number < chunks[:, None]]
+        clock.written = int(written[-1])
+        clock.writes.append(written[:0] if drain.kind == Kind.LOGITS else written - 1)
         if drain.after == After.ROUTE:
             known = clock.written + config.coarse + 3
         elif drain.after == After.FINISH:
