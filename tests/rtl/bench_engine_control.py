@@ -9,7 +9,7 @@ from bench_arithmetic import at_rest, start
 from bench_axi import pauses
 from bench_engine_arithmetic import elements, packed, signed_range
 from bench_engine_program import BITSTREAMS, program
-from bench_engine_streams import parameters
+from bench_engine_streams import clear, exchange, parameters
 from bench_streams import reset
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
@@ -20,6 +20,8 @@ from crossloom.rtl.core_registers import CORE, COUNTERS, IDENTITY, VERSION
 from crossloom.rtl.program import Bank, Config, widths, word
 from crossloom.sim import input_codes, load, run
 from crossloom.sim.frames import Status, frame_beats, frame_layout, read_results
+
+BANK_PORTS = [f"bank_{name}_i" for name in ("we", "memory", "addr", "part", "data")]
 
 
 def random_config(**given):
@@ -281,6 +283,34 @@ async def core_regs(dut):
             identity[(address - 0x40) // 4] = data
             named = named or done == "WEIGHTS_7"
         await FallingEdge(dut.clk_i)
+
+
+@cocotb.test()
+async def engine(dut):
+    """Chunks in, results out, with pauses on both sides and a reset in the middle: what the simulator answers."""
+    compiled = program()
+    network = compiled.network
+    inputs = load(BITSTREAMS / network.name / f"{network.name}.loom").golden.inputs
+    codes = input_codes(network.input, np.stack(random.sample(list(inputs), 2)))
+    wanted = run(network, codes=codes)
+    folding, sizes = compiled.folding, compiled.sizes
+    pixels = [list(pixel) for pixel in codes.reshape(-1, codes.shape[-1])]
+    chunks = [pixel[at : at + folding.lanes] for pixel in pixels for at in range(0, len(pixel), folding.lanes)]
+    items = [{"data": packed([code % (1 << sizes.x_bits) for code in chunk], sizes.x_bits)} for chunk in chunks]
+    beats = 1 + compiled.config.coarse + compiled.config.scores
+    await reset(dut, s_valid_i=0, s_data_i=0, s_status_i=0, m_ready_i=0, **dict.fromkeys(BANK_PORTS, 0))
+    for idle, stall in ((0.0, 0.0), (0.9, 0.9)):
+        found, _ = await exchange(dut, items, 2 * beats, idle, stall, ("data", "last"), 400)
+        results = np.array([data for data, _ in found], np.uint64).reshape(2, beats)
+        assert [last for _, last in found] == [index % beats == beats - 1 for index in range(2 * beats)]
+        answers = read_results(network, results)
+        scores = wanted.logits if network.route is None else wanted.fine
+        assert np.array_equal(answers.scores, scores) and np.array_equal(answers.row, scores.argmax(1))
+        if network.route is not None:
+            assert np.array_equal(answers.branch, wanted.branch) and np.array_equal(answers.coarse, wanted.logits)
+        # A part of the next image, dropped.
+        await exchange(dut, items[: random.randrange(1, len(items) // 4)], 0, 0.0, 0.0, ("data", "last"))
+        await clear(dut)
 
 
 @cocotb.test()

@@ -21,10 +21,10 @@ def parameters(*names):
     return [given[name] for name in names]
 
 
-async def exchange(dut, items, count, idle, stall, outputs=("data",)):
+async def exchange(dut, items, count, idle, stall, outputs=("data",), cycles_each=20):
     """Offer items (by port) and take `count` outputs; returns them and the cycles from the first offer to the last.
 
-    What waits must not change, and everything must come within a limit.
+    What waits must not change, and everything must come within a limit: `cycles_each` for what goes in or out.
     """
     sent, offered, held, found, cycles = 0, False, None, [], 0
     while sent < len(items) or len(found) < count:
@@ -36,7 +36,9 @@ async def exchange(dut, items, count, idle, stall, outputs=("data",)):
         dut.m_ready_i.value = random.random() >= stall
         await RisingEdge(dut.clk_i)
         cycles += 1
-        assert cycles < 100 + 20 * (len(items) + count), f"it hangs: {sent} of {len(items)} in, {len(found)} out"
+        assert cycles < 100 + cycles_each * (len(items) + count), (
+            f"it hangs: {sent} of {len(items)} in, {len(found)} out"
+        )
         if dut.m_valid_o.value:
             item = tuple(int(getattr(dut, f"m_{name}_o").value) for name in outputs)
             assert held in (None, item), "a waiting item changed"

@@ -41,6 +41,7 @@ CASES = [
     ("quantizer", {"Init": HERE}, [SHA]),
     ("quantizer", {}, PAIRS),
     ("quantizer", {}, [SINGLE]),
+    ("engine", {}, [CNN, SHA]),
     ("core", {}, [CNN, CNN]),
 ]
 RUNS = [
