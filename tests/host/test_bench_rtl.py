@@ -15,7 +15,7 @@ from crossloom.sim.frames import frame_beats
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
 FOUND = {"lut": 9, "ff": 8, "bram36": 1.5, "dsp": 0, "logic_ns": 5.5, "logic_path": "a > b", "budget": {
-    "lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220,
+    "lut": 47000, "ff": 106400, "bram36": 140, "dsp": 220,
 }}  # fmt: skip
 SPEED = Speed(20, 1000, 3.0, 0.125)
 
@@ -77,7 +77,7 @@ def test_text_says_where_every_figure_comes_from(capsys):
         "24.0 times faster (measured)",
     ):
         assert words in text
-    assert "9 of 53,200 LUT" in text and "5.50 ns" in text
+    assert "9 of 47,000 LUT" in text and "5.50 ns" in text
 
 
 def test_an_unknown_design_or_a_foreign_file_is_refused_before_any_work(capsys, tmp_path, monkeypatch):
@@ -88,11 +88,19 @@ def test_an_unknown_design_or_a_foreign_file_is_refused_before_any_work(capsys, 
         (["--designs", "moon"], "'moon': unknown"),
         (["--out", str(foreign)], "no result of bench rtl"),
         (["--out", str(tmp_path / "no" / "x.json")], "no such folder"),
+        (["--out", ""], "--out ''"),
+        (["--designs", "", "--no-cocotb"], "--designs ''"),
+        (["--designs", " , ", "--no-cocotb"], "nothing to measure"),
     ):
         assert main(["bench", "rtl", *argv]) == 1
         captured = capsys.readouterr()
         assert captured.err.count("\n") == 1 and words in captured.err
     assert foreign.read_text() == "{}"
+
+
+def test_without_designs_the_comparison_alone_is_measured(capsys):
+    code, data = _json(capsys, "--designs", "")
+    assert code == 0 and {*data} == {"cocotb", "speedup_over_cocotb", "machine"}
 
 
 def test_differences_are_an_exit_code(capsys, monkeypatch):

@@ -7,7 +7,10 @@ import pytest
 
 from crossloom.host import find_design
 from crossloom.host.cli import main
+from crossloom.host.commands.synth import resources
+from crossloom.host.engine import compiled
 from crossloom.rtl.folding import choose_folding
+from crossloom.rtl.synth import ResourceReport
 from crossloom.sim import load
 
 FOLDING = "4x4x1x2"
@@ -47,6 +50,48 @@ def test_the_array_is_the_best_one_within_the_budget(capsys, tmp_path):
     assert "the budget is 100 LUT" in captured.err and not (tmp_path / "none").exists()
 
 
+def test_an_array_that_exceeds_chip_or_budget_is_refused_before_a_file_is_written(capsys, tmp_path):
+    out = tmp_path / "core"
+    for argv, words in (
+        (["64x32x2x16"], "digits-cnn: array 64x32x2x16: about 69,956 LUT (estimated); an xc7z020 has 53,200; "),
+        (["64x32x2x16", "--lut", "53200"], "an xc7z020 has 53,200"),
+        (["8x8x2x4", "--lut", "1", "--bram36", "0", "--dsp", "0"], "the budget is 1 (an xc7z020 has 53,200)"),
+        (["8x8x2x4", "--bram36", "0"], "the budget is 0 (an xc7z020 has 140)"),
+        (["8x8x2x4+20", "--dsp", "19"], "20 DSP48E1; the budget is 19 (an xc7z020 has 220)"),
+    ):
+        assert main(["emit", "rtl", "digits-cnn", "--out", str(out), "--folding", *argv]) == 1
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1 and words in captured.err
+        assert not out.exists()
+
+
+def test_a_named_array_may_take_what_the_chip_has(capsys, tmp_path):
+    # About 52,800 LUT: more than an array that is chosen may take by default.
+    argv = ["emit", "rtl", "digits-cnn", "--folding", "48x32x2x16", "--out", str(tmp_path / "core")]
+    assert main(argv) == 0
+    capsys.readouterr()
+    assert main([*argv, "--lut", "47000"]) == 1
+    assert "the budget is 47,000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("value", "words"), [("-1", "needed 0 or more"), ("53201", "an xc7z020 has 53,200")])
+def test_a_budget_that_no_chip_has_is_refused(value, words, capsys, tmp_path):
+    for argv in (["emit", "rtl", "digits-cnn", "--out", str(tmp_path / "x")], ["synth", "digits-cnn"]):
+        assert main([*argv, "--lut", value]) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and f"--lut {value}: {words}" in error
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("what", ["rtl", "hls"])
+def test_an_empty_out_is_refused(capsys, tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    assert main(["emit", what, "digits-cnn", "--out", ""]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and "--out ''" in captured.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_emit_goes_to_runs_by_default_and_leaves_foreign_files_alone(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "runs" / "digits-cnn-rtl"
@@ -79,10 +124,17 @@ def test_synth_estimates_the_whole_core_with_its_memories(capsys):
     assert data["modules"]["sequencer"]["lut"] > 100
 
 
+def test_resources_are_held_against_what_the_array_was_chosen_for(monkeypatch):
+    report = ResourceReport(lut=9, ff=8, bram36=1.5, dsp=0)
+    monkeypatch.setattr("crossloom.rtl.synth.synthesize", lambda *_, **__: report)
+    found = resources(compiled(load(find_design("digits-cnn")).network, FOLDING))
+    assert found["budget"] == {"lut": 47000, "ff": 106400, "bram36": 140, "dsp": 220}
+
+
 def test_synth_says_what_exceeds_the_budget(capsys, monkeypatch):
     found = {"lut": 2000, "ff": 100, "bram36": 1.5, "dsp": 0, "logic_ns": 4.25, "budget": {}}
     found["modules"] = {"core": {"instances": 1.0, "lut": 2000.0, "ff": 100.0, "bram36": 1.5, "dsp": 0.0}}
-    budget = {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}
+    budget = {"lut": 47000, "ff": 106400, "bram36": 140, "dsp": 220}
     monkeypatch.setattr("crossloom.host.commands.synth.resources", lambda *_, **__: found | {"budget": dict(budget)})
     code, data = _json(capsys, "synth", "digits-cnn", "--folding", FOLDING, "--lut", "1999")
     assert code == 1 and not data["fits"] and data["budget"] == {**budget, "lut": 1999}

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crossloom.rtl import RtlError, folding
-from crossloom.rtl.folding import choose_folding, estimate, estimate_lut
+from crossloom.rtl.fit import estimate_lut, least_weights
+from crossloom.rtl.folding import choose_folding, estimate
 from crossloom.rtl.plan import plan
-from crossloom.sim import InputError, load, random_network
+from crossloom.sim import Dense, Flatten, Input, InputError, Network, Node, QType, load, random_network
 from crossloom.sim.shapes import cifar_shape
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
@@ -46,12 +48,58 @@ def test_a_cifar_sized_network_fits_the_chip_within_28000_cycles():
     assert found == choose_folding(cifar_shape(), lut=27_000)
 
 
+def test_no_budget_is_more_than_the_chip(small):
+    network = load(BITSTREAMS / "digits-cnn" / "digits-cnn.loom").network
+    found = choose_folding(network, lut=1_000_000, bram36=1_000, dsp=1_000)
+    assert found == choose_folding(network, lut=53_200, bram36=140, dsp=220)
+
+
 def test_what_fits_nowhere_is_refused_with_the_resource(small):
     network = random_network(2)
-    with pytest.raises(RtlError, match=r"smallest array takes about \d+ LUT, .* BRAM36; the budget is 500 LUT"):
+    message = r"smallest array takes about [\d,]+ LUT, .* BRAM36 .*layer '\w+': memory of \w+.*; the budget is 500 LUT"
+    with pytest.raises(RtlError, match=message + r".*: give it more \(an xc7z020 has 53,200 LUT"):
         choose_folding(network, lut=500)
     with pytest.raises(InputError, match="needed one of latency, throughput"):
         choose_folding(network, "area")
+
+
+def dense_network(classes):
+    """256 codes of 4 bits to `classes` scores, weights of 8 bits."""
+    weight = np.random.default_rng(0).integers(-127, 127, (classes, 256))
+    dense = Dense(weight, np.zeros(classes, np.int64), QType(-128, 127, 0), 8)
+    nodes = (Node("flat", Flatten(), ("input",)), Node("wide", dense, ("flat",)))
+    shape = Input((8, 8, 4), QType(0, 15, 4), np.zeros((256, 1), np.int64))
+    return Network("large", shape, nodes, "wide", tuple(f"c{i}" for i in range(classes)))
+
+
+def test_weights_that_fit_no_array_are_refused_at_once(monkeypatch):
+    monkeypatch.setattr(folding, "estimate", None)
+    with pytest.raises(RtlError, match=r"^layer 'wide': weights: at least \d+.* BRAM36 .*large.* has 140; ") as caught:
+        choose_folding(dense_network(4000))
+    assert "give it more" not in str(caught.value) and "narrower or fewer weights" in str(caught.value)
+    with pytest.raises(RtlError, match=r"the budget is 20 \(an xc7z020 has 140\); give it more, or "):
+        choose_folding(dense_network(1000), bram36=20)
+    # LUTs could hold these weights beside the largest array, which takes more LUTs than there are.
+    assert least_weights(dense_network(1000)).bram36(64, 64) == 0
+
+
+def test_a_layer_that_takes_most_block_ram_is_named_where_weights_alone_would_fit(small):
+    network = load(BITSTREAMS / "digits-cnn" / "digits-cnn.loom").network
+    message = (
+        r"2 of them for layer 'conv4_relu': memory of weights; the budget is 47,000 LUT, 0 BRAM36, .*: give it more"
+    )
+    with pytest.raises(RtlError, match=message):
+        choose_folding(network, bram36=0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_plan_has_fewer_words_of_weights_than_the_bound(seed):
+    network = random_network(seed)
+    weights = least_weights(network)
+    for side in ((4, 4, 1, 2), (8, 4, 2, 4), (4, 16, 1, 2), (32, 16, 2, 16)):
+        compiled = plan(network, folding.Folding(*side))
+        assert weights.words(side[0], side[1]) <= compiled.sizes.weights
+        assert weights.bits <= compiled.sizes.w_bits
 
 
 def test_an_array_with_few_words_of_weights_pays_for_them_in_luts():

@@ -1,5 +1,7 @@
 """A generated folder is complete, stays inside itself, and overwrites nothing foreign."""
 
+import hashlib
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +11,10 @@ import pytest
 
 from crossloom.rtl import RtlError, build_model
 from crossloom.rtl.core_registers import CORE
-from crossloom.rtl.generate import generate
+from crossloom.rtl.fit import check_fit, estimate_lut
+from crossloom.rtl.generate import MARKER, generate
 from crossloom.rtl.plan import Folding, plan
-from crossloom.sim import Dense, Flatten, Input, Network, Node, QType, input_codes, load, run
+from crossloom.sim import Dense, Flatten, Input, Network, Node, QType, input_codes, load, random_network, run
 from crossloom.sim.frames import frame_beats, read_results
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
@@ -26,7 +29,7 @@ def design():
 def test_a_generated_folder_runs_as_it_is(design, tmp_path, monkeypatch):
     compiled, codes = design
     files = generate(compiled, tmp_path / "made")
-    names = {"src", "memories", "top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py"}
+    names = {"src", "memories", "top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py", MARKER}
     assert {path.relative_to(tmp_path / "made").parts[0] for path in files} == names
     monkeypatch.chdir(tmp_path / "made")
     listed = [Path(line) for line in Path("files.f").read_text().splitlines() if not line.startswith("//")]
@@ -42,22 +45,69 @@ def test_a_generated_folder_runs_as_it_is(design, tmp_path, monkeypatch):
 
 def test_a_folder_is_written_again_byte_for_byte(design, tmp_path):
     first = {path: path.read_bytes() for path in generate(design[0], tmp_path / "made")}
-    (tmp_path / "made" / "memories" / "tables99.hex").write_text("left over")
     assert {path: path.read_bytes() for path in generate(design[0], tmp_path / "made")} == first
-    assert not (tmp_path / "made" / "memories" / "tables99.hex").exists()
+    assert {path for path in (tmp_path / "made").rglob("*") if path.is_file()} == first.keys()
 
 
-@pytest.mark.parametrize("foreign", ["notes.txt", "src/mine.txt", "memories/deep/x.hex", "top.sv"])
+def test_another_core_leaves_nothing_of_the_one_before(design, tmp_path):
+    before = generate(plan(random_network(0), Folding(8, 8, 1, 4)), tmp_path / "made")
+    assert "tables3.hex" in {path.name for path in before}
+    files = generate(design[0], tmp_path / "made")
+    assert {p for p in (tmp_path / "made").rglob("*") if p.is_file()} == {*files}
+
+
+def test_a_folder_lists_the_sha256_of_everything_in_it(design, tmp_path):
+    files = generate(design[0], tmp_path / "made")
+    listed = json.loads((tmp_path / "made" / MARKER).read_text())["files"]
+    assert listed == {
+        path.relative_to(tmp_path / "made").as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.name != MARKER
+    }
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ["notes.txt", "src/mine.txt", "src/mine.sv", "memories/mine.hex", "memories/deep/x.hex", "notes/a.md", "top.sv"],
+)
 def test_a_folder_with_foreign_content_is_refused(design, tmp_path, foreign):
     folder = tmp_path / "made"
     if foreign != "top.sv":  # which is foreign where no list names it
         generate(design[0], folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     path = folder / foreign
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("mine")
-    with pytest.raises(RtlError, match="which no generator wrote"):
+    with pytest.raises(RtlError, match=rf"made: has '{foreign.partition('/')[0]}.*', which no generator wrote"):
         generate(design[0], folder)
     assert path.read_text() == "mine"
+    path.unlink()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("changed", ["top.sv", "src/core.sv", "memories/weights.hex", "files.f", "README.md"])
+def test_a_folder_with_a_changed_file_is_refused(design, tmp_path, changed):
+    generate(design[0], tmp_path)
+    path = tmp_path / changed
+    path.write_text(path.read_text() + "// mine\n")
+    with pytest.raises(RtlError, match=rf"has '{changed}', which was changed.*name another"):
+        generate(design[0], tmp_path)
+    assert path.read_text().endswith("// mine\n")
+
+
+def test_a_folder_of_an_earlier_version_is_refused(design, tmp_path):
+    generate(design[0], tmp_path)
+    for text in (None, "", "{}", '{"files": []}', "[]"):
+        (tmp_path / MARKER).unlink() if text is None else (tmp_path / MARKER).write_text(text)
+        with pytest.raises(RtlError, match=rf"no list.*{MARKER}.*name another folder"):
+            generate(design[0], tmp_path)
+    assert (tmp_path / "top.sv").is_file()
+
+
+def test_what_was_removed_from_a_folder_is_written_again(design, tmp_path):
+    files = generate(design[0], tmp_path)
+    (tmp_path / "top.sv").unlink()
+    assert generate(design[0], tmp_path) == files and (tmp_path / "top.sv").is_file()
 
 
 def test_registers_are_told_in_c_and_python(design, tmp_path):
@@ -75,9 +125,30 @@ def test_a_network_whose_memories_do_not_fit_is_refused_before_a_file_is_written
     nodes = (Node("flat", Flatten(), ("input",)), Node("wide", dense, ("flat",)))
     shape = Input((8, 8, 4), QType(0, 15, 4), np.zeros((256, 1), np.int64))
     network = Network("large", shape, nodes, "wide", tuple(f"c{i}" for i in range(4000)))
-    with pytest.raises(RtlError, match=r"layer 'wide': memory of weights: about \d+.* BRAM36 .* xc7z020 has 140"):
+    with pytest.raises(RtlError, match=r"layer 'wide': memory of weights: about \d+.* BRAM36 \(est.* has 140"):
         generate(plan(network, Folding(8, 8, 2, 4)), tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+def test_an_array_larger_than_the_chip_is_refused_before_a_file_is_written(design, tmp_path):
+    compiled = plan(design[0].network, Folding(64, 32, 2, 16))
+    message = r"^digits-cnn: array 64x32x2x16: about 69,956 LUT \(estimated\); an xc7z020 has 53,200; take a smaller"
+    with pytest.raises(RtlError, match=message):
+        generate(compiled, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_budget_counts_beside_the_chip(design):
+    compiled, lut = design[0], estimate_lut(design[0])
+    check_fit(compiled, {"lut": lut})
+    with pytest.raises(RtlError, match=rf"the budget is {lut - 1:,} \(an xc7z020 has 53,200\); .*give it more"):
+        check_fit(compiled, {"lut": lut - 1})
+    with pytest.raises(RtlError, match=r"BRAM36 .*the budget is 0 \(an xc7z020 has 140\)"):
+        check_fit(compiled, {"bram36": 0})
+    with pytest.raises(RtlError, match=r"array 4x4x1x2\+3: 3 DSP48E1; the budget is 2 \(an xc7z020 has 220\)"):
+        check_fit(replace(compiled, folding=Folding(4, 4, 1, 2, 3)), {"dsp": 2})
+    with pytest.raises(RtlError, match="an xc7z020 has 53,200"):
+        check_fit(plan(compiled.network, Folding(64, 32, 2, 16)), {"lut": 100_000})
 
 
 def test_more_dsps_than_the_chip_has_are_refused(design, tmp_path):

@@ -160,10 +160,9 @@ def parser() -> argparse.ArgumentParser:
             help="array: the best for latency or throughput, or ROWSxCOLSxPIXxLANES, with +DSP for products in DSPs, "
             "such as 32x32x2x8+220 (default: %(default)s)",
         )
-        for resource, most in (("lut", 47000), ("bram36", 140), ("dsp", 220)):
-            sub.add_argument(
-                f"--{resource}", type=int, default=most, help="how many it may take (default: %(default)s)"
-            )
+        named = ", 53200 for a named array" if sub is emit else ""
+        for resource, most in (("lut", f"47000{named}"), ("bram36", "140"), ("dsp", "220")):
+            sub.add_argument(f"--{resource}", type=int, help=f"how many it may take (default: {most})")
 
     kinds = commands.add_parser("build", help="run vendor tools, where they are installed").add_subparsers(
         dest="what", required=True, metavar="WHAT"

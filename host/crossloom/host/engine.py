@@ -19,7 +19,8 @@ _FOLDING = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})x([12])x([1-9]\d{0,3})(?:\+
 def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, int] | None = None) -> Folding:
     """The folding ROWSxCOLSxPIXxLANES or ROWSxCOLSxPIXxLANES+DSP; None is a modest one that builds in seconds.
 
-    "latency" and "throughput" take the best one within a budget of `lut`, `bram36` and `dsp`, an xc7z020's by default.
+    "latency" and "throughput" take the best one within a budget of `lut`, `bram36` and `dsp`, by default an xc7z020's
+    with 47,000 of its LUTs; a named one is not held against it here.
     Raises InputError for another form, RtlError where nothing fits the budget.
     """
     from crossloom.rtl.folding import CANDIDATES, TARGETS, choose_folding
@@ -40,7 +41,14 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
 
 
 def compiled(network: Network, asked: str | None = None, budget: Mapping[str, int] | None = None) -> Plan:
-    """The network as a program of its engine; RtlError names the layer and the resource that do not fit."""
+    """The network as a program of its engine; RtlError names the layer and the resource that do not fit.
+
+    With a budget, also of nothing, a named folding must fit it by estimate too, and the chip where it says nothing.
+    """
+    from crossloom.rtl.fit import check_fit
     from crossloom.rtl.plan import plan
 
-    return plan(network, folding_of(network, asked, budget))
+    found = plan(network, folding_of(network, asked, budget))
+    if budget is not None:
+        check_fit(found, budget)
+    return found

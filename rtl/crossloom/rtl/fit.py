@@ -1,7 +1,15 @@
-"""Whether a plan's memories fit a chip's block RAM: estimated before anything is written."""
+"""Whether a core fits a chip, or a budget of it: estimated before anything is written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crossloom.sim.network import Network
+from crossloom.sim.ops import Conv2d, Dense
+from crossloom.sim.types import bits_of
+
+from .crossbar import crossbar_lut
 from .errors import RtlError
 from .images import memory_words
 from .plan import Plan
@@ -10,6 +18,14 @@ from .synth import BUDGET
 # Words by depth of half a BRAM36, which two memories may share; below this depth LUTs hold a memory.
 _SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 _SHALLOW = 64
+_REGISTERS_AND_STREAMS = 1400
+# What makes a memory smaller.
+_SMALLER = {
+    "features": "a smaller image or narrower codes",
+    "weights": "narrower or fewer weights",
+    "params": "fewer channels",
+    "tables": "fewer thresholds",
+}
 
 
 def bram36(bits: int, words: int) -> float:
@@ -66,21 +82,108 @@ def weight_words(plan: Plan) -> dict[str, int]:
     return found
 
 
-def check_fit(plan: Plan) -> None:
-    """Raise RtlError, naming the layer and the resource, where the memories or DSPs cannot fit an xc7z020."""
-    name, folding, found = plan.network.name, plan.folding, memory_bram36(plan)
-    if folding.dsp > BUDGET["dsp"]:
-        raise RtlError(f"{name}: {folding.dsp} DSP48E1; an xc7z020 has {BUDGET['dsp']}; fold it with fewer")
-    if sum(found.values()) <= BUDGET["bram36"]:
-        return
+def estimate_lut(plan: Plan) -> int:
+    """LUTs of a whole core: the array within 5 %, the rest within a fifth of what Yosys takes (estimated)."""
+    f, s = plan.folding, plan.sizes
+    columns, inputs = f.pix * f.cols * s.acc_bits, f.pix * f.rows * s.x_bits
+    # Per bit: accumulators, their choice for the drain, window and maxima, requantization, scores.
+    rest = 1.35 * columns + 4.4 * inputs + f.lanes * (4.0 * s.acc_bits + 30 * bool(s.tables))
+    array = crossbar_lut(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp)
+    return int(array + rest + memory_luts(plan) + 6 * s.sweeps + _REGISTERS_AND_STREAMS)
+
+
+@dataclass(frozen=True)
+class LeastWeights:
+    """What a network's weights take at least in any array: `bits` each, and how many filters of which size."""
+
+    bits: int
+    filters: tuple[tuple[int, int], ...]  # different ones, weights of each
+
+    def words(self, rows: int, cols: int) -> int:
+        """Words of weights that an array of `rows` inputs by `cols` outputs needs at least."""
+        return sum(-(-count // cols) * -(-size // rows) for count, size in self.filters)
+
+    def bram36(self, rows: int, cols: int, lut: float = float("inf")) -> float:
+        """BRAM36 that these words take at least; 0 where `lut` LUTs can hold them."""
+        bits, words = rows * cols * self.bits, self.words(rows, cols)
+        if words <= _SHALLOW and memory_lut(bits, words) > lut:
+            words = _SHALLOW + 1  # there must be more words for block RAM to hold them
+        return bram36(bits, words)
+
+
+def least_weights(network: Network) -> LeastWeights:
+    """A lower bound of every plan's weights, without making one: equal filters outside of branches count once."""
+    bits, filters = 1, []
+    for index, nodes, _ in network.sections():
+        different: dict[tuple[int, ...], set[bytes]] = {}
+        for node in nodes:
+            if isinstance(node.op, Conv2d | Dense):
+                bits = max(bits, bits_of(min(node.op.weight_type.lo, -1), node.op.weight_type.hi))
+                weight = node.op.weight.astype("<i4")
+                if index is not None:  # every branch has all words of its own
+                    filters.append((len(weight), weight[0].size))
+                else:
+                    found = different.setdefault(weight.shape[1:], set())
+                    found.update(one.tobytes() for one in weight if one.any())
+        # The size of a filter: its bytes are four times as many.
+        filters += [(len(found), len(next(iter(found))) // 4) for found in different.values() if found]
+    return LeastWeights(bits, tuple(filters))
+
+
+def largest_layer(network: Network) -> str:
+    """The layer with most weights, all branches counted; a network without any has its output named."""
+    found: dict[str, int] = {network.output: 0}
+    for _, nodes, _ in network.sections():
+        for node in nodes:
+            if isinstance(node.op, Conv2d | Dense):
+                found[node.name] = found.get(node.name, 0) + node.op.weight.size
+    return max(found, key=lambda name: found[name])
+
+
+def largest_memory(plan: Plan) -> tuple[str, str]:
+    """The memory that takes most BRAM36: its key in `memory_bram36`, and in words with the layer that needs most."""
+    found = memory_bram36(plan)
     most = max(found, key=lambda key: found[key])
     if most == "features":
-        edge = max((e for e in plan.regions), key=lambda e: plan.regions[e].plane)
-        where = f"layer {edge!r}: feature memory"
-    else:
-        words = weight_words(plan)
-        where = f"layer {max(words, key=lambda key: words[key])!r}: memory of {most}"
-    raise RtlError(
-        f"{where}: about {sum(found.values()):g} BRAM36 for all of {name}, {found[most]:g} of them here; an xc7z020 "
-        f"has {BUDGET['bram36']}; narrower or fewer weights, or another folding, are needed"
-    )
+        edge = max(plan.regions, key=lambda e: plan.regions[e].plane)
+        return most, f"layer {edge!r}: feature memory"
+    words = weight_words(plan)
+    return most, f"layer {max(words, key=lambda key: words[key])!r}: memory of {most}"
+
+
+def check_fit(plan: Plan, budget: Mapping[str, float] | None = None) -> None:
+    """Raise RtlError, naming array, resource and for memories the layer, where a core cannot fit an xc7z020.
+
+    LUT and BRAM36 are estimated, DSP48E1 are those that it may use. `budget` has less of `lut`, `bram36` or `dsp`.
+    """
+    name, f = plan.network.name, plan.folding
+    array = f"array {f.rows}x{f.cols}x{f.pix}x{f.lanes}" + (f"+{f.dsp}" if f.dsp else "")
+    limits = {key: min((budget or {}).get(key, chip), chip) for key, chip in BUDGET.items()}
+    if f.dsp > limits["dsp"]:
+        raise RtlError(f"{name}: {array}: {f.dsp} DSP48E1; {limit(f.dsp, limits['dsp'], 'dsp')}fold it with fewer")
+    lut = estimate_lut(plan)
+    if lut > limits["lut"]:
+        raise RtlError(
+            f"{name}: {array}: about {lut:,} LUT (estimated); {limit(lut, limits['lut'], 'lut')}"
+            "take a smaller array, or let --folding latency choose one"
+        )
+    found = memory_bram36(plan)
+    blocks = sum(found.values())
+    if blocks > limits["bram36"]:
+        most, where = largest_memory(plan)
+        raise RtlError(
+            f"{where}: about {blocks:g} BRAM36 (estimated) for all of {name} in {array}, {found[most]:g} of them here; "
+            f"{limit(blocks, limits['bram36'], 'bram36')}take {_SMALLER[most]}, or another array"
+        )
+
+
+def limit(needed: float, given: float, resource: str) -> str:
+    """What there is of a resource, and whether more may be given, as the middle of a message that ends in advice.
+
+    >>> limit(300, 140, "bram36"), limit(30, 20, "bram36")
+    ('an xc7z020 has 140; ', 'the budget is 20 (an xc7z020 has 140); give it more, or ')
+    """
+    chip = f"an xc7z020 has {BUDGET[resource]:,}"
+    if given >= BUDGET[resource]:
+        return f"{chip}; "
+    return f"the budget is {given:,} ({chip}); " + ("give it more, or " if needed <= BUDGET[resource] else "")

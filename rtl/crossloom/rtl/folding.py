@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -11,16 +12,16 @@ from crossloom.sim import InputError, Network, cost
 from .crossbar import crossbar_dsp, crossbar_lut
 from .cycles import image_cycles
 from .errors import RtlError
-from .fit import memory_bram36, memory_luts
+from .fit import estimate_lut, largest_layer, largest_memory, least_weights, limit, memory_bram36
 from .plan import Plan, plan
 from .sizes import Folding
+from .synth import BUDGET
 
 # An xc7z020 without the eighth of its LUTs that a placer needs to breathe.
 BUDGET_LUT, BUDGET_BRAM36, BUDGET_DSP = 47_000, 140, 220
 TARGETS = ("latency", "throughput")
 _SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
 _LANES = (2, 4, 8, 16)
-_REGISTERS_AND_STREAMS = 1400
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,6 @@ class Choice:
     lut: int
     bram36: float
     dsp: int
-
-
-def estimate_lut(compiled: Plan) -> int:
-    """LUTs of a whole core: the array within 5 %, the rest within a fifth of what Yosys takes (estimated)."""
-    f, s = compiled.folding, compiled.sizes
-    columns, inputs = f.pix * f.cols * s.acc_bits, f.pix * f.rows * s.x_bits
-    # Per bit: accumulators, their choice for the drain, window and maxima, requantization, scores.
-    rest = 1.35 * columns + 4.4 * inputs + f.lanes * (4.0 * s.acc_bits + 30 * bool(s.tables))
-    array = crossbar_lut(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp)
-    return int(array + rest + memory_luts(compiled) + 6 * s.sweeps + _REGISTERS_AND_STREAMS)
 
 
 def estimate(compiled: Plan) -> Choice:
@@ -79,28 +70,41 @@ def choose_folding(
     """The best folding for "latency" (one image alone) or "throughput" (images back to back) within a budget.
 
     Arrays of up to 64 x 64 x 2 are tried; of equal cycles the one with fewer LUTs wins, so that the same network gives
-    the same folding anywhere. `progress` gets the number of arrays looked at, of `CANDIDATES` at most.
-    Raises InputError for another target, RtlError naming the resource where nothing fits.
+    the same folding anywhere. A budget counts up to what an xc7z020 has. `progress` gets the number of arrays looked
+    at, of `CANDIDATES` at most. Raises InputError for another target, RtlError naming layer, memory and resources
+    where nothing fits: at once where the weights alone cannot.
     """
     if target not in TARGETS:
         raise InputError(f"folding for {target[:40]!r}: needed one of {', '.join(TARGETS)}")
+    lut, bram36, dsp = min(lut, int(BUDGET["lut"])), min(bram36, BUDGET["bram36"]), min(dsp, int(BUDGET["dsp"]))
+    weights = least_weights(network)
+    _check_weights(network, bram36, (weights.bram36(rows, cols) for rows, cols in product(_SIDES, _SIDES)))
     best: tuple[int, int, Choice] | None = None
     least: Choice | None = None
+    refused: RtlError | None = None
     bits = plan(network, Folding(_SIDES[0], _SIDES[0], 1, _LANES[0])).sizes
     products = cost(network).macs
+
+    def weights_bram36(folding: Folding) -> float:
+        """What the weights take at least; more than there is where the array alone takes too many LUTs."""
+        rows, cols = folding.rows, folding.cols
+        left = lut - crossbar_lut(rows, cols, folding.pix, bits.x_bits, bits.w_bits, dsp)
+        return weights.bram36(rows, cols, left) if left >= 0 else math.inf
+
+    _check_weights(network, bram36, map(weights_bram36, _candidates(dsp)))
     for number, folding in enumerate(_candidates(dsp), 1):
         if progress is not None:
             progress(number)
-        rows, cols, pix = folding.rows, folding.cols, folding.pix
         # Too large, or too slow even if every multiplier were busy all the time.
         smallest = number > CANDIDATES - len(_LANES)
-        if not smallest and crossbar_lut(rows, cols, pix, bits.x_bits, bits.w_bits, dsp) > lut:
+        if not smallest and weights_bram36(folding) > bram36:
             continue
-        if best and products > best[0] * rows * cols * pix:
+        if best and products > best[0] * folding.rows * folding.cols * folding.pix:
             break
         try:
             found = estimate(plan(network, folding))
-        except RtlError:
+        except RtlError as error:
+            refused = error
             continue
         if least is None or found.lut < least.lut:
             least = found
@@ -109,13 +113,37 @@ def choose_folding(
         cycles = found.latency if target == "latency" else found.interval
         if best is None or (cycles, found.lut) < best[:2]:
             best = cycles, found.lut, found
-    if best is None:
-        assert least is not None
+    if best is not None:
+        return best[2]
+    if least is None:
+        raise refused or RtlError(f"{network.name}: no array to try; a solver with some is needed")
+    raise RtlError(_too_large(plan(network, least.folding), least, {"lut": lut, "bram36": bram36, "dsp": dsp}))
+
+
+def _check_weights(network: Network, most: float, arrays: Iterable[float]) -> None:
+    """Raise RtlError where the weights alone take more BRAM36 than `most` in each of the arrays that LUTs allow."""
+    needed = min(arrays)
+    if most < needed < math.inf:
         raise RtlError(
-            f"{network.name}: the smallest array takes about {least.lut} LUT, {least.bram36:g} BRAM36; the budget is "
-            f"{lut} LUT, {bram36:g} BRAM36, {dsp} DSP48E1: give it more, or make the network smaller"
+            f"layer {largest_layer(network)!r}: weights: at least {needed:g} BRAM36 (estimated) for all weights of "
+            f"{network.name} in any array, this layer's the most; {limit(needed, most, 'bram36')}take narrower or "
+            "fewer weights"
         )
-    return best[2]
+
+
+def _too_large(compiled: Plan, least: Choice, budget: Mapping[str, float]) -> str:
+    """Why nothing fits: what the smallest array takes, and which memory of which layer takes most of its BRAM36."""
+    memory, where = largest_memory(compiled)
+    chip = f"{BUDGET['lut']:,} LUT, {BUDGET['bram36']:g} BRAM36, {BUDGET['dsp']} DSP48E1"
+    # Where the smallest array fits the chip, a larger budget has room for it.
+    fits = least.lut <= BUDGET["lut"] and least.bram36 <= BUDGET["bram36"]
+    return (
+        f"{compiled.network.name}: the smallest array takes about {least.lut:,} LUT, {least.bram36:g} BRAM36 "
+        f"(estimated), {memory_bram36(compiled)[memory]:g} of them for {where}; the budget is {budget['lut']:,} LUT, "
+        f"{budget['bram36']:g} BRAM36, {budget['dsp']} DSP48E1: "
+        + (f"give it more (an xc7z020 has {chip}), or " if fits else "")
+        + "make the network smaller"
+    )
 
 
 CANDIDATES = sum(1 for _ in _candidates(0))

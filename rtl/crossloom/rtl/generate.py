@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from .fit import check_fit, memory_bram36
 from .plan import Plan
 from .sources import find_sources, sources_of
 
-MARK = "crossloom-rtl"  # the list's first line: this folder may be written again
+MARK = "crossloom-rtl"  # the first line of the list of sources
+MARKER = ".crossloom-rtl.json"  # SHA-256 of every other file: a folder where all are unchanged may be written again
 LIST = "files.f"
 MEMORIES = "memories"
 TOP, README = "top.sv", "README.md"
@@ -27,14 +30,16 @@ _PORT_DECLARATION = "  {direction:<6} logic {width}{name}"
 def generate(compiled: Plan, folder: Path) -> list[Path]:
     """Write a core into a new or empty folder, or over an earlier one: `src/*.sv`, `memories/*.hex`, `top.sv`.
 
-    Beside them `files.f`, the register map as a C header and as Python, and a README. Memories are named relative to
-    the folder: tools run in it. Returns the files. Raises RtlError, before anything is written, where the memories do
-    not fit an xc7z020, where the folder has anything that an earlier run did not write, or cannot be written.
+    Beside them `files.f`, the register map as a C header and as Python, a README, and the SHA-256 of all of them in
+    `.crossloom-rtl.json`. Memories are named relative to the folder: tools run in it. Returns the files. Raises
+    RtlError, before anything is written, where the core does not fit an xc7z020 (estimated), where the folder has
+    anything that an earlier run did not write exactly so, or cannot be written.
     """
     folder = Path(folder)
     check_fit(compiled)
     try:
-        _check_folder(folder)
+        for path in _earlier(folder):
+            path.unlink()
         return _write(compiled, folder)
     except OSError as error:
         raise RtlError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
@@ -48,8 +53,7 @@ def listed_sources(folder: Path) -> list[Path]:
 
 def _write(compiled: Plan, folder: Path) -> list[Path]:
     for name in ("src", MEMORIES):
-        shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
     files = []
     for path in sources_of("core"):
         files.append(folder / "src" / path.name)
@@ -64,32 +68,61 @@ def _write(compiled: Plan, folder: Path) -> list[Path]:
     (folder / LIST).write_text(
         "\n".join([f"// {MARK}", *(str(path.relative_to(folder)) for path in listed), ""]), encoding="ascii"
     )
-    return [*listed, *memories, *(folder / name for name in (LIST, README, *REGISTERS))]
+    made = [*listed, *memories, *(folder / name for name in (LIST, README, *REGISTERS))]
+    entries = {path.relative_to(folder).as_posix(): _sha256(path) for path in made}
+    marker = json.dumps({"written by": "crossloom emit rtl", "files": entries}, indent=1)
+    (folder / MARKER).write_text(marker + "\n", encoding="utf-8")
+    return [*made, folder / MARKER]
 
 
-def _check_folder(folder: Path) -> None:
-    """Raise RtlError unless the folder is missing, empty or ours, and holds nothing else."""
-    if not folder.exists():
-        return
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _earlier(folder: Path) -> list[Path]:
+    """The files of a folder that an earlier run wrote, none if it is missing or empty.
+
+    Raises RtlError unless every file in it is listed there and as it was written.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return []
     if not folder.is_dir():
-        raise RtlError(f"{folder}: a file; a folder is needed; name another")
-    here = sorted(path.name for path in folder.iterdir())
+        raise RtlError(f"{folder}: not a folder; a new or empty one is needed; name another")
+    here = sorted(folder.rglob("*"))
     if not here:
-        return
-    own = {"src", MEMORIES, TOP, LIST, README, *REGISTERS}
-    mark = folder / LIST
-    marked = mark.is_file() and not mark.is_symlink() and mark.read_text(errors="replace").startswith(f"// {MARK}\n")
-    foreign = [name for name in here if not marked or name not in own or (folder / name).is_symlink()]
-    foreign += [
-        f"{part}/{path.name}"
-        for part, suffix in (("src", ".sv"), (MEMORIES, ".hex"))
-        for path in sorted((folder / part).glob("*"))
-        if path.suffix != suffix or path.is_symlink() or not path.is_file()
-    ]
-    if foreign:
-        raise RtlError(
-            f"{folder}: has {foreign[0]!r}, which no generator wrote; an empty folder is needed; name another"
-        )
+        return []
+    marker = folder / MARKER
+    listed = None
+    if marker.is_file() and not marker.is_symlink():
+        listed = _listed(marker)
+    if listed is None:
+        first = f"{folder}: has {here[0].relative_to(folder).as_posix()!r}, which no generator wrote"
+        source = folder / LIST
+        if source.is_file() and source.read_text(errors="replace").startswith(f"// {MARK}\n"):
+            first = f"{folder}: has no list {MARKER} of what was written, as earlier versions made none"
+        raise RtlError(f"{first}; a new or empty folder is needed; name another folder")
+    folders = {parent for name in listed for parent in (folder / name).parents}
+    for path in here:
+        name = path.relative_to(folder).as_posix()
+        if path == marker or (path in folders and path.is_dir() and not path.is_symlink()):
+            continue
+        if path.is_symlink() or not path.is_file() or name not in listed:
+            raise RtlError(f"{folder}: has {name!r}, which no generator wrote; an empty folder is needed; name another")
+        if _sha256(path) != listed[name]:
+            raise RtlError(
+                f"{folder}: has {name!r}, which was changed after it was written; an unchanged or empty folder is "
+                "needed; move the file away, or name another folder"
+            )
+    return [path for path in here if path.is_file()]
+
+
+def _listed(marker: Path) -> dict[str, str] | None:
+    """What a list says, path -> SHA-256; None where it is none of ours."""
+    try:
+        found = json.loads(marker.read_text(encoding="utf-8"))["files"]
+        return {str(name): str(value) for name, value in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def readme(compiled: Plan) -> str:
@@ -116,6 +149,8 @@ AXI4-Stream (`s_axis`, `m_axis`, 64 bits) and AXI4-Lite (`s_axi`, 32 bits) on on
 - `{LIST}` lists the sources in compile order, relative to this folder. `{MEMORIES}/*.hex` are read by `$readmemh`,
   relative to the folder where the tool runs: run it here.
 - `{REGISTERS[0]}` and `{REGISTERS[1]}` have the addresses and bits of the registers. Read ID and STRUCTURE first.
+- `{MARKER}` has the SHA-256 of every file: `emit rtl` writes here again only while all are as it wrote them, and
+  nothing else is here.
 - Lint: `verilator --lint-only -f {LIST} --top-module top`.
 - Vivado: `add_files` of what `{LIST}` and `{MEMORIES}/` have, top `top`, part xc7z020clg400-1.
 """

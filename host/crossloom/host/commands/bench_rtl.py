@@ -169,8 +169,18 @@ def speed() -> dict[str, Any]:
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Measure; with `args.out`, write the JSON to a file as well, where figures that were not measured again stay."""
+    """Measure; with `args.out`, write the JSON to a file as well, where figures that were not measured again stay.
+
+    Without designs the comparison with cocotb is measured alone. `budget` of a design is what `synth` holds figures
+    against by default. Raises InputError, before any work, where there is nothing to measure or nowhere to write.
+    """
+    if args.out == "":
+        raise InputError("--out '': no name; the name of a file is needed; leave --out away to write none")
     names = [name.strip() for name in args.designs.split(",") if name.strip()]
+    if not names and args.no_cocotb:
+        raise InputError(
+            f"--designs {args.designs[:40]!r} with --no-cocotb: nothing to measure; name some of: {', '.join(DESIGNS)}"
+        )
     for name in names:
         if name not in DESIGNS:
             raise InputError(f"--designs {name[:40]!r}: unknown; needed some of: {', '.join(DESIGNS)}")

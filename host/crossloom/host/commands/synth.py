@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crossloom.sim import InputError, load
 
 from ..designs import find_design
-from ..engine import compiled
+from ..engine import folding_of
 from ..progress import during
 from . import Report
 from .tables import table
@@ -27,8 +27,10 @@ _SECONDS, _SECONDS_EACH = 120, 0.7
 def resources(plan: Plan, *, modules: bool = False) -> dict[str, Any]:
     """LUT, FF, BRAM36, DSP and the longest path of the generated top with its memories.
 
-    `modules` tells every module apart, which takes a second run.
+    `budget` is what the figures are held against: what an array is chosen within by default, fewer LUTs than an
+    xc7z020 has, and flip-flops as many. `modules` tells every module apart, which takes a second run.
     """
+    from crossloom.rtl.folding import BUDGET_BRAM36, BUDGET_DSP, BUDGET_LUT
     from crossloom.rtl.generate import generate, listed_sources
     from crossloom.rtl.synth import synthesize
 
@@ -43,24 +45,37 @@ def resources(plan: Plan, *, modules: bool = False) -> dict[str, Any]:
                 "top", sources=listed_sources(folder), memories=folder, modules=modules, seconds=4 * 3600
             ),
         )
-    return report.as_dict()
+    data = report.as_dict()
+    data["budget"] |= {"lut": BUDGET_LUT, "bram36": BUDGET_BRAM36, "dsp": BUDGET_DSP}
+    return data
 
 
 def budget_of(args: argparse.Namespace) -> dict[str, int]:
-    """What the core may take, as asked; InputError for less than nothing."""
+    """What the core may take, where it was asked; InputError for less than nothing or more than an xc7z020 has."""
+    from crossloom.rtl.synth import BUDGET
+
     asked = {name: getattr(args, name) for name in NAMES if getattr(args, name, None) is not None}
     for name, value in asked.items():
+        if value > BUDGET[name]:
+            raise InputError(f"--{name} {value}: an xc7z020 has {BUDGET[name]:,}; give as many or fewer")
         if value < 0:
-            raise InputError(f"--{name} {value}; needed 0 or more")
+            raise InputError(f"--{name} {value}: needed 0 or more")
     return asked
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Estimate; exit code 1 where the core takes more than the budget."""
+    """Estimate; exit code 1 where the core takes more than the budget.
+
+    `budget` is what the figures were held against: what was asked, and 47,000 LUT and the chip's others where nothing
+    was. A named array is synthesized whatever was asked, as long as its estimate fits the chip.
+    """
+    from crossloom.rtl.plan import plan
+
     budget = budget_of(args)
     network = load(find_design(args.design)).network
-    plan = compiled(network, args.folding, {name: most for name, most in budget.items() if name != "ff"})
-    data = {"name": network.name, "folding": asdict(plan.folding), **resources(plan, modules=True)}
+    within = {name: most for name, most in budget.items() if name != "ff"}
+    found = plan(network, folding_of(network, args.folding, within))
+    data = {"name": network.name, "folding": asdict(found.folding), **resources(found, modules=True)}
     data["origin"] = "estimated: Yosys, neither placed nor routed"
     data["budget"] |= budget
     over = [name for name in NAMES if data[name] > data["budget"][name]]
