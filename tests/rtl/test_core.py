@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crossloom.rtl import RtlError
 from crossloom.rtl.core import CoreModel
 from crossloom.rtl.core_registers import CORE, IDENTITY, VERSION
 from crossloom.rtl.plan import Folding, plan
 from crossloom.sim import DeviceError, compare, input_codes, load, random_codes, run, structure_sha256, weights_sha256
 from crossloom.sim.frames import Status, fixed_sha256, frame_beats, frame_layout, read_results
+from crossloom.sim.network import Network, Node
+from crossloom.sim.ops import Dense, Flatten
+from crossloom.sim.types import QType
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 FOLDING = Folding(8, 8, 2, 4)
@@ -146,8 +150,174 @@ def test_a_network_of_another_trunk_is_refused(core, sha):
         core.load(replace(sha.network, nodes=nodes))
 
 
+def refused(core, frames, network):
+    """A load while an image is inside, and the reset after it."""
+    loaded = core.network
+    send(core, frames[:1], lasts(frames[:1]), 0, stall=np.ones(1))
+    with pytest.raises(DeviceError, match="refused its banks") as error:
+        core.load(network)
+    assert "\n" not in str(error.value) and core.network is loaded
+    assert core.read("STATUS") & 1
+    core.write("CONTROL", 1)
+
+
+def test_a_refused_load_changes_nothing_and_the_next_one_is_whole(core, sha, cases):
+    frames, codes = cases
+    other = other_banks(sha.network)
+    refused(core, frames, other)
+    assert core.identity("WEIGHTS") == weights_sha256(sha.network)
+    is_exact(core, frames, codes)
+    refused(core, frames, other)
+    core.load(other)
+    assert core.network is other and core.identity("WEIGHTS") == weights_sha256(other)
+    many = random_codes(other, 4, 40)
+    is_exact(core, frame_beats(other, many), many)
+    refused(core, frames, sha.network)
+    is_exact(core, frame_beats(other, many), many)
+    core.load(sha.network)
+    is_exact(core, frames, codes)
+    assert core.identity("WEIGHTS") == weights_sha256(sha.network)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_after_half_a_load_nothing_runs_until_a_load_is_whole(core, sha, cases, monkeypatch, again):
+    frames, codes = cases
+    other, write = other_banks(sha.network), core.model.write
+
+    def torn(address, data, **how):
+        half = len(np.atleast_1d(address)) // 2
+        if half:
+            write(np.append(address[:half], 0x20), np.append(data[:half], 0), **how)
+            raise RtlError("the bus died")
+        write(address, data, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(core.model, "write", torn)
+        with pytest.raises(RtlError, match="died"):
+            core.load(other)
+    assert core.network is sha.network
+    with pytest.raises(DeviceError, match="half"):
+        core.run(codes)
+    wanted = other if again else sha.network
+    core.load(wanted)
+    many = random_codes(wanted, 4, 40)
+    is_exact(core, frame_beats(wanted, many), many)
+    core.load(sha.network)
+    is_exact(core, frames, codes)
+
+
+def test_banks_with_a_refused_word_bear_no_name(core, sha, cases, monkeypatch):
+    other, write = other_banks(sha.network), core.model.write
+
+    def wild(address, data, **how):
+        if np.size(address) > 8:  # a place that is not there, before the rest
+            write(np.append([0x18, 0x20], address), np.append([0xFFFFF, 0], data), **how)
+        else:
+            write(address, data, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(core.model, "write", wild)
+        with pytest.raises(DeviceError, match="refused its banks"):
+            core.load(other)
+    assert core.identity("WEIGHTS") == "0" * 64
+    core.load(sha.network)
+    is_exact(core, *cases)
+
+
+def equal_words(network):
+    """A network whose coarse head has nothing but zeros, so that all its words are alike."""
+    nodes = tuple(
+        replace(n, op=replace(n.op, weight=n.op.weight * 0, bias=n.op.bias * 0))
+        if n.name in network.head and hasattr(n.op, "bias")
+        else n
+        for n in network.nodes
+    )
+    return replace(network, nodes=nodes)
+
+
+def test_a_head_whose_words_are_alike_is_loaded(core, sha, cases):
+    """Equal words of the trunk are kept once; those of the head stand alone, as others may come in their place."""
+    _, codes = cases
+    alike = equal_words(sha.network)
+    core.load(alike)
+    answers, _ = core.run(codes)
+    wanted = run(alike, codes=codes)
+    assert np.array_equal(answers.scores, wanted.fine) and np.array_equal(answers.coarse, wanted.logits)
+    core.load(sha.network)
+    is_exact(core, *cases)
+
+
+def test_banks_that_need_another_program_are_refused(core, sha, cases, monkeypatch):
+    monkeypatch.setattr("crossloom.rtl.plan._Planner._rewritable", lambda planner, entry: False)
+    with pytest.raises(DeviceError, match="another program") as error:
+        core.load(equal_words(sha.network))
+    assert "\n" not in str(error.value)
+    is_exact(core, *cases)
+
+
+def test_no_images_give_empty_answers(core, sha, cases):
+    frames, codes = cases
+    answers, timing = core.run(codes[:0])
+    some, long = core.run(codes)
+    for name in ("row", "branch", "coarse", "scores"):
+        empty, full = getattr(answers, name), getattr(some, name)
+        assert (empty.shape, empty.dtype) == ((0, *full.shape[1:]), full.dtype), name
+    for name in ("beats", "first", "last", "latency"):
+        empty, full = getattr(timing, name), getattr(long, name)
+        assert (empty.shape, empty.dtype) == ((0, *full.shape[1:]), full.dtype), name
+    assert core.run_beats(frames[:0]).beats.shape == (0, frame_layout(sha.network).result_beats)
+    edges = core.edges()
+    assert {name: edge.shape for name, edge in edges.items()} == {
+        name: (0, *edge.shape) for name, edge in sha.network.edges.items() if name != "input"
+    }
+    assert not core.taps().any()
+
+
+def test_frames_of_another_size_are_refused(core, cases):
+    frames, codes = cases
+    for wrong in (frames[:, :-1], frames[0], frames[:0, :0]):
+        with pytest.raises(RtlError, match=r"frames .*needed"):
+            core.run_beats(wrong)
+    is_exact(core, frames, codes)
+
+
+def test_a_program_of_one_sweep_shows_its_flattened_input_and_its_last_image(sha):
+    rng = np.random.default_rng(1)
+    dense = Dense(rng.integers(-7, 8, (6, 64)), rng.integers(-50, 50, 6), QType(-7, 7), 12)
+    nodes = Node("flat", Flatten(), ("input",)), Node("scores", dense, ("flat",))
+    network = Network("one-sweep", sha.network.input, nodes, "scores", tuple("abcdef"))
+    compiled = plan(network, FOLDING, plan(sha.network, FOLDING).sizes)  # one library for both
+    assert len(compiled.sweeps) == 1
+    model = CoreModel(compiled, trace=True)
+    with pytest.raises(RtlError, match="run"):
+        model.edges()
+    codes = random_codes(network, 1, 5)
+    _, one = model.run(codes[:1])
+    single, offset = model.taps(), one.last[-1]
+    answers, many = model.run(codes)
+    wanted = run(network, codes=codes, edges=list(network.edges))
+    edges = model.edges()
+    assert set(edges) == {"flat", "scores"}
+    assert compare(network, wanted.edges, edges).total == 0
+    np.testing.assert_array_equal(answers.scores, wanted.logits)
+    np.testing.assert_array_equal(model.taps() - [0, many.last[-1], many.last[-1]], single - [0, offset, offset])
+    model.close()
+    model.close()
+    with pytest.raises(RtlError, match="core: the model is closed; make a new one"):
+        model.run(codes)
+
+
+def test_what_a_model_did_not_record_is_told(sha):
+    model = CoreModel(plan(sha.network, FOLDING))
+    for ask in (model.edges, model.taps):
+        with pytest.raises(RtlError, match="trace=True"):
+            ask()
+    model.close()
+
+
 def test_half_written_banks_bear_no_name(core, sha, cases):
     core.write("BANK_PLACE", 3 << 20)
+    core.write("BANK_PART", 0)
     core.write("BANK_DATA", len(sha.network.route.branches[0].classes))
     assert core.identity("WEIGHTS") == "0" * 64
     for i in range(8):
@@ -155,6 +325,14 @@ def test_half_written_banks_bear_no_name(core, sha, cases):
         assert core.identity("WEIGHTS") == "0" * 64
         core.write(f"WEIGHTS_{i}", word)
     assert core.identity("WEIGHTS") == weights_sha256(sha.network)
+    is_exact(core, *cases)
+
+
+def test_banks_written_by_hand_are_loaded_whole(core, sha, cases):
+    core.write("BANK_PLACE", core.plan.banks[0].weights)
+    core.write("BANK_PART", 0)
+    core.write("BANK_DATA", 0x12345678)
+    core.load(sha.network)
     is_exact(core, *cases)
 
 

@@ -13,7 +13,10 @@ from crossloom.rtl.engine import EngineModel
 from crossloom.rtl.plan import Folding, Sizes, plan
 from crossloom.rtl.program import Kind
 from crossloom.sim import compare, input_codes, load, random_codes, random_network, run
+from crossloom.sim.network import Input, Network, Node
+from crossloom.sim.ops import Dense, Flatten
 from crossloom.sim.shapes import cifar_shape
+from crossloom.sim.types import QType
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 # One build of each runs every random network: the program is read at run time.
@@ -101,6 +104,46 @@ def test_the_cycles_are_those_of_the_model(seed):
     assert found.last[0] - found.first[0] == cycles.latency
     again = model.run(np.repeat(codes, 4, axis=0))
     assert set(np.diff(again.last)) == {cycles.interval}
+    model.close()
+
+
+def one_sweep(seed=0):
+    """A flattened image and one dense layer, all of whose rows are columns of the array."""
+    rng = np.random.default_rng(seed)
+    table = rng.integers(-8, 8, (16, 3))
+    dense = Dense(rng.integers(-7, 8, (4, 18)), rng.integers(-50, 50, 4), QType(-7, 7), 12)
+    nodes = Node("flat", Flatten(), ("input",)), Node("scores", dense, ("flat",))
+    return Network("one-sweep", Input((2, 3, 3), QType(-8, 7), table), nodes, "scores", tuple("abcd"))
+
+
+def test_a_flattened_input_is_an_edge():
+    network = one_sweep()
+    compiled, found = check(network, FOLDINGS[0], random_codes(network, 1, 5), SIZES)
+    assert len(compiled.sweeps) == 1 and found.edges["flat"].shape == (5, 18)
+
+
+@pytest.mark.parametrize("network", [one_sweep(), random_network(1)], ids=lambda network: network.name)
+def test_taps_are_those_of_the_last_image(network):
+    model = EngineModel(plan(network, FOLDINGS[0], SIZES))
+    codes = random_codes(network, 1, 4)
+    one, many = model.run(codes[-1:]), model.run(codes)
+    # Sweeps of an image wait for the one before; the last sweep and the result follow each other as ever.
+    assert (many.taps[:, 0] == one.taps[:, 0]).all() and (many.taps[:, 1] > many.first[-1]).all()
+    np.testing.assert_array_equal(many.taps[-1, 1:] - many.last[-1], one.taps[-1, 1:] - one.last[-1])
+    model.close()
+
+
+def test_no_images_give_empty_answers():
+    network = random_network(1)
+    model = EngineModel(plan(network, FOLDINGS[0], SIZES))
+    codes = random_codes(network, 1, 2)
+    some, none = model.run(codes), model.run(codes[:0])
+    assert {name: edge.shape[1:] for name, edge in none.edges.items()} == {
+        name: edge.shape[1:] for name, edge in some.edges.items()
+    }
+    assert {len(edge) for edge in (*none.edges.values(), none.beats, none.first, none.last)} == {0}
+    assert none.answers.scores.shape == (0, *some.answers.scores.shape[1:])
+    assert none.taps.shape == some.taps.shape and not none.taps.any()
     model.close()
 
 

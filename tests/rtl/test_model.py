@@ -70,6 +70,43 @@ def test_a_model_is_built_once_kept_private_and_rebuilt_when_damaged(counter, ca
     assert len(junk) == 2  # what is unknown follows the seed
 
 
+def test_a_closed_model_refuses_every_use_in_one_line(counter):
+    model = build_model("counter", {"Step": 3}, sources=[counter], optimize=0)
+    number = model.record("count_o", "count_o")
+    model.close()
+    model.close()
+    none = np.zeros((0, 1), np.uint32), np.zeros(0, bool)
+    uses = {
+        "cycle": lambda: model.cycle,
+        "set": lambda: model.set("wide_i", 1),
+        "get": lambda: model.get("count_o"),
+        "record": lambda: model.record("count_o", "wide_o"),
+        "recorded": lambda: model.recorded(number),
+        "forget": model.forget,
+        "run": lambda: model.run(1),
+        "reset": model.reset,
+        "write": lambda: model.write(0, 0),
+        "read": lambda: model.read(0),
+        "stream": lambda: model.stream(*none, 0),
+        "with": model.__enter__,
+    }
+    public = {name for name in dir(type(model)) if not name.startswith("_")} - {"close"}
+    assert public == set(uses) - {"with"}
+    for use in uses.values():
+        with pytest.raises(RtlError, match=r"^counter: the model is closed; make a new one$"):
+            use()
+    model.close()
+
+
+def test_a_record_that_is_not_there_is_refused(counter):
+    with build_model("counter", {"Step": 3}, sources=[counter], optimize=0) as model:
+        with pytest.raises(RtlError, match="no record -1"):
+            model.recorded(-1)
+        number = model.record("count_o", "count_o")
+        with pytest.raises(RtlError, match=f"no record {number + 1}"):
+            model.recorded(number + 1)
+
+
 def test_a_source_with_an_error_is_refused_in_one_line(counter):
     counter.write_text(COUNTER.replace("assign junk_o = unknown;", "assign junk_o = ;"))
     with pytest.raises(RtlError, match=r"model of counter: verilator failed .*counter\.sv") as error:

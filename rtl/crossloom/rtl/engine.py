@@ -27,10 +27,11 @@ TOP = "engine_sim"
 
 @dataclass(frozen=True, eq=False)
 class EngineRun:
-    """N images: results (N, beats), answers, edges (N, *shape) that were computed, and when.
+    """N images: results (N, beats), answers, every edge (N, *shape) but the input, and when.
 
     `first` and `last` (N,): the cycle of each image's first chunk and last result beat. `taps` (sweeps, 3): array
-    cycles, first and last cycle of each sweep of the last image. Edges of branches that did not run are 0.
+    cycles, first and last cycle of each sweep of the last image, 0 without images. A branch edge is that of the branch
+    that the image ran.
     """
 
     beats: NDArray[np.uint64]
@@ -72,8 +73,10 @@ class EngineModel:
         count = self.plan.config.chunks + 1
         pixels = np.zeros((len(codes) * shape[0] * shape[1], count * lanes), np.int64)
         pixels[:, : shape[2]] = codes.reshape(len(pixels), shape[2])
-        words = packed(pixels.reshape(-1, lanes), bits)
         size = -(-lanes * bits // 32)
+        if not len(pixels):
+            return np.zeros((0, size), np.uint32)
+        words = packed(pixels.reshape(-1, lanes), bits)
         return np.frombuffer(b"".join(w.to_bytes(4 * size, "little") for w in words), np.uint32).reshape(-1, size)
 
     def run(
@@ -93,43 +96,64 @@ class EngineModel:
             raise RtlError(f"{plan.network.name}: a result's last beat is not where it should be")
         result = np.ascontiguousarray(got.beats).view(np.uint64).reshape(len(codes), beats)
         answers = read_results(plan.network, result)
-        first = got.in_cycles.reshape(len(codes), -1)[:, 0].astype(np.int64)
+        first = got.in_cycles.reshape(len(codes), len(chunks) // max(1, len(codes)) or 1)[:, 0].astype(np.int64)
         last = got.out_cycles.reshape(len(codes), beats)[:, -1].astype(np.int64)
         return EngineRun(
             result,
             answers,
-            edges_of(plan, self.model.recorded(self._chunks), len(codes)),
+            edges_of(plan, self.model.recorded(self._chunks), codes),
             first,
             last,
-            taps_of(plan, self.model.recorded(self._taps)),
+            taps_of(plan, self.model.recorded(self._taps), len(codes)),
         )
 
 
-def taps_of(plan: Plan, recorded: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Array cycles, first and last cycle (sweeps, 3) of the last image, from the recorded taps (entries, 2)."""
+def taps_of(plan: Plan, recorded: NDArray[np.uint32], images: int) -> NDArray[np.int64]:
+    """Array cycles, first and last cycle (sweeps, 3) of the last of N images, 0 for none, from taps (entries, 2).
+
+    Raises RtlError when the taps are not those of `images` whole images.
+    """
     taps = recorded.astype(np.int64)
-    count = len(plan.sweeps)
-    found = np.zeros((count, 3), np.int64)
-    starts = np.flatnonzero((taps[:, 1] == 0) & (np.roll(taps[:, 1], 1) != 0))
-    last = taps[starts[-1] if len(starts) else 0 :]
-    for sweep in range(count):
+    found = np.zeros((len(plan.sweeps), 3), np.int64)
+    if not images:
+        return found
+    # All images have as many.
+    last = taps[len(taps) - len(taps) // images :]
+    for sweep in range(len(found)):
         cycles = last[last[:, 1] == sweep, 0]
+        if len(cycles) * images != (taps[:, 1] == sweep).sum() or not len(cycles):
+            raise _not_whole(plan, "array cycles", sweep, int((taps[:, 1] == sweep).sum()), images)
         found[sweep] = len(cycles), cycles[0], cycles[-1]
     return found
 
 
-def edges_of(plan: Plan, words: NDArray[np.uint32], images: int) -> dict[str, IntArray]:
-    """Every edge (N, *shape) from the recorded chunks, in the order in which images and sweeps ran."""
+def _not_whole(plan: Plan, what: str, sweep: int, count: int, images: int) -> RtlError:
+    return RtlError(
+        f"{plan.network.name}: {count} {what} of sweep {sweep} for {images} images; as many for each are needed: reset "
+        "the model and run them again"
+    )
+
+
+def edges_of(plan: Plan, words: NDArray[np.uint32], codes: IntArray) -> dict[str, IntArray]:
+    """Every edge (N, *shape) but the input, from the recorded chunks, in the order in which images and sweeps ran.
+
+    `codes` are the input codes (N, *shape) that ran: an edge that only reshapes them is never computed. Raises RtlError
+    when the chunks are not those of N whole images.
+    """
+    images = len(codes)
     lanes = plan.folding.lanes
     sweep, chunk, y, x = (words[:, i].astype(np.int64) for i in range(1, 5))
     size = -(-lanes * plan.sizes.acc_bits // 32)
     raw = _fields(words[:, 5 : 5 + size], lanes, plan.sizes.acc_bits, signed=True)
     code = _fields(words[:, 5 + size :], lanes, plan.sizes.x_bits, signed=False)
-    edges: dict[str, IntArray] = {}
+    edges: dict[str, IntArray] = {INPUT: codes.reshape(images, *plan.network.input.shape).astype(np.int64)}
     for index, (entry, start) in enumerate(zip(plan.passes, plan.channels, strict=True)):
         rows = np.flatnonzero(sweep == index)
         # All images have as many chunks of a sweep.
-        image = np.arange(len(rows)) // (len(rows) // images)
+        each = len(rows) // max(1, images)
+        if each * images != len(rows) or (images and not each):
+            raise _not_whole(plan, "chunks", index, len(rows), images)
+        image = np.arange(len(rows)) // max(1, each)
         kept = [(entry.raw, raw), (entry.codes, code + entry.lo)]
         for name, values in kept:
             if name is None or (values is raw and entry.kind is Kind.POOL):
@@ -147,7 +171,8 @@ def edges_of(plan: Plan, words: NDArray[np.uint32], images: int) -> dict[str, In
     for _, nodes, _ in plan.network.sections():
         for node in nodes:
             if isinstance(node.op, Flatten) and node.inputs[0] in edges:
-                edges[node.name] = edges[node.inputs[0]].reshape(images, -1)
+                edges[node.name] = edges[node.inputs[0]].reshape(images, *plan.network.edges[node.name].shape)
+    del edges[INPUT]
     return edges
 
 

@@ -19,8 +19,11 @@ class BankedMemory:
         self.found: dict[bytes, int] = {}
         self.start = [0, 0]  # next word, shared and own
 
-    def add(self, banks: list[IntArray], banked: bool, align: int = 1) -> int:
-        """Append the words (n, ...) of each bank, or of all alike; the first one's place, a multiple of `align`."""
+    def add(self, banks: list[IntArray], banked: bool, align: int = 1, *, alone: bool = False) -> int:
+        """Append the words (n, ...) of each bank, or of all alike; the first one's place, a multiple of `align`.
+
+        Equal words of all are kept once, but for those that stand `alone`, since they may be rewritten.
+        """
         at = -(-self.start[banked] // align) * align
         space = at - self.start[banked]
         if space:
@@ -30,6 +33,8 @@ class BankedMemory:
         if banked:
             for own, words in zip(self.own, banks, strict=True):
                 own.append(words)
+        elif alone:
+            self.shared.append(banks[0])
         else:
             key = banks[0][space:].tobytes() + str(banks[0][space:].shape).encode()
             if key in self.found:

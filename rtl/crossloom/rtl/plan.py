@@ -174,7 +174,8 @@ class _Planner:
                 words.append(
                     weight_words(source.weights[bank], source.same, shape, (start, low, high), exponent, offset)
                 )
-        return self.weights.add([np.concatenate(words) for words in parts], entry.banked), first
+        words_of = [np.concatenate(words) for words in parts]
+        return self.weights.add(words_of, entry.banked, alone=self._rewritable(entry)), first
 
     def _sweep(self, entry: Pass, start: int, weights: int, first: int, sync: bool, route: bool, final: bool) -> None:
         rows, lanes = self.folding.rows, self.folding.lanes
@@ -257,14 +258,19 @@ class _Planner:
         """Words of bias and shift, one a lane, for the channels from `start` on."""
         if entry.kind is Kind.POOL:
             return 0
-        return self.params.add(param_words(entry, start, chunks, self.folding.lanes), entry.banked)
+        words = param_words(entry, start, chunks, self.folding.lanes)
+        return self.params.add(words, entry.banked, alone=self._rewritable(entry))
 
     def _tables(self, entry: Pass, start: int, chunks: int, steps: int) -> int:
         """Threshold tables, one a lane, for the channels from `start` on."""
         if not steps:
             return 0
         words = table_words(entry, start, chunks, self.folding.lanes, self.acc_bits + 1)
-        return self.tables.add(words, entry.banked, 1 << steps)
+        return self.tables.add(words, entry.banked, 1 << steps, alone=self._rewritable(entry))
+
+    def _rewritable(self, entry: Pass) -> bool:
+        """Whether it is of the coarse head: its program must not follow from its words."""
+        return entry.name in self.network.head
 
     # The whole ------------------------------------------------------------------------------------------------
 

@@ -134,13 +134,14 @@ def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
 class Model:
     """One running instance of a Verilated top; integers by port name, helpers for AXI4-Lite and AXI4-Stream.
 
-    Raises RtlError when an assertion in the design fails, or when something waits longer than its limit.
+    Raises RtlError when an assertion in the design fails, when something waits longer than its limit, and when it is
+    used after `close`.
     """
 
     def __init__(self, library: Path, top: str, seed: int, clock: str, reset: str | None, argument: str = "") -> None:
         self._library = _load(library)
         made = self._library.cl_new(ctypes.c_uint32(seed & 0x7FFFFFFF), argument.encode())
-        self._handle = ctypes.c_void_p(made)
+        self._made: ctypes.c_void_p | None = ctypes.c_void_p(made)
         self._records: list[int] = []  # words an entry
         self.top = top
         count = int(self._library.cl_count())
@@ -150,18 +151,27 @@ class Model:
         self.reset()
 
     def close(self) -> None:
-        """Free the model; it cannot be used afterwards."""
-        if self._handle:
-            self._library.cl_delete(self._handle)
-            self._handle = ctypes.c_void_p()
+        """Free the model; it cannot be used afterwards. A second call does nothing."""
+        if self._made:
+            self._library.cl_delete(self._made)
+            self._made = None
+
+    @property
+    def _handle(self) -> ctypes.c_void_p:
+        """The model for C, which must never get one that is freed."""
+        if self._made is None:
+            raise RtlError(f"{self.top}: the model is closed; make a new one")
+        return self._made
 
     def __enter__(self) -> "Model":
+        _ = self._handle
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def _port(self, name: str) -> int:
+        _ = self._handle
         if name not in self._ports:
             raise RtlError(f"{self.top}: no port {name!r}; one of {', '.join(self._ports)} is needed")
         return self._ports[name]
@@ -203,6 +213,8 @@ class Model:
 
     def recorded(self, number: int) -> NDArray[np.uint32]:
         """What was kept (entries, words): the cycle's number and the ports, each in 32-bit words."""
+        if not 0 <= number < len(self._records):
+            raise RtlError(f"{self.top}: no record {number}, of {len(self._records)}; ask for one that `record` gave")
         at, width = ctypes.POINTER(ctypes.c_uint32)(), self._records[number]
         words = int(self._library.cl_recorded(self._handle, ctypes.c_int(number), ctypes.byref(at)))
         if not words:
