@@ -164,7 +164,8 @@ def speed() -> dict[str, Any]:
         **asdict(found),
         "speedup": round(found.speedup, 1),
         "design": network.name,
-        "origin": "measured in one run: processor time for the same frames, without building and starting",
+        "origin": "measured in one run: processor time for the same frames, the fastest round of each, without "
+        "building and starting",
     }
 
 
