@@ -40,12 +40,12 @@ class Speed:
     frames: int
     cycles: int
     cocotb_s: float
-    library_s: float
+    verilated_s: float
 
     @property
     def speedup(self) -> float:
         """How many times faster the library is."""
-        return self.cocotb_s / self.library_s
+        return self.cocotb_s / self.verilated_s
 
 
 def compare_speed(plan: Plan, frames: Beats, optimize: int = 2) -> Speed:
