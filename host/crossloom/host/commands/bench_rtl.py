@@ -233,7 +233,8 @@ def text(data: dict[str, Any]) -> str:
         found = data["cocotb"]
         parts.append(
             f"{found['frames']} frames of {found['design']}, {found['cycles']:,} cycles: cocotb "
-            f"{found['cocotb_s']:.2f} s, library {found['verilated_s']:.4f} s: {found['speedup']} times faster (measured)"
+            f"{found['cocotb_s']:.2f} s, library {found['verilated_s']:.4f} s: {found['speedup']} times "
+            "faster (measured)"
         )
     return "\n\n".join(parts)
 
