@@ -28,6 +28,7 @@ module core #(
   parameter  int unsigned Sweeps     = 32,
   parameter  int unsigned Segments   = 32,
   parameter  int unsigned Branches   = 1,
+  parameter  int unsigned Capacity   = 8,    // classes that a branch can have
   parameter  bit          Doubling   = 1'b0,
   parameter  int unsigned Fold       = 0,
   parameter  string       Init       = "",
@@ -108,7 +109,7 @@ module core #(
     .Init(Init), .ClipBits(ClipBits), .Weights(Weights),
     .WeightParts((Cols * Rows * WBits + 35) / 36), .Params(Params),
     .ParamParts((Lanes * (AccBits + 7) + 35) / 36), .Tables(Tables), .TableParts(2 * Lanes),
-    .Branches(Branches)
+    .Branches(Branches), .Capacity(Capacity)
   ) u_regs (
     .clk_i(aclk), .rst_ni(aresetn), .wr_valid_i(wr_valid), .wr_addr_i(wr_addr),
     .wr_data_i(wr_data), .wr_strb_i(wr_strb), .rd_valid_i(rd_valid), .rd_addr_i(rd_addr),

@@ -2,8 +2,9 @@
 //
 // Addresses and bits: core_regs_pkg, written from crossloom.rtl.core_registers. Banks and WEIGHTS
 // are written only while ~busy_i: a write while busy is ignored and told by ERROR.BUSY. So is, by
-// ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use. After a write to
-// a bank WEIGHTS reads 0 until its last word is written: half-written banks bear no name.
+// ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use, or more than there
+// are. After a write to a bank WEIGHTS reads 0 until its last word is written: half-written banks
+// bear no name.
 // Every fault sets a bit of ERROR (kept until a 1 is written to it) and counts in ERRORS. Counters
 // are unsigned 32 bits and wrap. identity.hex: 8 words each of STRUCTURE, FIXED, WEIGHTS.
 // Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once.
@@ -17,7 +18,8 @@ module core_regs #(
   parameter int unsigned ParamParts  = 3,
   parameter int unsigned Tables      = 0,
   parameter int unsigned TableParts  = 8,
-  parameter int unsigned Branches    = 1
+  parameter int unsigned Branches    = 1,
+  parameter int unsigned Capacity    = 8   // rows that a branch can use
 ) (
   input  logic                clk_i,
   input  logic                rst_ni,
@@ -83,7 +85,8 @@ module core_regs #(
   end else begin : gen_no_tables
     assign there[2] = 1'b0;
   end
-  assign there[3] = (32'(word_q) < Branches) & (part_q == '0) & (wr_data_i[16:0] != '0);
+  assign there[3] = (32'(word_q) < Branches) & (part_q == '0) & (wr_data_i != '0)
+                  & (wr_data_i <= Capacity);
 
   logic wrong, locked, write;
   assign wrong  = (wr_strb_i != 4'hf) | (data_hit & ~there[memory_q]);

@@ -193,7 +193,7 @@ async def scores(dut):
 async def core_regs(dut):
     """Random reads, writes, faults and counts, in every cycle what a model in Python says."""
     (clip_bits,) = parameters("ClipBits")
-    words = parameters("Weights", "Params", "Tables", "Branches")
+    *words, capacity = parameters("Weights", "Params", "Tables", "Branches", "Capacity")
     parts = [*parameters("WeightParts", "ParamParts", "TableParts"), 1]
     identity = [int(text, 16) for text in Path("identity.hex").read_text().split()]
     offsets = {register.name: register.offset for register in CORE.registers}
@@ -251,7 +251,7 @@ async def core_regs(dut):
         hit = hit if hit in writable else None
         locked = busy and hit is not None and (hit == "BANK_DATA" or hit.startswith("WEIGHTS"))
         memory, word = kept["BANK_PLACE"] >> 20, kept["BANK_PLACE"] & 0xFFFFF
-        there = word < words[memory] and kept["BANK_PART"] < parts[memory] and (memory < 3 or data & 0x1FFFF)
+        there = word < words[memory] and kept["BANK_PART"] < parts[memory] and (memory < 3 or 0 < data <= capacity)
         right = strb == 15 and (hit != "BANK_DATA" or there)
         done = hit if write and not locked and right else None
         assert bool(dut.resync_o.value) == (done == "ERROR" and bool(data & 2))

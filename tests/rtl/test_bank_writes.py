@@ -40,11 +40,13 @@ def test_places_that_no_bank_has_are_refused_and_answers_stay(design):
         model.write("BANK_DATA", 0xFFFFFFFF)
         assert model.read("ERROR") == VALUE, (memory, word, part)
         assert model.identity("WEIGHTS") == before
-    model.write("BANK_PLACE", 3 << 20)
-    model.write("BANK_PART", 0)
-    model.write("ERROR", 0xFFFFFFFF)
-    model.write("BANK_DATA", 0)
-    assert model.read("ERROR") == VALUE, "a branch without rows"
+    capacity = model.network.route.capacity
+    for rows in 0, capacity + 1, 1 << 17 | 1, 0xFFFFFFFF:
+        model.write("BANK_PLACE", 3 << 20)
+        model.write("BANK_PART", 0)
+        model.write("ERROR", 0xFFFFFFFF)
+        model.write("BANK_DATA", rows)
+        assert model.read("ERROR") == VALUE, f"a branch of {rows} classes"
     answers, _ = model.run(codes)
     assert np.array_equal(answers.scores, wanted.fine) and np.array_equal(answers.branch, wanted.branch)
     # The last place of each is there; the write takes the name away.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from other_banks import other_banks
 
 from crossloom.rtl import RtlError
 from crossloom.rtl.core import CoreModel
@@ -105,34 +106,10 @@ def test_a_core_says_what_it_was_built_for(core, sha):
     assert core.identity("WEIGHTS") == weights_sha256(sha.network)
 
 
-def other_banks(network, seed=3):
-    """The same structure and trunk with other tensors in the coarse head and every branch."""
-    rng = np.random.default_rng(seed)
-
-    def altered(node):
-        op = node.op
-        if not hasattr(op, "bias"):
-            return node
-        limit = 1 << (op.bias_bits - 1)
-        weight = rng.integers(op.weight_type.lo, op.weight_type.hi, op.weight.shape, endpoint=True)
-        bias = np.clip(op.bias + rng.integers(-9, 10, op.bias.shape), -limit, limit - 1)
-        return replace(node, op=replace(op, weight=weight, bias=bias))
-
-    nodes = tuple(altered(n) if n.name in network.head else n for n in network.nodes)
-    route = network.route
-    # One class moves from the second branch to the first, where there is room.
-    classes = [list(b.classes) for b in route.branches]
-    classes[0].append(classes[1].pop())
-    branches = tuple(
-        replace(b, classes=tuple(c), nodes=tuple(altered(n) for n in b.nodes))
-        for b, c in zip(route.branches, classes, strict=True)
-    )
-    return replace(network, nodes=nodes, route=replace(route, branches=branches))
-
-
-def test_banks_are_rewritten_and_written_back(core, sha, cases):
+@pytest.mark.parametrize("shifts", [2, 63])
+def test_banks_are_rewritten_and_written_back(core, sha, cases, shifts):
     frames, codes = cases
-    other = other_banks(sha.network)
+    other = other_banks(sha.network, shifts=shifts)
     core.load(other)
     assert core.identity("WEIGHTS") == weights_sha256(other) != weights_sha256(sha.network)
     assert core.identity("STRUCTURE") == structure_sha256(sha.network)

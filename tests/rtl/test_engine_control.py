@@ -25,7 +25,8 @@ PAIRS = [program_text(seed, Folding(6, 4, 2, 2), replace(SIZES, acc_bits=40)) fo
 SINGLE = program_text(9, FOLDINGS[1], SIZES)
 SPACE = {"FeatureBits": 10, "WeightBits": 13}
 ADDRESSES = {"FeatureBits": 10, "ParamBits": 8, "TableBits": 11}
-BANKS = {"Weights": 5, "WeightParts": 3, "Params": 4, "ParamParts": 2, "Tables": 6, "TableParts": 4, "Branches": 3}
+BANKS = {"Weights": 5, "WeightParts": 3, "Params": 4, "ParamParts": 2, "Tables": 6, "TableParts": 4}
+BANKS |= {"Branches": 3, "Capacity": 5}
 CASES = [
     ("constants", {"Init": HERE}, [SHA, SHA]),
     ("loader", {"Rows": 8, "Lanes": 4, "Banks": 4, "XBits": 4, "FeatureBits": 10}, [None, None]),

@@ -6,14 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_interpreter import Interpreter
+from other_banks import other_banks
 
 from crossloom.rtl import RtlError
+from crossloom.rtl.core import bank_writes, target_plan
+from crossloom.rtl.passes import useful_shifts
 from crossloom.rtl.plan import Folding, plan
 from crossloom.rtl.program import Drain, Sweep, widths, word
 from crossloom.sim import (
     Add,
     Conv2d,
     Dense,
+    Edge,
     Flatten,
     Input,
     Network,
@@ -32,9 +36,9 @@ BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 DESIGNS = sorted(path.stem for path in BITSTREAMS.glob("*/*.loom"))
 
 
-def differing(network, folding, codes):
+def differing(compiled, codes):
     """Codes, accumulators and scores that the program gets wrong."""
-    compiled = plan(network, folding)
+    network = compiled.network
     expected = run(network, codes=codes, edges=list(network.edges))
     flat = {n.name for _, nodes, _ in network.sections() for n in nodes if isinstance(n.op, Flatten)}
     wrong = 0
@@ -55,14 +59,44 @@ def differing(network, folding, codes):
 @pytest.mark.parametrize("seed", range(100))
 def test_a_random_network_is_compiled_exactly(seed):
     network = random_network(seed)
-    assert differing(network, FOLDINGS[seed % len(FOLDINGS)], random_codes(network, seed, 5)) == 0
+    assert differing(plan(network, FOLDINGS[seed % len(FOLDINGS)]), random_codes(network, seed, 5)) == 0
+
+
+@pytest.mark.parametrize("shifts", [0, 2, 63])
+@pytest.mark.parametrize("seed", [seed for seed in range(100) if random_network(seed).route])
+def test_an_engine_takes_any_other_head_and_branches(seed, shifts):
+    compiled = plan(random_network(seed), FOLDINGS[seed % len(FOLDINGS)])
+    other = other_banks(compiled.network, seed, shifts)
+    target = target_plan(compiled, other)
+    assert target.sizes == compiled.sizes and len(bank_writes(compiled, target))
+    assert differing(target, random_codes(other, seed, 5)) == 0
+
+
+@pytest.mark.parametrize("out", [QType(0, 1), QType(-1, 0), QType(0, 3), QType(-2, 2), QType(-4, 3), QType(-5, 2)])
+@pytest.mark.parametrize("rounding", Rounding)
+def test_every_shift_has_an_equal_among_the_useful_ones(out, rounding):
+    bits = 5
+    wide, edge = QType(-(1 << 31), (1 << 31) - 1), Edge((1,), QType(-16, 15), True, 16)
+    values = np.arange(-16.0, 16)[:, None]
+
+    def codes(shift):
+        """What is clipped or not: both the codes and whether they are those of a wider type."""
+        op = [Requant([shift], rounding, type_) for type_ in (out, wide)]
+        narrow, free = (o.kernel([edge], Edge((1,), o.out))(values).astype(np.int64) for o in op)
+        return narrow.tobytes() + (narrow != free).tobytes()
+
+    least, most = useful_shifts(bits, out)
+    assert -16 < least < 0 < most < 47
+    assert {codes(shift) for shift in range(-16, least)} == {codes(least)} != {codes(least + 1)}
+    assert {codes(shift) for shift in range(most, 48)} == {codes(most)}
+    assert rounding is Rounding.FLOOR or codes(most - 1) != codes(most)
 
 
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("folding", [Folding(8, 8, 2, 4), Folding(32, 16, 2, 8)])
 def test_a_shipped_design_is_compiled_exactly(design, folding):
     network = load(BITSTREAMS / design / f"{design}.loom").network
-    assert differing(network, folding, random_codes(network, 1, 3)) == 0
+    assert differing(plan(network, folding), random_codes(network, 1, 3)) == 0
 
 
 def test_a_larger_engine_runs_the_same_network():

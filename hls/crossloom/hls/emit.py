@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from crossloom.sim import Artifact, InputError, Network, input_codes, random_codes, run
+from crossloom.sim.folder import write_folder
 from crossloom.sim.frames import Answers, Beats, frame_beats, frame_layout, load_beats, result_beats
 from crossloom.sim.types import IntArray
 
@@ -22,7 +21,7 @@ from .scripts import HLS_SCRIPT, VIVADO_SCRIPT, hls_script, vivado_script
 from .sources import find_include
 from .wrapper import protocol_header, simulation_source, top_header, top_source
 
-MARKER = ".crossloom.json"
+COMMAND = "crossloom emit hls"
 CORNER_FRAMES = 8  # beside the golden images, in the test bench
 _INCLUDE = re.compile(r'^\s*#include "(crossloom/[a-z0-9_]+\.hpp)"', re.MULTILINE)
 
@@ -172,60 +171,10 @@ def project_files(artifact: Artifact, flow_name: str) -> dict[str, bytes]:
     return files
 
 
-def _listed(out: Path) -> dict[str, str]:
-    """What an earlier emission wrote here, path -> SHA-256; HlsError for a folder that is not ours to write."""
-    marker = out / MARKER
-    if not out.exists() and not out.is_symlink():
-        return {}
-    if not out.is_dir():
-        raise HlsError(f"{out}: not a folder; a new or empty one is needed; name another")
-    if not any(out.iterdir()):
-        return {}
-    try:
-        found = json.loads(marker.read_text(encoding="utf-8"))["files"]
-        listed = {str(name): str(value) for name, value in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise HlsError(
-            f"{out}: has content that 'crossloom emit hls' did not write; a new or empty folder is needed; name another"
-        ) from None
-    return listed
-
-
-def _check(out: Path, files: dict[str, bytes], listed: dict[str, str]) -> None:
-    """Raise HlsError where writing would change a file that is not ours, or leave the folder."""
-    for name in [*files, *listed]:
-        path = out / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise HlsError(f"{out / MARKER}: lists {name[:80]!r}; paths inside are needed; name another folder")
-        # Anything of ours is a plain file in plain folders.
-        for part in [path, *path.parents][: len(Path(name).parts)]:
-            if part.is_symlink():
-                raise HlsError(f"{part}: a link; a plain file or folder is needed; remove it or name another folder")
-            if part != path and part.exists() and not part.is_dir():
-                raise HlsError(f"{part}: not a folder; one is needed here; move it away, or name another folder")
-        if path.exists() and (not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != listed.get(name)):
-            raise HlsError(f"{path}: was changed or made by somebody else; move it away, or name another folder")
-
-
 def emit(artifact: Artifact, flow: str, out: Path) -> list[Path]:
     """Write a project into a folder; returns its files.
 
     What an earlier emission wrote is replaced; anything else stays, and where it is in the way nothing is written:
     HlsError, as for a network that the flow refuses.
     """
-    files = project_files(artifact, flow)
-    listed = _listed(out)
-    _check(out, files, listed)
-    entries = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    marker = json.dumps({"written by": "crossloom emit hls", "files": entries}, indent=1)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in listed.keys() - files.keys():
-            (out / name).unlink(missing_ok=True)
-        for name, data in files.items():
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            (out / name).write_bytes(data)
-        (out / MARKER).write_text(marker + "\n", encoding="utf-8")
-    except OSError as error:
-        raise HlsError(f"{out}: cannot be written ({error.strerror}); name another folder") from None
-    return [out / name for name in sorted(files)]
+    return write_folder(out, project_files(artifact, flow), COMMAND, HlsError)

@@ -48,6 +48,7 @@ def core_parameters(compiled: Plan) -> dict[str, int]:
         "Signed": int(layout.input_signed),
         "Codes": layout.codes,
         "Channels": compiled.network.edges[INPUT].channels,
+        "Capacity": route.capacity if (route := compiled.network.route) else len(compiled.network.classes),
     }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
+import tempfile
 from pathlib import Path
 
+from crossloom.sim.folder import MARKER, write_folder
 from crossloom.sim.frames import frame_layout
 from crossloom.sim.identity import structure_sha256, weights_sha256
 
@@ -18,8 +17,7 @@ from .fit import check_fit, memory_bram36
 from .plan import Plan
 from .sources import find_sources, sources_of
 
-MARK = "crossloom-rtl"  # the first line of the list of sources
-MARKER = ".crossloom-rtl.json"  # SHA-256 of every other file: a folder where all are unchanged may be written again
+COMMAND = "crossloom emit rtl"
 LIST = "files.f"
 MEMORIES = "memories"
 TOP, README = "top.sv", "README.md"
@@ -31,98 +29,28 @@ def generate(compiled: Plan, folder: Path) -> list[Path]:
     """Write a core into a new or empty folder, or over an earlier one: `src/*.sv`, `memories/*.hex`, `top.sv`.
 
     Beside them `files.f`, the register map as a C header and as Python, a README, and the SHA-256 of all of them in
-    `.crossloom-rtl.json`. Memories are named relative to the folder: tools run in it. Returns the files. Raises
-    RtlError, before anything is written, where the core does not fit an xc7z020 (estimated), where the folder has
-    anything that an earlier run did not write exactly so, or cannot be written.
+    `.crossloom.json`. Memories are named relative to the folder: tools run in it. Returns the files. Raises RtlError,
+    before anything is written, where the core does not fit an xc7z020 (estimated), and for a folder as `write_folder`
+    does.
     """
-    folder = Path(folder)
     check_fit(compiled)
-    try:
-        for path in _earlier(folder):
-            path.unlink()
-        return _write(compiled, folder)
-    except OSError as error:
-        raise RtlError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+    return write_folder(Path(folder), _files(compiled), COMMAND, RtlError)
 
 
 def listed_sources(folder: Path) -> list[Path]:
     """The sources of a generated folder in compile order."""
-    lines = (folder / LIST).read_text(encoding="ascii").splitlines()
-    return [folder / line for line in lines if not line.startswith("//")]
+    return [folder / line for line in (folder / LIST).read_text(encoding="ascii").splitlines()]
 
 
-def _write(compiled: Plan, folder: Path) -> list[Path]:
-    for name in ("src", MEMORIES):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    files = []
-    for path in sources_of("core"):
-        files.append(folder / "src" / path.name)
-        shutil.copyfile(path, files[-1])
-    memories = write_program(compiled, folder / MEMORIES)
-    top = folder / TOP
-    texts = {TOP: top_source(compiled), README: readme(compiled)}
-    texts |= dict(zip(REGISTERS, (CORE.c_header(), CORE.python()), strict=True))
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="ascii")
-    listed = [*files, top]
-    (folder / LIST).write_text(
-        "\n".join([f"// {MARK}", *(str(path.relative_to(folder)) for path in listed), ""]), encoding="ascii"
-    )
-    made = [*listed, *memories, *(folder / name for name in (LIST, README, *REGISTERS))]
-    entries = {path.relative_to(folder).as_posix(): _sha256(path) for path in made}
-    marker = json.dumps({"written by": "crossloom emit rtl", "files": entries}, indent=1)
-    (folder / MARKER).write_text(marker + "\n", encoding="utf-8")
-    return [*made, folder / MARKER]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _earlier(folder: Path) -> list[Path]:
-    """The files of a folder that an earlier run wrote, none if it is missing or empty.
-
-    Raises RtlError unless every file in it is listed there and as it was written.
-    """
-    if not folder.exists() and not folder.is_symlink():
-        return []
-    if not folder.is_dir():
-        raise RtlError(f"{folder}: not a folder; a new or empty one is needed; name another")
-    here = sorted(folder.rglob("*"))
-    if not here:
-        return []
-    marker = folder / MARKER
-    listed = None
-    if marker.is_file() and not marker.is_symlink():
-        listed = _listed(marker)
-    if listed is None:
-        first = f"{folder}: has {here[0].relative_to(folder).as_posix()!r}, which no generator wrote"
-        source = folder / LIST
-        if source.is_file() and source.read_text(errors="replace").startswith(f"// {MARK}\n"):
-            first = f"{folder}: has no list {MARKER} of what was written, as earlier versions made none"
-        raise RtlError(f"{first}; a new or empty folder is needed; name another folder")
-    folders = {parent for name in listed for parent in (folder / name).parents}
-    for path in here:
-        name = path.relative_to(folder).as_posix()
-        if path == marker or (path in folders and path.is_dir() and not path.is_symlink()):
-            continue
-        if path.is_symlink() or not path.is_file() or name not in listed:
-            raise RtlError(f"{folder}: has {name!r}, which no generator wrote; an empty folder is needed; name another")
-        if _sha256(path) != listed[name]:
-            raise RtlError(
-                f"{folder}: has {name!r}, which was changed after it was written; an unchanged or empty folder is "
-                "needed; move the file away, or name another folder"
-            )
-    return [path for path in here if path.is_file()]
-
-
-def _listed(marker: Path) -> dict[str, str] | None:
-    """What a list says, path -> SHA-256; None where it is none of ours."""
-    try:
-        found = json.loads(marker.read_text(encoding="utf-8"))["files"]
-        return {str(name): str(value) for name, value in found.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _files(compiled: Plan) -> dict[str, bytes]:
+    """Every file by its path in the folder."""
+    files = {f"src/{path.name}": path.read_bytes() for path in sources_of("core")}
+    files[TOP] = top_source(compiled).encode("ascii")
+    files[LIST] = "".join(f"{name}\n" for name in files).encode("ascii")
+    with tempfile.TemporaryDirectory(prefix="crossloom-") as work:
+        files |= {f"{MEMORIES}/{path.name}": path.read_bytes() for path in write_program(compiled, Path(work))}
+    texts = {README: readme(compiled)} | dict(zip(REGISTERS, (CORE.c_header(), CORE.python()), strict=True))
+    return files | {name: text.encode("ascii") for name, text in texts.items()}
 
 
 def readme(compiled: Plan) -> str:
@@ -149,8 +77,8 @@ AXI4-Stream (`s_axis`, `m_axis`, 64 bits) and AXI4-Lite (`s_axi`, 32 bits) on on
 - `{LIST}` lists the sources in compile order, relative to this folder. `{MEMORIES}/*.hex` are read by `$readmemh`,
   relative to the folder where the tool runs: run it here.
 - `{REGISTERS[0]}` and `{REGISTERS[1]}` have the addresses and bits of the registers. Read ID and STRUCTURE first.
-- `{MARKER}` has the SHA-256 of every file: `emit rtl` writes here again only while all are as it wrote them, and
-  nothing else is here.
+- `{MARKER}` has the SHA-256 of every file: `emit rtl` writes here again while they are as it wrote them, and leaves
+  anything else alone.
 - Lint: `verilator --lint-only -f {LIST} --top-module top`.
 - Vivado: `add_files` of what `{LIST}` and `{MEMORIES}/` have, top `top`, part xc7z020clg400-1.
 """

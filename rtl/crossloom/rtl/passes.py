@@ -11,7 +11,8 @@ import numpy.typing as npt
 from crossloom.sim.network import INPUT, Network, Node
 from crossloom.sim.ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Requant, SumPool, Threshold
 from crossloom.sim.ops.base import Op
-from crossloom.sim.types import IntArray, bits_of
+from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
+from crossloom.sim.types import IntArray, QType, bits_of
 
 from .errors import RtlError
 from .program import Kind
@@ -64,8 +65,9 @@ class Sums:
 class Pass:
     """One walk over an image: sums of products, then Requant, Threshold or scores; or maxima.
 
-    Codes are stored as their distance from `lo`, at most `span`. `shift` (C,) and `thresholds` (C, count), one a bank.
-    `raw` names the accumulator edge that bias and sums give, `codes` the edge that is written: either may be none.
+    Codes are stored as their distance from `lo`, at most `span`. `shift` (C,), within `shifts`, and `thresholds`
+    (C, count) are one a bank. `raw` names the accumulator edge that bias and sums give, `codes` the edge that is
+    written: either may be none.
     """
 
     name: str
@@ -77,10 +79,19 @@ class Pass:
     lo: int = 0
     span: int = 0
     shift: tuple[IntArray, ...] = ()
+    shifts: tuple[int, int] = (0, 0)  # least and most that other weights could ask for
     rounding: int = 0
     thresholds: tuple[IntArray, ...] = ()
     scale: int = 1
     folded: bool = False  # a tap reads all columns of a window
+
+
+def useful_shifts(acc_bits: int, out: QType) -> tuple[int, int]:
+    """The least and the most shift of a sum of `acc_bits` that differ from their neighbours in any code.
+
+    To the left by more, every sum but 0 is clipped already; to the right by more, nothing but its sign is left.
+    """
+    return max(MIN_SHIFT, -max(out.hi, -out.lo).bit_length()), min(MAX_SHIFT, acc_bits)
 
 
 class _Section:
@@ -266,6 +277,7 @@ class _Lowering:
         sums = self._sums(section, source)
         out, channels = section.edges[name].type, sums.shape[2]
         shift, thresholds, rounding, scale = [], [], 0, 1
+        least, most = useful_shifts(sums.acc_bits, out)
         for op in ops:
             rows = op.shift if isinstance(op, Requant) else op.thresholds if isinstance(op, Threshold) else None
             assert rows is not None
@@ -277,7 +289,7 @@ class _Lowering:
             rows = np.broadcast_to(rows.astype(np.int64), (channels, *rows.shape[1:])) if len(rows) == 1 else rows
             if isinstance(op, Requant):
                 rounding = list(type(op.rounding)).index(op.rounding)
-                shift.append(rows.astype(np.int64))
+                shift.append(np.clip(rows.astype(np.int64), least, most))
             elif isinstance(op, Threshold):
                 scale = op.step
                 thresholds.append(rows.astype(np.int64))
@@ -292,6 +304,7 @@ class _Lowering:
                 lo=out.lo,
                 span=out.hi - out.lo,
                 shift=tuple(shift),
+                shifts=(least, most) if shift else (0, 0),
                 rounding=rounding,
                 thresholds=tuple(thresholds),
                 scale=scale,

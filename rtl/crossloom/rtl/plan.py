@@ -272,6 +272,12 @@ class _Planner:
         """Whether it is of the coarse head: its program must not follow from its words."""
         return entry.name in self.network.head
 
+    def _shifts(self, entry: Pass) -> tuple[int, int]:
+        """The least and the most shift: of its own, or where it may be rewritten, of any."""
+        if entry.banked or self._rewritable(entry):
+            return entry.shifts
+        return min(int(s.min()) for s in entry.shift), max(int(s.max()) for s in entry.shift)
+
     # The whole ------------------------------------------------------------------------------------------------
 
     def _fitting(self, name: str, entry: Word) -> Word:
@@ -317,14 +323,14 @@ class _Planner:
             fine=coarse_words,
         )
         stored = [self.edges[INPUT], *(self.edges[p.codes] for p in self.passes if p.codes)]
-        shifts = [s for p in self.passes for s in p.shift] or [np.zeros(1, np.int64)]
+        shifts = [shift for p in self.passes if p.shift for shift in self._shifts(p)] or [0]
         least = Sizes(
             x_bits=max(span_bits(e) for e in stored),
             w_bits=self.w_bits,
             acc_bits=self.acc_bits,
             code_bits=max(bits_of(min(e.type.lo, -1), e.type.hi) for e in stored),
-            shift_min=min(int(s.min()) for s in shifts),
-            shift_max=max(int(s.max()) for s in shifts),
+            shift_min=min(shifts),
+            shift_max=max(shifts),
             features=self.features,
             weights=len(weights),
             params=len(params),
