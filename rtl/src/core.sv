@@ -172,15 +172,16 @@ module core #(
   always_ff @(posedge aclk) begin
     if (!core_rst_n) item_q <= '0;
     else if (item_go) item_q <= item_last ? '0 : item_q + 1'b1;
+`ifndef SYNTHESIS
+    // The last item has a field of the last beat, with which the status comes.
+    known: assert (!core_rst_n || status_valid || !(item_valid && item_last))
+      else $error("core: the last item came before its frame's status");
+`endif
   end
 
   // The engine.
-  logic        result_valid, result_ready, result_last, engine_ready;
+  logic        result_valid, result_ready, result_last;
   logic [63:0] result;
-  // The last item waits for its frame's status.
-  logic        item_held;
-  assign item_held  = item_last & ~status_valid;
-  assign item_ready = engine_ready & ~item_held;
   engine #(
     .Rows(Rows), .Cols(Cols), .Pix(Pix), .Lanes(Lanes), .Dsp(Dsp), .XBits(XBits), .WBits(WBits),
     .AccBits(AccBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin), .ShiftMax(ShiftMax),
@@ -188,10 +189,9 @@ module core #(
     .ScaleBits(ScaleBits), .Results(Results), .Sweeps(Sweeps), .Segments(Segments),
     .Branches(Branches), .Doubling(Doubling), .Fold(Fold), .Init(Init)
   ) u_engine (
-    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(item_valid & ~item_held),
-    .s_ready_o(engine_ready), .s_data_i(item), .s_status_i(item_status),
-    .m_valid_o(result_valid), .m_ready_i(result_ready), .m_data_o(result),
-    .m_last_o(result_last), .bank_we_i(bank_we), .bank_memory_i(bank_memory),
+    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(item_valid), .s_ready_o(item_ready),
+    .s_data_i(item), .s_status_i(item_status), .m_valid_o(result_valid), .m_ready_i(result_ready),
+    .m_data_o(result), .m_last_o(result_last), .bank_we_i(bank_we), .bank_memory_i(bank_memory),
     .bank_addr_i(bank_addr), .bank_part_i(bank_part), .bank_data_i(bank_data), .idle_o(idle),
     .image_o(image), .clipped_o(clipped), .tap_valid_o, .tap_sweep_o, .trace_valid_o,
     .trace_sweep_o, .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_raw_o, .trace_code_o

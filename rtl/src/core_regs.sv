@@ -2,9 +2,8 @@
 //
 // Addresses and bits: core_regs_pkg, written from crossloom.rtl.core_registers. Banks and WEIGHTS
 // are written only while ~busy_i: a write while busy is ignored and told by ERROR.BUSY. So is, by
-// ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use, or more than there
-// are. After a write to a bank WEIGHTS reads 0 until its last word is written: half-written banks
-// bear no name.
+// ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use or too many. After
+// a write to a bank WEIGHTS reads 0 until its last word is written: half a bank has no name.
 // Every fault sets a bit of ERROR (kept until a 1 is written to it) and counts in ERRORS. Counters
 // are unsigned 32 bits and wrap. identity.hex: 8 words each of STRUCTURE, FIXED, WEIGHTS.
 // Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once.

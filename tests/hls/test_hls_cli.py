@@ -148,7 +148,7 @@ def test_emit_writes_a_project_and_says_how_to_build_it(capsys, tiny):
 def test_emit_never_writes_over_what_is_not_its_own(capsys, tiny):
     (tiny.parent / "mine").mkdir()
     (tiny.parent / "mine" / "letter.txt").write_text("dear")
-    assert "did not write" in failed(capsys, "emit", "hls", tiny, "--out", tiny.parent / "mine")
+    assert "and no list" in failed(capsys, "emit", "hls", tiny, "--out", tiny.parent / "mine")
     assert [p.name for p in (tiny.parent / "mine").iterdir()] == ["letter.txt"]
 
 

