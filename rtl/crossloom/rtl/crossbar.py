@@ -1,5 +1,7 @@
 """How `crossbar.sv` is laid out for given sizes: its latency, and the DSP48E1 slices that it takes."""
 
+from functools import cache
+
 _MAX_CHAIN = 4
 
 
@@ -35,6 +37,7 @@ def _levels(count: int) -> int:
     return levels
 
 
+@cache
 def crossbar_latency(rows: int, cols: int, pix: int, x_bits: int, w_bits: int, dsp: int) -> int:
     """Clock cycles from inputs to sums of `crossbar` with these parameters, the same for all of them.
 

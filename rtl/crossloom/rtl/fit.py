@@ -11,7 +11,7 @@ from crossloom.sim.types import bits_of
 
 from .crossbar import crossbar_lut
 from .errors import RtlError
-from .images import memory_words
+from .images import data_memories
 from .plan import Plan
 from .synth import BUDGET
 
@@ -50,11 +50,7 @@ def memory_lut(bits: int, words: int) -> int:
 
 def memory_luts(plan: Plan) -> int:
     """LUTs of the shallow ones among weights, parameters and thresholds."""
-    return sum(
-        memory_lut(bits, len(words))
-        for name, bits, words in memory_words(plan)
-        if name.rstrip("0123456789") in ("weights", "params", "tables")
-    )
+    return sum(memory_lut(bits, words) for bits, words in data_memories(plan).values())
 
 
 def memory_bram36(plan: Plan) -> dict[str, float]:
@@ -62,10 +58,9 @@ def memory_bram36(plan: Plan) -> dict[str, float]:
     folding, sizes = plan.folding, plan.sizes
     parts = folding.banks * folding.rows // folding.lanes
     found = {"features": parts * bram36(folding.lanes * sizes.x_bits, sizes.features)}
-    for name, bits, words in memory_words(plan):
+    for name, (bits, words) in data_memories(plan).items():
         key = name.rstrip("0123456789")
-        if key in ("weights", "params", "tables"):
-            found[key] = found.get(key, 0.0) + bram36(bits, len(words))
+        found[key] = found.get(key, 0.0) + bram36(bits, words)
     return found
 
 

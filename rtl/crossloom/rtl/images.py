@@ -30,25 +30,34 @@ def _words(kind: type, entries: Iterable[Sweep | Segment | Drain | Config | Bank
     return sum(widths(kind).values()), [word(entry) for entry in entries]
 
 
+def data_memories(plan: Plan) -> dict[str, tuple[int, int]]:
+    """Bits a word, and how many words, of the memories that grow with the network."""
+    sizes, folding = plan.sizes, plan.folding
+    found = {
+        "weights": (folding.rows * folding.cols * sizes.w_bits, len(plan.weights)),
+        "params": (folding.lanes * (sizes.acc_bits + SHIFT_BITS), len(plan.bias)),
+    }
+    if sizes.tables:
+        found |= {f"tables{lane}": (sizes.acc_bits + 1, len(plan.tables)) for lane in range(folding.lanes)}
+    return found
+
+
 def memory_words(plan: Plan) -> Iterator[tuple[str, int, list[int]]]:
     """Each memory's name, bits a word, and words."""
-    sizes, folding = plan.sizes, plan.folding
+    sizes, bits = plan.sizes, {name: bits for name, (bits, _) in data_memories(plan).items()}
     yield "config", *_words(Config, [plan.config])
     yield "banks", *_words(Bank, plan.banks)
     yield "sweeps", *_words(Sweep, plan.sweeps)
     yield "segments", *_words(Segment, plan.segments)
     yield "drains", *_words(Drain, plan.drains)
-    count = folding.rows * folding.cols
-    yield "weights", count * sizes.w_bits, packed(plan.weights.reshape(-1, count), sizes.w_bits)
+    weights = plan.weights.reshape(len(plan.weights), -1)
+    yield "weights", bits["weights"], packed(weights, sizes.w_bits)
     # A lane's parameters: the bias below, the shift above.
     bias = plan.bias.astype(np.int64) & ((1 << sizes.acc_bits) - 1)
     params = bias | (plan.shift.astype(np.int64) & ((1 << SHIFT_BITS) - 1)) << sizes.acc_bits
-    bits = sizes.acc_bits + SHIFT_BITS
-    yield "params", folding.lanes * bits, packed(params, bits)
-    if sizes.tables:
-        for lane in range(folding.lanes):
-            bits = sizes.acc_bits + 1
-            yield f"tables{lane}", bits, packed(plan.tables[:, lane : lane + 1], bits)
+    yield "params", bits["params"], packed(params, sizes.acc_bits + SHIFT_BITS)
+    for lane, name in enumerate(name for name in bits if name.startswith("tables")):
+        yield name, bits[name], packed(plan.tables[:, lane : lane + 1], bits[name])
 
 
 def write_images(plan: Plan, folder: Path) -> list[Path]:

@@ -165,9 +165,13 @@ _BITS: dict[type, dict[str, int]] = {
 }
 
 
+# In the order of the dataclass, the most significant first.
+_WIDTHS = {kind: {f.name: bits[f.name] for f in fields(kind)} for kind, bits in _BITS.items()}
+
+
 def widths(kind: type) -> Mapping[str, int]:
     """The fields of a word in their order, the most significant first, with their bits."""
-    return {f.name: _BITS[kind][f.name] for f in fields(kind)}
+    return _WIDTHS[kind]
 
 
 def word(entry: Sweep | Segment | Drain | Config | Bank) -> int:
