@@ -4,7 +4,7 @@
 // Frames and results are crossloom.sim.frames'; registers crossloom.rtl.core_registers'. A short or
 // long frame gets a result with its status, and the next one is exact. CONTROL.RESET drops what is
 // inside and keeps the banks. trace_*, tap_*: see engine; a top leaves them open.
-// Latency: the engine's, 5 cycles more. Bench: tests/rtl/bench_engine_control.py; faults:
+// Latency: the engine's, 3 cycles more. Bench: tests/rtl/bench_engine_control.py; faults:
 // tests/rtl/test_core.py.
 module core #(
   parameter  int unsigned Rows       = 8,

@@ -38,7 +38,7 @@ package core_regs_pkg;
   // an address without a register was read (as 0) or written (ignored)
   localparam int unsigned ERROR_ADDRESS_LSB = 3;
   localparam logic [31:0] ERROR_ADDRESS_MASK = 32'h00000008;
-  // a partial word, or a place in a bank that is not there, was written; the write was ignored
+  // a partial word, a place that no bank has, or a wrong count of classes was written, in vain
   localparam int unsigned ERROR_VALUE_LSB = 4;
   localparam logic [31:0] ERROR_VALUE_MASK = 32'h00000010;
   // the output waited TIMEOUT cycles for its reader; nothing is lost

@@ -35,7 +35,7 @@ module loader #(
 );
   localparam int unsigned Slots = Rows / Lanes;
 
-  // Buffers: in use from the first chunk to the release, fresh until they are started.
+  // Buffers: in use from the last chunk to the release, fresh until they are started.
   logic [1:0]             used_q, fresh_q;
   logic [1:0][1:0]        status_q;
   logic                   load_q, start_q, release_q;  // whose turn it is

@@ -1,6 +1,7 @@
 """Device rtl: the same answers and edges as the integer simulator, with the cycles of the model."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from crossloom.rtl import RtlError
 from crossloom.rtl.cycles import image_cycles
 from crossloom.rtl.layers import model_layers
 from crossloom.rtl.plan import Folding
-from crossloom.sim import InputError, MissingExtraError, compare, load, run
+from crossloom.sim import DeviceError, InputError, MissingExtraError, compare, load, run
 
 AROUND = 4  # cycles that the AXI ports add to the engine's, first and last beat counted
 
@@ -63,6 +64,28 @@ def test_no_images_are_no_cycles(routed, images):
     found = routed(images[:0])
     assert found.labels.shape == found.cycles.shape == (0,)
     assert routed._backend.edges(np.zeros((0, 8, 8, 1), np.int32)) == {}
+
+
+def test_threads_take_turns_on_one_device(routed, images):
+    wanted = Accelerator("digits-sha")(images)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: routed(images[10 * i : 10 * i + 10]), [0, 1, 2, 3] * 3))
+    for i, one in zip([0, 1, 2, 3] * 3, found, strict=True):
+        assert np.ma.allequal(one.scores, wanted.scores[10 * i : 10 * i + 10])
+
+
+def test_a_closed_device_answers_nothing(images):
+    accelerator = Accelerator("digits-sha", device="rtl")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(accelerator, images)
+        while not accelerator._backend._turn.locked():
+            assert not running.done()
+        accelerator.close()
+        assert len(running.result().labels) == len(images)
+    for ask in (lambda: accelerator(images[:0]), lambda: accelerator._backend.edges(images[:1])):
+        with pytest.raises(DeviceError, match="digits-sha: the device is closed; open another Accelerator"):
+            ask()
+    accelerator.close()
 
 
 def test_run_tells_the_cycles_of_each_image(capsys):

@@ -204,7 +204,7 @@ async def core_regs(dut):
     writable = {r.name for r in CORE.registers if r.access != "ro"}
     kept = {"TIMEOUT": CORE.registers[5].reset, "BANK_PLACE": 0, "BANK_PART": 0, "BANK_HIGH": 0}
     mask = {"TIMEOUT": 32, "BANK_PLACE": 22, "BANK_PART": 16, "BANK_HIGH": 4}
-    error, stalled, counts, named, strobe, soft = 0, 0, [0] * len(COUNTERS), True, None, False
+    error, stalled, told, counts, named, strobe, soft = 0, 0, False, [0] * len(COUNTERS), True, None, False
     for cycle in range(6000):
         often = 0.5 if cycle // 500 % 2 else 0.9
         event = {name: random.random() < (often if name == "waiting" else 0.1) for name in events}
@@ -212,7 +212,7 @@ async def core_regs(dut):
         write, read = random.random() < 0.5, random.random() < 0.7
         name = random.choice(["BANK_DATA", "ERROR", "WEIGHTS_7", *sorted(writable)])
         address = offsets[name] if random.random() < 0.9 else random.randrange(0, 1 << 12, 4)
-        data = random.choice((0, 2, random.getrandbits(32), random.randrange(1, 9)))
+        data = random.choice((0, 2, random.getrandbits(32), random.randrange(1, 9), capacity, capacity + 1))
         if name == "BANK_PLACE" and random.random() < 0.9:
             memory = random.randrange(4)
             data = memory << 20 | random.choice((0, words[memory] - 1, words[memory]))
@@ -261,12 +261,12 @@ async def core_regs(dut):
             write and locked,
             (write and hit is None) or (read and asked is None),
             write and hit is not None and not locked and not right,
-            event["waiting"] and kept["TIMEOUT"] != 0 and stalled == kept["TIMEOUT"] - 1,
+            event["waiting"] and not told and 0 < kept["TIMEOUT"] <= stalled + 1,
         ]
         if done == "ERROR":
             error &= ~data
         error |= sum(bool(fault) << i for i, fault in enumerate(faults))
-        stalled = stalled + 1 if event["waiting"] else 0
+        stalled, told = (stalled + 1, told or faults[-1]) if event["waiting"] else (0, False)
         steps = [event["image"], event["sent"], event["short"], event["long"]]
         steps += [sum(map(bool, faults)), busy, event["waiting"], clipped]
         clear = done == "CONTROL" and data & 2

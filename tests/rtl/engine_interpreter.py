@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossloom.rtl.passes import stored_shape
 from crossloom.rtl.program import Kind
 from crossloom.sim import QType, Requant, Rounding
 from crossloom.sim.ops import Edge
@@ -32,7 +31,7 @@ class Interpreter:
 
     def _load(self, codes):
         config, rows, lanes = self.plan.config, self.plan.folding.rows, self.plan.folding.lanes
-        image = codes.reshape(self.count, config.height + 1, config.width + 1, -1) - config.lo
+        image = codes.reshape(self.count, config.height + 1, config.width + 1, -1).astype(np.int64) - config.lo
         for y in range(config.height + 1):
             for x in range(config.width + 1):
                 for chunk in range(config.chunks + 1):
@@ -125,7 +124,7 @@ class Interpreter:
             else:
                 at = drain.params + k + (bank.params if drain.banked else 0)
                 raw = _signed(part + plan.bias[at], sizes.acc_bits)
-                self._keep(entry.raw, oy, ox, first + k * lanes, raw)
+                self._keep(entry, entry.raw, oy, ox, first + k * lanes, raw)
                 if drain.kind == Kind.LOGITS:
                     self.results[:, drain.base + k] = raw
                     continue
@@ -138,7 +137,7 @@ class Interpreter:
                     y = (rows[None] <= raw[:, None]).sum(1) * drain.scale
             assert y.min() >= 0 and y.max() < 1 << sizes.x_bits
             self._write(word, ox, chunk * lanes, y)
-            self._keep(entry.codes, oy, ox, first + k * lanes, y + entry.lo)
+            self._keep(entry, entry.codes, oy, ox, first + k * lanes, y + entry.lo)
             chunk += 1
             if chunk * lanes == plan.folding.rows:
                 chunk, word = 0, word + drain.plane
@@ -148,11 +147,10 @@ class Interpreter:
         op = Requant(shift, ROUNDINGS[drain.rounding], QType(drain.lo, drain.lo + drain.span))
         return op.kernel([edge], Edge(raw.shape[1:], op.out))(raw.astype(np.float64)).astype(np.int64) - drain.lo
 
-    def _keep(self, name, oy, ox, channel, values):
+    def _keep(self, entry, name, oy, ox, channel, values):
         if name is None:
             return
-        edge = self.plan.network.edges[name]
-        height, width, channels = stored_shape(edge.shape)
+        height, width, channels = entry.sums.shape
         here = self.edges[name].reshape(self.count, height, width, channels)
         part = values[:, : max(0, channels - channel)]
         here[:, oy, ox, channel : channel + part.shape[1]] = part

@@ -49,6 +49,11 @@ def test_places_that_no_bank_has_are_refused_and_answers_stay(design):
         assert model.read("ERROR") == VALUE, f"a branch of {rows} classes"
     answers, _ = model.run(codes)
     assert np.array_equal(answers.scores, wanted.fine) and np.array_equal(answers.branch, wanted.branch)
+    # All rows of a branch may be in use.
+    model.write("BANK_PART", 0)
+    model.write("ERROR", 0xFFFFFFFF)
+    model.write("BANK_DATA", capacity)
+    assert model.read("ERROR") == 0
     # The last place of each is there; the write takes the name away.
     model.write("ERROR", 0xFFFFFFFF)
     for memory, word, part in [(0, sizes.weights - 1, weight_parts - 1), (1, sizes.params - 1, param_parts - 1)]:

@@ -10,6 +10,7 @@ from other_banks import other_banks
 from crossloom.rtl import RtlError
 from crossloom.rtl.core import CoreModel
 from crossloom.rtl.core_registers import CORE, IDENTITY, VERSION
+from crossloom.rtl.cycles import image_cycles
 from crossloom.rtl.plan import Folding, plan
 from crossloom.sim import DeviceError, compare, input_codes, load, random_codes, run, structure_sha256, weights_sha256
 from crossloom.sim.frames import Status, fixed_sha256, frame_beats, frame_layout, read_results
@@ -94,7 +95,7 @@ def test_every_test_image_of_a_shipped_design_is_exact_on_every_edge(design):
     np.testing.assert_array_equal(answers.scores, wanted.fine if network.route else wanted.logits)
     if network.route:
         np.testing.assert_array_equal(answers.branch, wanted.branch)
-    assert len(set(timing.latency[1:])) >= 1 and (timing.latency > 0).all()
+    assert (timing.latency >= image_cycles(model.plan).latency // 2).all()
     assert model.counters()["FRAMES_IN"] == model.counters()["FRAMES_OUT"] == 360
     model.close()
 
@@ -248,6 +249,34 @@ def test_no_images_give_empty_answers(core, sha, cases):
         name: (0, *edge.shape) for name, edge in sha.network.edges.items() if name != "input"
     }
     assert not core.taps().any()
+
+
+def test_after_missing_results_nothing_old_is_left_inside(core, cases):
+    frames, codes = cases
+    latency = int(core.run_beats(frames[:1]).latency[0])
+    for limit in (1, latency // 2, latency - 1):
+        with pytest.raises(RtlError, match=rf"beats in {limit:,} cycles, error register 0x0; .*the core was reset"):
+            core.run_beats(frames[:1], limit=limit)
+        assert core.read("STATUS") == 0
+        is_exact(core, frames[1:], codes[1:])
+    with pytest.raises(RtlError, match="the core was reset"):
+        core.run_beats(frames, limit=3 * latency)
+    again = core.run_beats(frames[:1])
+    assert int(again.latency[0]) == latency
+
+
+def test_long_images_are_waited_for(core, cases, monkeypatch):
+    frames, codes = cases
+    limits, stream = [], core.model.stream
+
+    def noted(*given, limit, **how):
+        limits.append(limit)
+        return stream(*given, limit=limit, **how)
+
+    monkeypatch.setattr(core.model, "stream", noted)
+    monkeypatch.setitem(core.__dict__, "_latency", 3_000_000)
+    is_exact(core, frames, codes)
+    assert limits == [5 * 12_000_000]
 
 
 def test_frames_of_another_size_are_refused(core, cases):

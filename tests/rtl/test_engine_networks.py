@@ -14,9 +14,9 @@ from crossloom.rtl.plan import Folding, Sizes, plan
 from crossloom.rtl.program import Kind
 from crossloom.sim import compare, input_codes, load, random_codes, random_network, run
 from crossloom.sim.network import Input, Network, Node
-from crossloom.sim.ops import Dense, Flatten
+from crossloom.sim.ops import Concat, Conv2d, Dense, Flatten, Requant, Threshold
 from crossloom.sim.shapes import cifar_shape
-from crossloom.sim.types import QType
+from crossloom.sim.types import QType, Rounding
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 # One build of each runs every random network: the program is read at run time.
@@ -120,6 +120,46 @@ def test_a_flattened_input_is_an_edge():
     network = one_sweep()
     compiled, found = check(network, FOLDINGS[0], random_codes(network, 1, 5), SIZES)
     assert len(compiled.sweeps) == 1 and found.edges["flat"].shape == (5, 18)
+
+
+def flattened_first(seed=0):
+    """Codes and sums of images that are flattened before they are quantized."""
+    rng = np.random.default_rng(seed)
+
+    def linear(name, source, *shape):
+        weight, bias = rng.integers(-7, 8, shape), rng.integers(-50, 50, shape[0])
+        return Node(name, (Dense if len(shape) == 2 else Conv2d)(weight, bias, QType(-7, 7), 12), (source,))
+
+    def quantize(name, source, shift, frac):
+        return Node(name, Requant([shift], Rounding.HALF_EVEN, QType(-8, 7, frac)), (source,))
+
+    levels = np.sort(rng.integers(-100, 100, (1, 5)), axis=1)
+    nodes = (
+        Node("image", Flatten(), ("input",)),
+        quantize("codes", "image", 1, -1),
+        linear("first", "codes", 4, 30),
+        quantize("few", "first", 4, -5),
+        linear("sums", "input", 3, 1, 1, 5),
+        Node("flat_sums", Flatten(), ("sums",)),
+        quantize("quantized", "flat_sums", 3, -3),
+        linear("second", "quantized", 4, 18),
+        quantize("some", "second", 2, -5),
+        linear("others", "input", 3, 1, 1, 5),
+        Node("flat_others", Flatten(), ("others",)),
+        Node("levels", Threshold(levels, -2, 1, 0), ("flat_others",)),
+        linear("third", "levels", 4, 18),
+        quantize("more", "third", 5, -5),
+        Node("all", Concat(), ("few", "some", "more")),
+        linear("scores", "all", 3, 12),
+    )
+    table = rng.integers(-8, 8, (16, 5))
+    return Network("flattened-first", Input((2, 3, 5), QType(-8, 7), table), nodes, "scores", tuple("abc"))
+
+
+def test_edges_that_are_quantized_when_flattened_are_shown_as_they_are():
+    network = flattened_first()
+    _, found = check(network, FOLDINGS[0], random_codes(network, 1, 5), SIZES)
+    assert found.edges["codes"].shape == (5, 30) and found.edges["quantized"].shape == (5, 18)
 
 
 @pytest.mark.parametrize("network", [one_sweep(), random_network(1)], ids=lambda network: network.name)

@@ -12,7 +12,20 @@ from crossloom.rtl.core_registers import CORE
 from crossloom.rtl.fit import check_fit, estimate_lut
 from crossloom.rtl.generate import generate
 from crossloom.rtl.plan import Folding, plan
-from crossloom.sim import Dense, Flatten, Input, Network, Node, QType, input_codes, load, random_network, run
+from crossloom.sim import (
+    Conv2d,
+    Dense,
+    Flatten,
+    Input,
+    Network,
+    Node,
+    QType,
+    Threshold,
+    input_codes,
+    load,
+    random_network,
+    run,
+)
 from crossloom.sim.folder import MARKER
 from crossloom.sim.frames import frame_beats, read_results
 
@@ -103,6 +116,21 @@ def test_a_network_whose_memories_do_not_fit_is_refused_before_a_file_is_written
     shape = Input((8, 8, 4), QType(0, 15, 4), np.zeros((256, 1), np.int64))
     network = Network("large", shape, nodes, "wide", tuple(f"c{i}" for i in range(4000)))
     with pytest.raises(RtlError, match=r"layer 'wide': memory of weights: about \d+.* BRAM36 \(est.* has 140"):
+        generate(plan(network, Folding(8, 8, 2, 4)), tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_thresholds_that_do_not_fit_are_refused_by_their_layer(tmp_path):
+    rows = np.sort(np.random.default_rng(0).integers(-(2**14), 2**14, (3, 65535)), axis=1)
+    nodes = (
+        Node("conv", Conv2d(np.full((3, 2, 2, 2), 127), np.zeros(3, np.int64), QType(-128, 127), 16), ("input",)),
+        Node("levels", Threshold(rows, -32768, 1, 0), ("conv",)),
+        Node("flat", Flatten(), ("levels",)),
+        Node("scores", Dense(np.ones((3, 12), np.int64), np.zeros(3, np.int64), QType(-1, 1), 4), ("flat",)),
+    )
+    table = np.arange(256)[:, None].repeat(2, 1) - 100
+    network = Network("levels", Input((3, 3, 2), QType(-100, 155), table), nodes, "scores", tuple("abc"))
+    with pytest.raises(RtlError, match=r"^layer 'levels': memory of tables: about \d+.* BRAM36"):
         generate(plan(network, Folding(8, 8, 2, 4)), tmp_path / "made")
     assert not (tmp_path / "made").exists()
 

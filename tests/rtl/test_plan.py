@@ -138,6 +138,26 @@ def test_an_engine_that_is_too_small_is_refused_by_what_it_lacks(field):
         plan(network, FOLDINGS[0], replace(least, **{field: getattr(least, field) - 1}))
 
 
+@pytest.mark.parametrize("shift", [-2, 0, 3])
+@pytest.mark.parametrize("out", [QType(5, 5), QType(4, 9), QType(-12, -8), QType(0, 3), QType(-1, 0)])
+def test_lanes_without_a_channel_do_not_count_as_clipped(out, shift):
+    nodes = (
+        Node("conv", Conv2d(np.full((3, 1, 1, 2), 31), np.zeros(3, np.int64), QType(-31, 31), 8), ("input",)),
+        Node("codes", Requant([shift], Rounding.HALF_UP, replace(out, frac=-shift)), ("conv",)),
+        Node("flat", Flatten(), ("codes",)),
+        dense("logits", "flat", 48),
+    )
+    compiled = plan(small_network(*nodes), Folding(8, 8, 1, 8))
+    entry, at = compiled.passes[0], compiled.drains[0].params
+    wide = Requant(compiled.shift[at], Rounding.HALF_UP, QType(-(1 << 31), (1 << 31) - 1))
+    edge = Edge((8,), QType(-(1 << 20), 1 << 20), True, 1 << 20)
+    found = wide.kernel([edge], Edge((8,), wide.out))(compiled.bias[at][None].astype(np.float64))[0, 3:]
+    assert entry.name == "codes" and compiled.sizes.shift_min <= compiled.shift[at].min()
+    # No multiple of 4 is 5.
+    reached = not (shift < 0 and out.lo == out.hi == 5)
+    assert (((found >= out.lo) & (found <= out.hi)) == reached).all()
+
+
 def test_scores_of_several_pixels_are_refused():
     conv = Node("conv", Conv2d(np.ones((2, 1, 1, 2), np.int64), np.zeros(2, np.int64), QType(-1, 1), 4), ("input",))
     network = small_network(conv, Node("flat", Flatten(), ("conv",)), output="flat", size=32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -134,48 +135,57 @@ class RtlBackend:
     """The generated core in Verilator behind its AXI ports: exact, with cycles.
 
     Images go in one at a time, so that `cycles` is what one image takes by itself. Compiles on first use, which takes
-    seconds to minutes, and finds the result again later. Raises RtlError naming the layer that the engine cannot run;
-    MissingExtraError without crossloom[rtl].
+    seconds to minutes, and finds the result again later. Threads take turns. Raises RtlError naming the layer that the
+    engine cannot run; MissingExtraError without crossloom[rtl].
     """
 
     name = "rtl"
     origin = "simulated"
 
     def __init__(self, network: Network) -> None:
-        from crossloom.rtl.core import CoreModel
-
         from .engine import compiled
 
         self._network = network
         self._plan = compiled(network)
-        self._model = CoreModel(self._plan)
-        self._traced: CoreModel | None = None
+        self._models: dict[bool, CoreModel] = {}  # by whether it records every edge
+        self._turn, self._open = Lock(), True
+        self._model(trace=False)
+
+    def _model(self, trace: bool) -> CoreModel:
+        from crossloom.rtl.core import CoreModel
+
+        if not self._open:
+            raise DeviceError(f"{self._network.name}: the device is closed; open another Accelerator")
+        if trace not in self._models:
+            self._models[trace] = CoreModel(self._plan, trace=trace)
+        return self._models[trace]
 
     def run(self, codes: IntArray) -> Outcome:
         """Run input codes (N, *shape)."""
         layout = frame_layout(self._network)
         beats, cycles = np.zeros((len(codes), layout.result_beats), np.uint64), np.zeros(len(codes), np.int64)
-        for i, frame in enumerate(frame_beats(self._network, codes)):
-            one = self._model.run_beats(frame[None])
-            beats[i], cycles[i] = one.beats[0], one.latency[0]
+        with self._turn:
+            model = self._model(trace=False)
+            for i, frame in enumerate(frame_beats(self._network, codes)):
+                one = model.run_beats(frame[None])
+                beats[i], cycles[i] = one.beats[0], one.latency[0]
         return outcome(self._network, read_results(self._network, beats), cycles)
 
     def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
         """The codes of every edge, from a second model that records them while images follow each other closely."""
-        from crossloom.rtl.core import CoreModel
-
-        if self._traced is None:
-            self._traced = CoreModel(self._plan, trace=True)
         parts = []
-        for start in range(0, len(codes), TRACED):
-            self._traced.run(codes[start : start + TRACED])
-            parts.append(self._traced.edges())
+        with self._turn:
+            model = self._model(trace=True)
+            for start in range(0, len(codes), TRACED):
+                model.run(codes[start : start + TRACED])
+                parts.append(model.edges())
         return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
 
     def close(self) -> None:
-        """Free the models."""
-        for model in (self._model, self._traced):
-            if model is not None:
+        """Free the models, after what runs."""
+        with self._turn:
+            self._open = False
+            for model in self._models.values():
                 model.close()
 
 
@@ -185,6 +195,12 @@ BACKENDS: dict[str, Callable[[Network], Backend]] = {
     "hls4ml": partial(HlsBackend, name="hls4ml", flow="hls4ml"),
     "rtl": RtlBackend,
 }
+
+
+def check_device(device: str) -> None:
+    """Raise DeviceError unless there is a device of that name."""
+    if device not in ("auto", *BACKENDS):
+        raise DeviceError(f"device {device[:40]!r}: unknown; needed one of: auto, {', '.join(BACKENDS)}")
 
 
 def open_backend(network: Network, device: str) -> tuple[Backend, str]:
@@ -197,6 +213,5 @@ def open_backend(network: Network, device: str) -> tuple[Backend, str]:
         return IntegerBackend(network), (
             "auto: no board is supported yet, and of the simulations the integer simulator needs nothing compiled"
         )
-    if device not in BACKENDS:
-        raise DeviceError(f"device {device[:40]!r}: unknown; needed one of: auto, {', '.join(BACKENDS)}")
+    check_device(device)
     return BACKENDS[device](network), "asked for"

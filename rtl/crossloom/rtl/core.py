@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ from crossloom.sim.identity import structure_sha256, weights_sha256
 from crossloom.sim.network import INPUT, Network
 from crossloom.sim.types import AnyArray, IntArray
 
-from .core_registers import CORE, COUNTERS, IDENTITY_WORDS
+from .core_registers import CORE, COUNTERS, IDENTITY_WORDS, RESET
+from .cycles import image_cycles
 from .engine import edges_of, taps_of
 from .errors import RtlError
 from .images import memory_words, parameters, write_images
@@ -181,6 +183,11 @@ class CoreModel:
         """The network whose banks were loaded last; a load that failed changes nothing here."""
         return self.plan.network
 
+    @cached_property
+    def _latency(self) -> int:
+        """Cycles of an image in the slowest branch, modelled."""
+        return max(image_cycles(self.plan, branch).latency for branch in range(len(self.plan.banks)))
+
     def close(self) -> None:
         """Free the model."""
         self.model.close()
@@ -250,7 +257,9 @@ class CoreModel:
     ) -> CoreRun:
         """Send frames (N, frame_beats) back to back, N may be 0; `idle`, `stall` as `Model.stream` has them.
 
-        Raises RtlError for frames of another size or when results are missing, DeviceError after half a load.
+        `limit` in cycles; by default four times what the model says, and a million or more. Raises RtlError for
+        frames of another size, and when results are missing, after which the core is reset: nothing of these frames
+        is left inside. DeviceError after half a load.
         """
         layout, count = frame_layout(self.network), len(frames)
         if frames.shape != (count, layout.frame_beats):
@@ -263,13 +272,16 @@ class CoreModel:
         data = np.ascontiguousarray(frames, np.uint64).reshape(-1, 1).view(np.uint32)
         lasts = np.arange(len(data)) % layout.frame_beats == layout.frame_beats - 1
         self.model.forget()
-        limit = limit or 1_000_000 + 1_000_000 * count
+        limit = limit or (count + 1) * max(1_000_000, 4 * self._latency)
         got = self.model.stream(data, lasts, count * layout.result_beats, idle=idle, stall=stall, limit=limit)
         if len(got.beats) < count * layout.result_beats:
+            error = self.read("ERROR")
+            # What is inside would come out as the next frame's answer.
+            self.write("CONTROL", RESET)
             raise RtlError(
-                f"{self.network.name}: {len(got.beats)} of {count * layout.result_beats} beats in {limit} cycles; a "
-                "result for every frame is needed: error register "
-                f"{self.read('ERROR'):#x}"
+                f"{self.network.name}: {len(got.beats)} of {count * layout.result_beats} beats in {limit:,} cycles, "
+                f"error register {error:#x}; a result for every frame is needed: the core was reset, give it more "
+                "cycles"
             )
         ends = got.last.reshape(count, layout.result_beats)
         if not (ends == (np.arange(layout.result_beats) == layout.result_beats - 1)).all():

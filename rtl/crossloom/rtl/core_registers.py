@@ -5,13 +5,14 @@ from .registers import Field, Register, RegisterMap
 IDENTITY = 0x434C4F31  # "CLO1"
 VERSION = 0x00010000
 IDENTITY_WORDS = 8  # of a SHA-256
+RESET = 1  # of CONTROL: drops what is inside
 
 _ERRORS = (
     Field("SHORT", 0, 1, "a frame ended early; its result has status SHORT"),
     Field("LONG", 1, 1, "a frame did not end; its result has status LONG; clearing this ends the drop"),
     Field("BUSY", 2, 1, "a bank was written while an image was inside; the write was ignored"),
     Field("ADDRESS", 3, 1, "an address without a register was read (as 0) or written (ignored)"),
-    Field("VALUE", 4, 1, "a partial word, or a place in a bank that is not there, was written; the write was ignored"),
+    Field("VALUE", 4, 1, "a partial word, a place that no bank has, or a wrong count of classes was written, in vain"),
     Field("STALL", 5, 1, "the output waited TIMEOUT cycles for its reader; nothing is lost"),
 )
 COUNTERS = (

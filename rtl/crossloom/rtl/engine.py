@@ -16,7 +16,6 @@ from crossloom.sim.types import AnyArray, IntArray
 
 from .errors import RtlError
 from .images import packed, parameters, write_images
-from .passes import stored_shape
 from .plan import Plan
 from .program import Kind
 from .sources import sources_of
@@ -158,16 +157,15 @@ def edges_of(plan: Plan, words: NDArray[np.uint32], codes: IntArray) -> dict[str
         for name, values in kept:
             if name is None or (values is raw and entry.kind is Kind.POOL):
                 continue
-            edge = plan.network.edges[name]
-            height, width, channels = stored_shape(edge.shape)
-            if name not in edges:
-                edges[name] = np.zeros((images, *edge.shape), np.int64)
-            here = edges[name].reshape(images, height, width, channels)
+            # As it is kept: a flattened edge still as the image that it was.
+            shape = entry.sums.shape
+            here = edges.setdefault(name, np.zeros((images, *shape), np.int64))
             for lane in range(lanes):
                 channel = start + chunk[rows] * lanes + lane
-                inside = channel < channels
+                inside = channel < shape[2]
                 at = rows[inside]
                 here[image[inside], y[at], x[at], channel[inside]] = values[at, lane]
+    edges = {name: edge.reshape(images, *plan.network.edges[name].shape) for name, edge in edges.items()}
     for _, nodes, _ in plan.network.sections():
         for node in nodes:
             if isinstance(node.op, Flatten) and node.inputs[0] in edges:

@@ -64,16 +64,20 @@ def memory_bram36(plan: Plan) -> dict[str, float]:
     return found
 
 
-def weight_words(plan: Plan) -> dict[str, int]:
-    """Words of weights of every layer, all branches counted."""
+def layer_words(plan: Plan, memory: str) -> dict[str, int]:
+    """Words of "weights", "params" or "tables" of every layer that has some, all branches counted."""
     found: dict[str, int] = {}
-    for entry, sweep in zip(plan.passes, plan.sweeps, strict=True):
-        if sweep.pool:
+    for entry, sweep, drain in zip(plan.passes, plan.sweeps, plan.drains, strict=True):
+        if sweep.pool or (memory == "tables" and not entry.thresholds):
             continue
         taps = 1 if sweep.hold else (sweep.kernel_h + 1) * (sweep.kernel_w + 1)
         segments = plan.segments[sweep.first_segment : sweep.last_segment + 1]
-        words = taps * sum(s.blocks + 1 for s in segments if not s.shift) * (len(plan.banks) if sweep.banked else 1)
-        found[entry.name] = found.get(entry.name, 0) + words
+        words = {
+            "weights": taps * sum(s.blocks + 1 for s in segments if not s.shift),
+            "params": drain.chunks + 1,
+            "tables": drain.chunks + 1 << drain.steps,
+        }[memory]
+        found[entry.name] = found.get(entry.name, 0) + words * (len(plan.banks) if sweep.banked else 1)
     return found
 
 
@@ -143,7 +147,7 @@ def largest_memory(plan: Plan) -> tuple[str, str]:
     if most == "features":
         edge = max(plan.regions, key=lambda e: plan.regions[e].plane)
         return most, f"layer {edge!r}: feature memory"
-    words = weight_words(plan)
+    words = layer_words(plan, most)
     return most, f"layer {max(words, key=lambda key: words[key])!r}: memory of {most}"
 
 

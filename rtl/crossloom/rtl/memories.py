@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossloom.sim.types import IntArray
+from crossloom.sim.types import IntArray, bits_of
 
 from .passes import Pass
 from .thresholds import threshold_table
@@ -85,12 +85,24 @@ def param_words(entry: Pass, start: int, chunks: int, lanes: int) -> list[IntArr
         part = entry.sums.bias[bank % len(entry.sums.bias)][start : start + chunks * lanes]
         words[: len(part), 0] = part
         if entry.shift:
-            shift = entry.shift[bank]
-            # A channel that is not there shifts as the first: by a shift that the lanes are built for.
-            words[:, 1] = shift[0]
-            words[: len(part), 1] = shift[start : start + len(part)]
+            words[len(part) :] = _absent(entry, bank)
+            words[: len(part), 1] = entry.shift[bank][start : start + len(part)]
         banks.append(words.reshape(chunks, lanes, 2))
     return banks
+
+
+def _absent(entry: Pass, bank: int) -> tuple[int, int]:
+    """Bias and shift of a lane without a channel, which sums nothing: by a shift that the lanes are built for.
+
+    Its code must not count as clipped, unless no shift of the layer can give one that is not.
+    """
+    shifts, least, most = [int(s) for s in entry.shift[bank]], entry.lo, entry.lo + entry.span
+    for shift in shifts if not least <= 0 <= most else ():
+        bias = least << shift if shift >= 0 else -(-least >> -shift)
+        code = bias >> shift if shift >= 0 else bias << -shift
+        if least <= code <= most and bits_of(min(bias, -1), bias) <= entry.sums.acc_bits:
+            return bias, shift
+    return 0, shifts[0]
 
 
 def table_words(entry: Pass, start: int, chunks: int, lanes: int, bits: int) -> list[IntArray]:

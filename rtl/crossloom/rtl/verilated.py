@@ -73,6 +73,8 @@ def build_library(
         compile_flags = ["-std=c++17", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}", f"-I{folder}"]
         # As in a program: a function of the model may be inlined, though it is in a library.
         compile_flags += ["-fno-semantic-interposition"]
+        # What a failed assertion says must not stand among a command's answers.
+        compile_flags += ["-DVL_PRINTF(...)=fprintf(stderr, __VA_ARGS__)"]
         compile_flags += ["-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVM_TRACE=0", "-DVM_COVERAGE=0"]
 
         def unit(path: Path) -> Path:
@@ -155,6 +157,11 @@ class Model:
         if self._made:
             self._library.cl_delete(self._made)
             self._made = None
+
+    def __del__(self) -> None:
+        """Free the model that nobody closed."""
+        if getattr(self, "_made", None):
+            self.close()
 
     @property
     def _handle(self) -> ctypes.c_void_p:

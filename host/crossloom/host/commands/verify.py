@@ -13,7 +13,7 @@ from crossloom.sim import Artifact, ConfigError, InputError, compare, input_code
 from crossloom.sim import run as simulate
 from crossloom.sim.types import AnyArray
 
-from ..backends import IntegerBackend, Outcome, open_backend
+from ..backends import IntegerBackend, Outcome, check_device, open_backend
 from ..designs import find_design
 from ..progress import bar
 from . import Report
@@ -155,6 +155,8 @@ def run(args: argparse.Namespace) -> Report:
     images = _test_images(artifact, args)
     run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / artifact.network.name
     devices = [name.strip() for name in args.devices.split(",") if name.strip()]
+    for name in devices:
+        check_device(name)
     data = verify(artifact, images, run_dir, bool(args.run_dir), devices)
     rows: list[list[object]] = [
         [name, str(count), data["first"].get(name) or data["compared"].get(name, "")]
