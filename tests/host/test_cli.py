@@ -1,6 +1,9 @@
 """The command line: stable JSON keys, exit codes, one-line errors."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -124,3 +127,19 @@ def test_a_picture_is_read_as_the_design_needs_it(capsys, tmp_path):
     Image.fromarray(image[:5]).save(tmp_path / "small.png")
     assert main(["run", "digits-cnn", str(tmp_path / "small.png")]) == 1
     assert "needed (N, 8, 8, 1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["новый", "файл/новый"])
+def test_a_name_that_the_terminal_cannot_show_loses_nothing(tmp_path, out):
+    (tmp_path / "файл").write_text("")
+    code = "from crossloom.host.cli import main; raise SystemExit(main())"
+    argv = ["emit", "rtl", "digits-cnn", "--folding", "4x4x1x2", "--out", str(tmp_path / out)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    said = done.stderr if "/" in out else done.stdout
+    assert done.returncode == ("/" in out) and rb"\u043d\u043e\u0432\u044b\u0439" in said
+    assert said.count(b"\n") == (1 if "/" in out else 2)

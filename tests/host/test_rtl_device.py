@@ -118,6 +118,20 @@ def test_a_folding_of_another_form_is_refused(text):
         folding_of(None, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("8x9x2x4", "folding 8x9x2x4: 4 lanes; they must divide 8 rows and 9 columns"),
+        ("9999x9999x2x1", "folding 9999x9999x2x1: 9999 rows a lane; at most 255 are possible: name more lanes"),
+        ("4080x4080x2x16", "folding 4080x4080x2x16: 33,292,800 multipliers; an xc7z020 .* beyond 54,080: name a small"),
+    ],
+)
+def test_a_folding_that_cannot_be_is_refused_at_once(text, words):
+    with pytest.raises(RtlError, match=words) as caught:
+        folding_of(None, text)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_folding_is_read():
     assert folding_of(None, "32x16x2x8+220") == Folding(32, 16, 2, 8, 220)
     assert folding_of(None, "4x4x1x2") == Folding(4, 4, 1, 2)

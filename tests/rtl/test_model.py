@@ -123,6 +123,13 @@ def test_a_cache_that_others_can_write_is_refused(tmp_path, monkeypatch):
         cache_folder()
 
 
+def test_a_cache_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(DeviceError, match=r"file/crossloom: cannot be made \(Not a directory\); .*set XDG_CACHE_HOME$"):
+        cache_folder()
+
+
 def test_keys_tell_lists_apart():
     assert len({content_key(*parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["ab", "c", ""])}) == 4
 

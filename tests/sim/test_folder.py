@@ -1,8 +1,11 @@
 """Generated folders are written whole, again over themselves, and never over what is not ours."""
 
+import errno
 import hashlib
+import itertools
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -115,9 +118,18 @@ def list_of_no_path(folder):
     listed(folder, lambda files: files.update({"a\0b": ""}))
 
 
+def list_of_no_text(folder):
+    listed(folder, lambda files: files.update({"\ud800x": ""}))
+
+
 def broken_list(folder):
     write(folder)
     (folder / MARKER).write_text("[]")
+
+
+def endless_list(folder):
+    write(folder)
+    (folder / MARKER).write_text("[" * 200_000)
 
 
 def link_in_the_way(folder):
@@ -163,13 +175,15 @@ def dangling_link(folder):
     [
         (foreign_file, "out: has 'thesis.txt' and no list .crossloom.json by 'crossloom emit nothing'"),
         (foreign_folder, "no list .* by 'crossloom emit nothing'"),
-        (another_commands, "no list .* by 'crossloom emit nothing'"),
-        (broken_list, "no list .* by 'crossloom emit nothing'"),
+        (another_commands, "has a list .crossloom.json, but not one by 'crossloom emit nothing'"),
+        (broken_list, "has a list .crossloom.json, but not one by 'crossloom emit nothing'"),
+        (endless_list, "but not one by"),
+        (list_of_no_text, r"lists '\\ud800x'; plain paths"),
         (changed_file, "a.v: was changed or made by somebody else"),
         (changed_file_that_would_go, "more.v: was changed or made by somebody else"),
         (own_file_in_the_way, "top.v: was changed or made by somebody else"),
         (folder_instead_of_a_file, "top.v: was changed or made by somebody else"),
-        (list_that_leads_out, "lists '../victim'; paths inside are needed"),
+        (list_that_leads_out, "lists '../victim'; plain paths inside are needed"),
         (list_that_leads_anywhere, "paths inside are needed"),
         (list_of_no_path, "paths inside are needed"),
         (link_in_the_way, "src: a link"),
@@ -189,6 +203,34 @@ def test_what_is_not_ours_is_left_as_it_is(tmp_path, make, words):
     assert "\n" not in str(caught.value) and "name another" in str(caught.value)
     assert snapshot(tmp_path) == before
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("earlier", [None, {name: b"earlier" for name in [*FILES, "gone.v"]}])
+@pytest.mark.parametrize("fails", range(1, 12))
+def test_a_run_that_stopped_half_way_can_be_repeated(tmp_path, monkeypatch, earlier, fails):
+    if earlier:
+        write(tmp_path, earlier)
+    whole, count = Path.write_bytes, itertools.count(1)
+
+    def full(path, data):
+        if next(count) == fails:
+            whole(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        if fails <= len(FILES) + 2:  # and the list, before and after
+            with pytest.raises(FolderError, match="No space left"):
+                write(tmp_path)
+        else:
+            write(tmp_path)
+    found = snapshot(tmp_path)
+    assert all(found[name] in (FILES.get(name), (earlier or {}).get(name)) for name in found.keys() - {MARKER})
+    write(tmp_path)
+    found = snapshot(tmp_path)
+    del found[MARKER]
+    assert found == FILES
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):

@@ -28,6 +28,11 @@ def test_a_failure_names_the_first_complaint_and_not_a_warning_before_it(line):
     assert f"failed (3): {line};" in str(error.value)
 
 
+def test_a_program_that_lacks_another_is_told_to_install_it():
+    with pytest.raises(DeviceError, match=r"sh failed \(127\): .*no-such-tool.*; install what is missing"):
+        run_program(["sh", "-c", "no-such-tool"], where="t")
+
+
 def test_a_missing_or_endless_program_is_told_in_the_errors_of_its_stage():
     with pytest.raises(InputError, match="no program no-such-tool"):
         run_program(["no-such-tool"], where="t", error=InputError)

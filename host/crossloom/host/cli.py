@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -240,6 +241,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 for a failed check or an error, 2 for wrong usage (from argparse)."""
     args = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show must not lose the rest
+            stream.reconfigure(errors="backslashreplace")
     from crossloom.sim.errors import CrossloomError
 
     try:

@@ -23,8 +23,10 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
     with 47,000 of its LUTs; a named one is not held against it here.
     Raises InputError for another form, RtlError where nothing fits the budget.
     """
+    from crossloom.rtl.errors import RtlError
     from crossloom.rtl.folding import CANDIDATES, TARGETS, choose_folding
     from crossloom.rtl.plan import Folding
+    from crossloom.rtl.synth import BUDGET
 
     if asked is None:
         return Folding(8, 8, 2, 4)
@@ -37,7 +39,15 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
             f"folding {asked[:40]!r}: needed ROWSxCOLSxPIXxLANES, such as 8x8x2x4, with DSPs 32x32x2x8+220, or one of "
             f"{', '.join(TARGETS)}"
         )
-    return Folding(*(int(part or 0) for part in found.groups()))
+    folding = Folding(*(int(part or 0) for part in found.groups()))
+    multipliers, most = folding.rows * folding.cols * folding.pix, BUDGET["lut"] + 4 * BUDGET["dsp"]
+    if multipliers > most:
+        # Said before a plan of that size is made.
+        raise RtlError(
+            f"folding {folding}: {multipliers:,} multipliers; an xc7z020 has not one LUT for each beyond {most:,}: "
+            "name a smaller array"
+        )
+    return folding
 
 
 def compiled(network: Network, asked: str | None = None, budget: Mapping[str, int] | None = None) -> Plan:

@@ -157,7 +157,7 @@ def check_fit(plan: Plan, budget: Mapping[str, float] | None = None) -> None:
     LUT and BRAM36 are estimated, DSP48E1 are those that it may use. `budget` has less of `lut`, `bram36` or `dsp`.
     """
     name, f = plan.network.name, plan.folding
-    array = f"array {f.rows}x{f.cols}x{f.pix}x{f.lanes}" + (f"+{f.dsp}" if f.dsp else "")
+    array = f"array {f}"
     limits = {key: min((budget or {}).get(key, chip), chip) for key, chip in BUDGET.items()}
     if f.dsp > limits["dsp"]:
         raise RtlError(f"{name}: {array}: {f.dsp} DSP48E1; {limit(f.dsp, limits['dsp'], 'dsp')}fold it with fewer")

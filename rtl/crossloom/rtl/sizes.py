@@ -23,9 +23,20 @@ class Folding:
 
     def __post_init__(self) -> None:
         if self.pix not in (1, 2) or min(self.rows, self.cols, self.lanes) < 1 or self.dsp < 0:
-            raise RtlError(f"folding: {self}; at least one row, column and lane, and 1 or 2 pixels are needed")
-        if self.rows % self.lanes or self.cols % self.lanes or self.rows // self.lanes > 255:
-            raise RtlError(f"folding: {self.lanes} lanes; they must divide {self.rows} rows and {self.cols} columns")
+            raise RtlError(f"folding {self}: at least one row, column and lane, and 1 or 2 pixels are needed")
+        if self.rows % self.lanes or self.cols % self.lanes:
+            raise RtlError(
+                f"folding {self}: {self.lanes} lanes; they must divide {self.rows} rows and {self.cols} columns: name "
+                "others"
+            )
+        if self.rows // self.lanes > 255:
+            raise RtlError(
+                f"folding {self}: {self.rows // self.lanes} rows a lane; at most 255 are possible: name more lanes"
+            )
+
+    def __str__(self) -> str:
+        """As the command line has it."""
+        return f"{self.rows}x{self.cols}x{self.pix}x{self.lanes}" + (f"+{self.dsp}" if self.dsp else "")
 
     @property
     def banks(self) -> int:

@@ -23,8 +23,13 @@ def cache_folder() -> Path:
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     folder = (Path(base) if base.startswith("/") else Path.home() / ".cache") / "crossloom"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        raise DeviceError(
+            f"{folder}: cannot be made ({error.strerror}); a folder for built libraries is needed; set XDG_CACHE_HOME"
+        ) from None
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise DeviceError(
             f"{folder}: belongs to user {status.st_uid}, mode {status.st_mode & 0o777:o}; a folder that only you can"

@@ -44,5 +44,7 @@ def run_program(
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         complaints = [line for line in lines if "error" in line.lower() or line.startswith("%")]
         first = next(iter([*complaints, *lines]), "")
-        raise error(f"{where}: {name} failed ({done.returncode}): {first}; correct the sources")
+        # 127: a shell, or env, found no such program.
+        mend = "install what is missing" if done.returncode == 127 else "correct the sources"
+        raise error(f"{where}: {name} failed ({done.returncode}): {first}; {mend}")
     return said

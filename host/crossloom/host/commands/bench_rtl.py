@@ -216,7 +216,7 @@ def _earlier(path: Path) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or "machine" not in found:
         raise InputError(f"{path}: exists and is no result of bench rtl; move it, or name another file with --out")

@@ -73,7 +73,7 @@ def _earlier(folder: Path, origin: Mapping[str, Any]) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
         tasks = dict(found.pop("tasks"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(
             f"{path}: not the results of an earlier run; move it, or name another folder by --out"
         ) from None

@@ -24,7 +24,6 @@ def run(args: argparse.Namespace) -> Report:
     plan = compiled(network, args.folding, budget_of(args))
     files = generate(plan, out)
     folding, cycles = plan.folding, image_cycles(plan)
-    shown = f"{folding.rows}x{folding.cols}x{folding.pix}x{folding.lanes}" + (f"+{folding.dsp}" if folding.dsp else "")
     data = {
         "name": network.name,
         "folder": str(out),
@@ -35,6 +34,6 @@ def run(args: argparse.Namespace) -> Report:
     text = (
         f"{network.name}: {len(files)} files in {out}, an array of {folding.rows} x {folding.cols} x {folding.pix} "
         f"multipliers; {cycles.latency:,} cycles an image, {cycles.interval:,} between images (modelled)\n"
-        f"resources: crossloom synth {args.design} --folding {shown}"
+        f"resources: crossloom synth {args.design} --folding {folding}"
     )
     return Report(data, text)
