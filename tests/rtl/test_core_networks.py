@@ -1,0 +1,70 @@
+"""Cores as they are generated, at a network's own widths: every edge and answer is the simulator's."""
+
+import contextlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossloom.host import find_design
+from crossloom.rtl import build_model
+from crossloom.rtl.core import CoreModel
+from crossloom.rtl.generate import generate, listed_sources
+from crossloom.rtl.plan import Folding, plan
+from crossloom.sim import compare, input_codes, load, random_codes, random_network, run
+from crossloom.sim.frames import frame_beats, frame_layout, read_results
+
+FOLDINGS = [Folding(8, 4, 2, 2), Folding(6, 3, 1, 3), Folding(4, 8, 2, 4), Folding(4, 8, 2, 2, 9)]
+# Thresholds, sums that double, one pixel, many branches; the rest takes long.
+QUICK = [1, 8, 17]
+SEEDS = [pytest.param(seed, marks=[] if seed in QUICK else pytest.mark.long) for seed in [*range(24), 331]]
+
+
+def right(answers, expected, network):
+    """Whether answers are the simulator's."""
+    np.testing.assert_array_equal(answers.scores, expected.fine if network.route else expected.logits)
+    if network.route:
+        np.testing.assert_array_equal(answers.branch, expected.branch)
+        np.testing.assert_array_equal(answers.coarse, expected.logits)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_random_network_in_its_own_core_is_exact_on_every_edge(seed):
+    network = random_network(seed)
+    codes = random_codes(network, seed, 6)
+    expected = run(network, codes=codes, edges=list(network.edges))
+    compiled = plan(network, FOLDINGS[seed % len(FOLDINGS)])
+    frames, rng = frame_beats(network, codes), np.random.default_rng(seed)
+    with contextlib.closing(CoreModel(compiled, seed=seed + 1, optimize=0, trace=True)) as model:
+        for idle, stall in [(None, None), *(rng.random((2, 2, 997)) < [[[0.3], [0.6]], [[0.8], [0.1]]])]:
+            found = model.run_beats(frames, idle=idle, stall=stall)
+            right(read_results(network, found.beats), expected, network)
+            edges = model.edges()
+            assert set(edges) == set(network.edges) - {"input"}
+            compared = compare(network, expected.edges, edges)
+            assert (compared.total, compared.first) == (0, None)
+            assert compared.codes == sum(len(codes) * math.prod(network.edges[name].shape) for name in edges)
+
+
+@pytest.mark.parametrize(
+    "name", ["digits-sha", "digits-cnn", 9, *(pytest.param(seed, marks=pytest.mark.long) for seed in (3, 12, 14))]
+)
+def test_a_generated_top_answers_as_the_simulator_does(name, tmp_path, monkeypatch):
+    if isinstance(name, int):
+        network = random_network(name)
+        codes = random_codes(network, name, 20)
+    else:
+        artifact = load(find_design(name))
+        network = artifact.network
+        codes = input_codes(network.input, artifact.golden.inputs)
+    generate(plan(network, FOLDINGS[0]), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    frames, layout = frame_beats(network, codes), frame_layout(network)
+    lasts = np.tile(np.arange(frames.shape[1]) == frames.shape[1] - 1, len(frames))
+    with build_model("top", sources=listed_sources(Path()), optimize=0) as model:
+        got = model.stream(
+            frames.reshape(-1, 1).view(np.uint32), lasts, len(codes) * layout.result_beats, limit=100_000_000
+        )
+    beats = np.ascontiguousarray(got.beats).view(np.uint64).reshape(len(codes), layout.result_beats)
+    right(read_results(network, beats), run(network, codes=codes), network)
