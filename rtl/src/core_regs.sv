@@ -140,15 +140,14 @@ module core_regs #(
 
   // Faults.
   logic [Errors-1:0] fault, error_q;
-  logic              rd_known, told_q;
+  logic              rd_known, late_q, told_q;
   assign fault[ERROR_SHORT_LSB]   = short_i;
   assign fault[ERROR_LONG_LSB]    = long_i;
   assign fault[ERROR_BUSY_LSB]    = wr_valid_i & locked;
   assign fault[ERROR_ADDRESS_LSB] = (wr_valid_i & ~known) | (rd_valid_i & ~rd_known);
   assign fault[ERROR_VALUE_LSB]   = wr_valid_i & known & ~locked & wrong;
   // Once a stall, also where TIMEOUT is set to less than it has lasted.
-  assign fault[ERROR_STALL_LSB]   = waiting_i & ~told_q & (timeout_q != '0)
-                                  & (stalled_q >= timeout_q - 1'b1);
+  assign fault[ERROR_STALL_LSB]   = late_q & ~told_q;
   assign resync_o = write & error_hit & wr_data_i[ERROR_LONG_LSB];
 
   logic clear;
@@ -158,12 +157,14 @@ module core_regs #(
     if (!rst_ni) begin
       error_q   <= '0;
       stalled_q <= '0;
+      late_q    <= 1'b0;
       told_q    <= 1'b0;
       counter_q <= '0;
     end else begin
       error_q   <= (error_q & ~(write & error_hit ? wr_data_i[Errors-1:0] : '0)) | fault;
       stalled_q <= waiting_i ? stalled_q + 1'b1 : '0;
-      told_q    <= waiting_i & (told_q | fault[ERROR_STALL_LSB]);
+      late_q    <= waiting_i & (timeout_q != '0) & (stalled_q >= timeout_q);
+      told_q    <= waiting_i & (told_q | late_q);
       if (clear) begin
         counter_q <= '0;
       end else begin

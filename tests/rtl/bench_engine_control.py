@@ -204,7 +204,8 @@ async def core_regs(dut):
     writable = {r.name for r in CORE.registers if r.access != "ro"}
     kept = {"TIMEOUT": CORE.registers[5].reset, "BANK_PLACE": 0, "BANK_PART": 0, "BANK_HIGH": 0}
     mask = {"TIMEOUT": 32, "BANK_PLACE": 22, "BANK_PART": 16, "BANK_HIGH": 4}
-    error, stalled, told, counts, named, strobe, soft = 0, 0, False, [0] * len(COUNTERS), True, None, False
+    error, stalled, counts, named, strobe, soft = 0, 0, [0] * len(COUNTERS), True, None, False
+    late = told = False
     for cycle in range(6000):
         often = 0.5 if cycle // 500 % 2 else 0.9
         event = {name: random.random() < (often if name == "waiting" else 0.1) for name in events}
@@ -261,12 +262,14 @@ async def core_regs(dut):
             write and locked,
             (write and hit is None) or (read and asked is None),
             write and hit is not None and not locked and not right,
-            event["waiting"] and not told and 0 < kept["TIMEOUT"] <= stalled + 1,
+            late and not told,
         ]
         if done == "ERROR":
             error &= ~data
         error |= sum(bool(fault) << i for i, fault in enumerate(faults))
-        stalled, told = (stalled + 1, told or faults[-1]) if event["waiting"] else (0, False)
+        told = event["waiting"] and (told or late)
+        late = event["waiting"] and 0 < kept["TIMEOUT"] <= stalled
+        stalled = stalled + 1 if event["waiting"] else 0
         steps = [event["image"], event["sent"], event["short"], event["long"]]
         steps += [sum(map(bool, faults)), busy, event["waiting"], clipped]
         clear = done == "CONTROL" and data & 2
