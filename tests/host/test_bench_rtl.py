@@ -9,6 +9,7 @@ from crossloom.host.cli import main
 from crossloom.host.commands import bench_rtl
 from crossloom.rtl.cocotb_speed import Speed, compare_speed
 from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.sources import sources_sha256
 from crossloom.rtl.streaming import streaming
 from crossloom.sim import MissingExtraError, cost, load
 from crossloom.sim.frames import frame_beats
@@ -55,16 +56,17 @@ def test_the_bench_measures_every_layer_and_compares_every_code(capsys, tmp_path
 def test_what_is_not_measured_again_stays_in_the_file(capsys, tmp_path):
     out = tmp_path / "rtl.json"
     folding = {"rows": 8, "cols": 8, "pix": 2, "lanes": 4, "dsp": 0}
-    old = {"cifar-shape": {"lut": 1}, "digits-sha": {"folding": folding, "lut": 7}, "machine": "x"}
+    core = {"folding": folding, "sources_sha256": sources_sha256("core"), "lut": 7}
+    old = {"cifar-shape": {"lut": 1}, "digits-sha": core, "machine": "x"}
     out.write_text(json.dumps({**old, "speedup_over_cocotb": 21.0}))
     _json(capsys, "--designs", "digits-sha", "--no-synth", "--no-cocotb", "--out", str(out))
     data = json.loads(out.read_text())
     assert data["cifar-shape"] == {"lut": 1} and data["speedup_over_cocotb"] == 21.0
     assert data["digits-sha"]["lut"] == 7 and data["digits-sha"]["latency_cycles"] > 0
-    old["digits-sha"]["folding"] = {**folding, "rows": 16}
-    out.write_text(json.dumps(old))
-    _json(capsys, "--designs", "digits-sha", "--no-synth", "--no-cocotb", "--out", str(out))
-    assert "lut" not in json.loads(out.read_text())["digits-sha"], "resources of another array"
+    for other in ({"folding": {**folding, "rows": 16}}, {"sources_sha256": "0" * 64}):
+        out.write_text(json.dumps(old | {"digits-sha": core | other}))
+        _json(capsys, "--designs", "digits-sha", "--no-synth", "--no-cocotb", "--out", str(out))
+        assert "lut" not in json.loads(out.read_text())["digits-sha"], "resources of another core"
 
 
 def test_text_says_where_every_figure_comes_from(capsys):

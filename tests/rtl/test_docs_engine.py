@@ -7,6 +7,7 @@ from pathlib import Path
 from crossloom.rtl.core_registers import CORE
 from crossloom.rtl.cycles import image_cycles
 from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.sources import sources_sha256
 from crossloom.rtl.streaming import streaming
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
@@ -47,6 +48,7 @@ def test_the_figures_told_are_those_that_were_measured():
         assert [int(n) for n in (rows_, cols, pix, lanes)] == [folding[k] for k in ("rows", "cols", "pix", "lanes")]
         assert f"{data['latency_cycles']:,} and {data['interval_cycles']:,} cycles" in told
         assert data["differences"] == 0
+        assert data["sources_sha256"] == sources_sha256("core"), "the core has changed: run `crossloom bench rtl` again"
         if "lut" in data:
             assert f"{data['lut']:,} LUT, {data['ff']:,} FF, {data['bram36']:g} BRAM36, {data['dsp']} DSP" in told
             assert f"{data['logic_ns']:.2f} ns" in told

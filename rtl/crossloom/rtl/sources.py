@@ -1,5 +1,6 @@
 """Where the SystemVerilog sources are, in a checkout and in an installed wheel."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -44,7 +45,16 @@ def sources_of(top: str, folder: Path | None = None) -> list[Path]:
         raise RtlError(f"{top}: no source of this name; one of {', '.join(files)} is needed")
     needed, found = {top}, {top}
     while found:
-        text = re.sub(r"//.*", "", "\n".join(files[name].read_text(encoding="ascii") for name in found))
-        found = (set(re.findall(r"\w+", text)) & set(files)) - needed
+        found = (set(re.findall(r"\w+", _code([files[name] for name in found]))) & set(files)) - needed
         needed |= found
     return [path for name, path in files.items() if name in needed]
+
+
+def sources_sha256(top: str) -> str:
+    """SHA-256 (hex) of what a top is built of, comments and spaces left out: what its figures belong to."""
+    return hashlib.sha256(_code(sources_of(top)).encode()).hexdigest()
+
+
+def _code(files: list[Path]) -> str:
+    """What sources say outside comments, the words in a line."""
+    return " ".join(re.sub(r"//.*", "", "\n".join(path.read_text(encoding="ascii") for path in files)).split())

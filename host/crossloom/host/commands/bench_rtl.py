@@ -53,6 +53,7 @@ DESIGNS: dict[str, tuple[Callable[[], Network], str]] = {
 
 def measure(name: str, synth: bool) -> dict[str, Any]:
     """Everything about one design."""
+    from crossloom.rtl.sources import sources_sha256
     from crossloom.rtl.streaming import streaming
 
     make, folding = DESIGNS[name]
@@ -60,6 +61,7 @@ def measure(name: str, synth: bool) -> dict[str, Any]:
     plan = compiled(network, folding)
     data: dict[str, Any] = {
         "folding": asdict(plan.folding),
+        "sources_sha256": sources_sha256("core"),
         "products": int(simulate(network, codes=_codes(network, 1)).macs[0]),
     }
     data |= _simulated(name, plan)
@@ -197,9 +199,9 @@ def run(args: argparse.Namespace) -> Report:
     wrong = sum(data[name]["differences"] for name in names)
     if path is not None:
         for name in names:
-            # Resources that were left out this time are still those of the same folding, or else worth nothing.
+            # Resources that were left out this time are still those of the same core, or else worth nothing.
             old = kept.get(name, {})
-            if args.no_synth and old.get("folding") == data[name]["folding"]:
+            if args.no_synth and all(old.get(key) == data[name][key] for key in ("folding", "sources_sha256")):
                 data[name] |= {key: value for key, value in old.items() if key not in data[name]}
         try:
             path.write_text(json.dumps(kept | data, indent=1) + "\n", encoding="utf-8")
