@@ -174,7 +174,7 @@ module core #(
     else if (item_go) item_q <= item_last ? '0 : item_q + 1'b1;
 `ifndef SYNTHESIS
     // The last item has a field of the last beat, with which the status comes.
-    known: assert (!core_rst_n || status_valid || !(item_valid && item_last))
+    known: assert (!core_rst_n || !item_go || !item_last || status_valid)
       else $error("core: the last item came before its frame's status");
 `endif
   end

@@ -87,10 +87,17 @@ module core_regs #(
   assign there[3] = (32'(word_q) < Branches) & (part_q == '0) & (wr_data_i != '0)
                   & (wr_data_i <= Capacity);
 
-  logic wrong, locked, write;
-  assign wrong  = (wr_strb_i != 4'hf) | (data_hit & ~there[memory_q]);
-  assign locked = busy_i & (data_hit | weights_hit);
-  assign write  = wr_valid_i & known & ~locked & ~wrong;
+  // Of a write; without one a simulator has nothing to work out.
+  logic unknown, locked, wrong, write;
+  always_comb begin
+    {unknown, locked, wrong, write} = '0;
+    if (wr_valid_i) begin
+      unknown = ~known;
+      locked  = busy_i & (data_hit | weights_hit);
+      wrong   = known & ~locked & ((wr_strb_i != 4'hf) | (data_hit & ~there[memory_q]));
+      write   = known & ~locked & ~wrong;
+    end
+  end
 
   // Settings and banks.
   assign core_rst_no   = rst_ni & ~soft_q;
@@ -143,40 +150,42 @@ module core_regs #(
   logic              rd_known, late_q, told_q;
   assign fault[ERROR_SHORT_LSB]   = short_i;
   assign fault[ERROR_LONG_LSB]    = long_i;
-  assign fault[ERROR_BUSY_LSB]    = wr_valid_i & locked;
-  assign fault[ERROR_ADDRESS_LSB] = (wr_valid_i & ~known) | (rd_valid_i & ~rd_known);
-  assign fault[ERROR_VALUE_LSB]   = wr_valid_i & known & ~locked & wrong;
+  assign fault[ERROR_BUSY_LSB]    = locked;
+  assign fault[ERROR_ADDRESS_LSB] = unknown | (rd_valid_i & ~rd_known);
+  assign fault[ERROR_VALUE_LSB]   = wrong;
   // Once a stall, also where TIMEOUT is set to less than it has lasted.
   assign fault[ERROR_STALL_LSB]   = late_q & ~told_q;
   assign resync_o = write & error_hit & wr_data_i[ERROR_LONG_LSB];
 
   logic clear;
   assign clear = write & control_hit & wr_data_i[CONTROL_CLEAR_LSB];
-  logic [Counters-1:0][31:0] counter_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       error_q   <= '0;
       stalled_q <= '0;
       late_q    <= 1'b0;
       told_q    <= 1'b0;
-      counter_q <= '0;
     end else begin
       error_q   <= (error_q & ~(write & error_hit ? wr_data_i[Errors-1:0] : '0)) | fault;
       stalled_q <= waiting_i ? stalled_q + 1'b1 : '0;
       late_q    <= waiting_i & (timeout_q != '0) & (stalled_q >= timeout_q);
       told_q    <= waiting_i & (told_q | late_q);
-      if (clear) begin
-        counter_q <= '0;
-      end else begin
-        counter_q[0] <= counter_q[0] + 32'(image_i);
-        counter_q[1] <= counter_q[1] + 32'(sent_i);
-        counter_q[2] <= counter_q[2] + 32'(short_i);
-        counter_q[3] <= counter_q[3] + 32'(long_i);
-        counter_q[4] <= counter_q[4] + 32'($countones(fault));
-        counter_q[5] <= counter_q[5] + 32'(busy_i);
-        counter_q[6] <= counter_q[6] + 32'(waiting_i);
-        counter_q[7] <= counter_q[7] + 32'(clipped_i);
-      end
+    end
+  end
+
+  logic [31:0] counter_q [Counters];
+  always_ff @(posedge clk_i) begin
+    if (~rst_ni | clear) begin
+      for (int unsigned i = 0; i < Counters; i++) counter_q[i] <= '0;
+    end else begin
+      if (image_i) counter_q[0] <= counter_q[0] + 1'b1;
+      if (sent_i) counter_q[1] <= counter_q[1] + 1'b1;
+      if (short_i) counter_q[2] <= counter_q[2] + 1'b1;
+      if (long_i) counter_q[3] <= counter_q[3] + 1'b1;
+      if (|fault) counter_q[4] <= counter_q[4] + 32'($countones(fault));
+      if (busy_i) counter_q[5] <= counter_q[5] + 1'b1;
+      if (waiting_i) counter_q[6] <= counter_q[6] + 1'b1;
+      if (|clipped_i) counter_q[7] <= counter_q[7] + 32'(clipped_i);
     end
   end
 

@@ -64,16 +64,10 @@ module requant_lane #(
     if (en_i[1]) begin
       automatic logic signed [Bits-1:0] wide    = Bits'(sum_q) <<< Zeros;
       automatic logic signed [Bits-1:0] differs = wide ^ {Bits{sum_q[AccBits-1]}};
-      automatic logic [CoarseBits-1:0]  coarse  = CoarseBits'(steps_q >> 2);
-      automatic logic [Coarses-1:0]     above   = '0;
-      automatic logic [Coarses-1:0]     below   = '0;
-      for (int unsigned c = 0; c < Coarses; c++) begin
-        above[c] = |(differs >> (Start + Wide + 4 * c));
-        below[c] = |(wide & ~({Bits{1'b1}} << (Start + 4 * c)));
-      end
-      window_q <= wide[Start + 4 * 32'(coarse) +: Wide];
-      above_q  <= above[coarse];
-      below_q  <= below[coarse];
+      automatic int unsigned            first   = Start + 4 * 32'(CoarseBits'(steps_q >> 2));
+      window_q <= wide[first +: Wide];
+      above_q  <= |(differs & ({Bits{1'b1}} << (first + Wide)));
+      below_q  <= |(wide & ~({Bits{1'b1}} << first));
       sign_q   <= sum_q[AccBits-1];
       fine_q   <= steps_q[1:0];
     end

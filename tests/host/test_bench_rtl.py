@@ -103,6 +103,7 @@ def test_an_unknown_design_or_a_foreign_file_is_refused_before_any_work(capsys, 
 def test_without_designs_the_comparison_alone_is_measured(capsys):
     code, data = _json(capsys, "--designs", "")
     assert code == 0 and {*data} == {"cocotb", "speedup_over_cocotb", "machine"}
+    assert {*data["cocotb"]} == {"digits-cnn", "digits-sha"}
 
 
 def test_differences_are_an_exit_code(capsys, monkeypatch):
