@@ -88,6 +88,12 @@ def test_a_closed_device_answers_nothing(images):
     accelerator.close()
 
 
+def test_verify_knows_every_device_before_it_runs_one(capsys, monkeypatch):
+    monkeypatch.setattr("crossloom.host.commands.verify.open_backend", None)
+    assert main(["verify", "digits-cnn", "--devices", "rtl,foo"]) == 1
+    assert "device 'foo': unknown" in capsys.readouterr().err
+
+
 def test_run_tells_the_cycles_of_each_image(capsys):
     assert main(["run", "digits-sha", "--device", "rtl", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)

@@ -1,5 +1,6 @@
 """The Verilated model: built once, found again, private, and never silent about what went wrong."""
 
+import gc
 import logging
 import stat
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossloom.rtl import RtlError, build_model
-from crossloom.rtl.verilated import build_library
+from crossloom.rtl.verilated import Model, build_library
 from crossloom.sim import DeviceError
 from crossloom.sim.cache import cache_folder, content_key
 
@@ -37,7 +38,7 @@ def counter(tmp_path, monkeypatch):
     return path
 
 
-def test_a_model_is_built_once_kept_private_and_rebuilt_when_damaged(counter, caplog):
+def test_a_model_is_built_once_kept_private_and_rebuilt_when_damaged(counter, caplog, capfd):
     library = build_library("counter", {"Step": 3}, sources=[counter], optimize=0)
     assert stat.S_IMODE(library.parent.stat().st_mode) == 0o700
     first = library.stat().st_ino
@@ -61,8 +62,11 @@ def test_a_model_is_built_once_kept_private_and_rebuilt_when_damaged(counter, ca
         assert model.get("wide_o") == wide ^ (1 << 70) - 1
         with pytest.raises(RtlError, match=r"no port 'nothing'; one of .*count_o"):
             model.get("nothing")
+        capfd.readouterr()
         with pytest.raises(RtlError, match="an assertion failed"):
             model.run(100)
+        said = capfd.readouterr()
+        assert said.out == "" and "Assertion failed" in said.err  # answers go to stdout
     junk = set()
     for seed in (1, 2, 2):
         with build_model("counter", {"Step": 3}, sources=[counter], optimize=0, seed=seed) as model:
@@ -113,6 +117,15 @@ def test_a_source_with_an_error_is_refused_in_one_line(counter):
         build_library("counter", sources=[counter])
     assert "\n" not in str(error.value)
     assert not list(cache_folder().glob("*.so"))
+
+
+def test_a_model_that_nobody_closed_is_freed(counter, monkeypatch):
+    freed, close = [], Model.close
+    monkeypatch.setattr(Model, "close", lambda model: (freed.append(model.top), close(model)))
+    model = build_model("counter", {"Step": 3}, sources=[counter], optimize=0)
+    del model
+    gc.collect()
+    assert freed == ["counter"]
 
 
 def test_a_cache_that_others_can_write_is_refused(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from crossloom.sim import run as simulate
 from crossloom.sim.cache import cache_folder
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
-from ..designs import find_design
+from ..designs import design_names, find_design
 from ..engine import compiled
 from ..progress import during
 from . import Report
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 IMAGES = 4  # the last one's cycles are those of images that follow each other closely
 FRAMES = 20  # through cocotb
-SHIPPED = ("digits-cnn", "digits-sha")  # the designs that run there
 _MODEL_SECONDS, _COCOTB_SECONDS = 300, 120  # what they take at most: only the bars ask
 _RESOURCES = ("lut", "ff", "bram36", "dsp", "logic_ns")
 
@@ -193,7 +192,7 @@ def run(args: argparse.Namespace) -> Report:
     for name in names:
         data[name] = measure(name, not args.no_synth)
     if not args.no_cocotb:
-        data["cocotb"] = {design: speed(design) for design in SHIPPED}
+        data["cocotb"] = {design: speed(design) for design in design_names()}
         data["speedup_over_cocotb"] = min(found["speedup"] for found in data["cocotb"].values())
     data["machine"] = f"{platform.machine()}, {os.cpu_count()} processors"
     wrong = sum(data[name]["differences"] for name in names)
