@@ -211,7 +211,7 @@ async def core_regs(dut):
         event = {name: random.random() < (often if name == "waiting" else 0.1) for name in events}
         busy, clipped = random.random() < 0.4, random.getrandbits(clip_bits)
         write, read = random.random() < 0.5, random.random() < 0.7
-        name = random.choice(["BANK_DATA", "ERROR", "WEIGHTS_7", *sorted(writable)])
+        name = random.choice(["BANK_DATA", "ERROR", "TIMEOUT", "TIMEOUT", "WEIGHTS_7", *sorted(writable)])
         address = offsets[name] if random.random() < 0.9 else random.randrange(0, 1 << 12, 4)
         data = random.choice((0, 2, random.getrandbits(32), random.randrange(1, 9), capacity, capacity + 1))
         if name == "BANK_PLACE" and random.random() < 0.9:
@@ -219,6 +219,8 @@ async def core_regs(dut):
             data = memory << 20 | random.choice((0, words[memory] - 1, words[memory]))
         elif name == "BANK_PART" and random.random() < 0.9:
             data = random.randrange(max(parts) + 1)
+        elif name == "TIMEOUT":  # about as long as a stall, also changed in the middle of one
+            data = random.randrange(16)
         strb = 15 if random.random() < 0.9 else random.randrange(15)
         target = random.choice(sorted(at)) if random.random() < 0.95 else random.randrange(0, 1 << 12, 4)
         for key, value in event.items():
