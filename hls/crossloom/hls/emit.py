@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from crossloom.sim import Artifact, InputError, Network, input_codes, random_codes, run
+from crossloom.sim.chip import XC7Z020
 from crossloom.sim.folder import write_folder
 from crossloom.sim.frames import Answers, Beats, frame_beats, frame_layout, load_beats, result_beats
 from crossloom.sim.types import IntArray
 
 from .errors import HlsError
-from .registers import ADDRESSES, CLOCK_MHZ, PART, REGISTERS
+from .registers import ADDRESSES, CLOCK_MHZ, REGISTERS
 from .scripts import HLS_SCRIPT, VIVADO_SCRIPT, hls_script, vivado_script
 from .sources import find_include
 from .wrapper import protocol_header, simulation_source, top_header, top_source
@@ -127,7 +128,7 @@ def _readme(network: Network, flow: str) -> str:
     return f"""\
 # {network.name}, {flow} flow
 
-An HLS core for {PART} at {CLOCK_MHZ} MHz, written by `crossloom emit hls`. Keep it in a path without spaces.
+An HLS core for {XC7Z020.part} at {CLOCK_MHZ} MHz, written by `crossloom emit hls`. Keep it in a path without spaces.
 
     vitis-run --mode hls --tcl {HLS_SCRIPT}           # C simulation, synthesis, co-simulation, IP
     vivado -mode batch -source {VIVADO_SCRIPT}     # block design, {network.name}.bit and .hwh, reports

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from crossloom.sim.network import INPUT, Network, Node
 from crossloom.sim.ops import Add, Concat, Conv2d, Dense, MaxPool, SumPool
 
-# An xc7z020 has 220 DSP48E1 and 53,200 LUT; what is left is for line buffers, requantisation, AXI and the router.
+# What the chip has beyond these is for line buffers, requantisation, AXI and the router.
 DSP_BUDGET = 200
 LUT_BUDGET = 20_000
 # A 4 by 4 bit product with its adder takes 40 to 49 LUT in Yosys; above this many bit products a DSP is used.

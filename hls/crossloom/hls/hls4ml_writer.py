@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from crossloom.sim.chip import XC7Z020
 from crossloom.sim.errors import MissingExtraError
 from crossloom.sim.ops import Edge
 
@@ -20,7 +21,6 @@ from .errors import HlsError
 from .hls4ml_model import Project, edge_type
 from .hls4ml_torch import teach_front_end, torch_module
 
-PART = "xc7z020clg400-1"
 CLOCK_NS = 10
 # What hls4ml would take for a type that nobody named; found in a generated file, it ends the flow.
 UNNAMED_TYPE = "ap_fixed<97,31>"
@@ -86,7 +86,7 @@ def _convert(project: Project, space: str, out: Path) -> Any:
         backend="Vitis",
         io_type="io_stream",  # io_parallel unrolls whole images, far past this board
         hls_config=config,
-        part=PART,
+        part=XC7Z020.part,
         clock_period=CLOCK_NS,
         namespace=f"{space}_{project.name}",
         write_weights_txt=False,  # two projects with text weights read one set

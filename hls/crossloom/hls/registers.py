@@ -46,4 +46,3 @@ REGISTERS = (
 ADDRESSES = {"core": (0x43C0_0000, 0x1_0000), "dma": (0x4040_0000, 0x1_0000)}
 MEMORY = (0x0000_0000, 0x2000_0000)  # what the DMA reaches through HP0: 512 MiB
 CLOCK_MHZ = 100
-PART = "xc7z020clg400-1"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .registers import ADDRESSES, CLOCK_MHZ, CONTROL, MEMORY, PART, STREAM_IN, STREAM_OUT, TOP
+from crossloom.sim.chip import XC7Z020
+
+from .registers import ADDRESSES, CLOCK_MHZ, CONTROL, MEMORY, STREAM_IN, STREAM_OUT, TOP
 
 HLS_SCRIPT, VIVADO_SCRIPT = "run_hls.tcl", "build_bitstream.tcl"
 HLS_PROJECT, HLS_SOLUTION, VIVADO_PROJECT = "hls_project", "solution", "vivado"
@@ -66,7 +68,7 @@ set_top {TOP}
 add_files src/top.cpp -cflags $flags
 add_files -tb tb/tb.cpp -cflags $flags
 {data}open_solution -reset {HLS_SOLUTION} -flow_target vivado
-set_part {PART}
+set_part {XC7Z020.part}
 create_clock -period {1000 / CLOCK_MHZ:g} -name default
 csim_design
 csynth_design
@@ -107,7 +109,7 @@ proc wire {{from args}} {{
 }}
 proc bus {{from to}} {{ connect_bd_intf_net [get_bd_intf_pins $from] [get_bd_intf_pins $to] }}
 
-create_project -force {BLOCK_DESIGN} {VIVADO_PROJECT} -part {PART}
+create_project -force {BLOCK_DESIGN} {VIVADO_PROJECT} -part {XC7Z020.part}
 set_property ip_repo_paths [file join $here {HLS_PROJECT} {HLS_SOLUTION} impl ip] [current_project]
 update_ip_catalog
 create_bd_design {BLOCK_DESIGN}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crossloom.sim import InputError, Network
+from crossloom.sim.chip import XC7Z020
 
 from .progress import bar
 
@@ -26,7 +27,6 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
     from crossloom.rtl.errors import RtlError
     from crossloom.rtl.folding import CANDIDATES, TARGETS, choose_folding
     from crossloom.rtl.plan import Folding
-    from crossloom.rtl.synth import BUDGET
 
     if asked is None:
         return Folding(8, 8, 2, 4)
@@ -40,7 +40,7 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
             f"{', '.join(TARGETS)}"
         )
     folding = Folding(*(int(part or 0) for part in found.groups()))
-    multipliers, most = folding.rows * folding.cols * folding.pix, BUDGET["lut"] + 4 * BUDGET["dsp"]
+    multipliers, most = folding.rows * folding.cols * folding.pix, XC7Z020.lut + 4 * XC7Z020.dsp
     if multipliers > most:
         # Said before a plan of that size is made.
         raise RtlError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from crossloom.sim.chip import XC7Z020
 from crossloom.sim.network import Network
 from crossloom.sim.ops import Conv2d, Dense
 from crossloom.sim.types import bits_of
@@ -13,7 +14,6 @@ from .crossbar import crossbar_lut
 from .errors import RtlError
 from .images import data_memories
 from .plan import Plan
-from .synth import BUDGET
 
 # Words by depth of half a BRAM36, which two memories may share; below this depth LUTs hold a memory.
 _SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
@@ -158,7 +158,7 @@ def check_fit(plan: Plan, budget: Mapping[str, float] | None = None) -> None:
     """
     name, f = plan.network.name, plan.folding
     array = f"array {f}"
-    limits = {key: min((budget or {}).get(key, chip), chip) for key, chip in BUDGET.items()}
+    limits = {key: min((budget or {}).get(key, chip), chip) for key, chip in XC7Z020.resources.items()}
     if f.dsp > limits["dsp"]:
         raise RtlError(f"{name}: {array}: {f.dsp} DSP48E1; {limit(f.dsp, limits['dsp'], 'dsp')}fold it with fewer")
     lut = estimate_lut(plan)
@@ -183,7 +183,8 @@ def limit(needed: float, given: float, resource: str) -> str:
     >>> limit(300, 140, "bram36"), limit(30, 20, "bram36")
     ('an xc7z020 has 140; ', 'the budget is 20 (an xc7z020 has 140); give it more, or ')
     """
-    chip = f"an xc7z020 has {BUDGET[resource]:,}"
-    if given >= BUDGET[resource]:
+    most = XC7Z020.resources[resource]
+    chip = f"an {XC7Z020.name} has {most:,}"
+    if given >= most:
         return f"{chip}; "
-    return f"the budget is {given:,} ({chip}); " + ("give it more, or " if needed <= BUDGET[resource] else "")
+    return f"the budget is {given:,} ({chip}); " + ("give it more, or " if needed <= most else "")

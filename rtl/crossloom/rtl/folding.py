@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from crossloom.sim import InputError, Network, cost
+from crossloom.sim.chip import XC7Z020
 
 from .crossbar import crossbar_dsp, crossbar_lut
 from .cycles import image_cycles
@@ -15,10 +16,7 @@ from .errors import RtlError
 from .fit import estimate_lut, largest_layer, largest_memory, least_weights, limit, memory_bram36
 from .plan import Plan, plan
 from .sizes import Folding
-from .synth import BUDGET
 
-# An xc7z020 without the eighth of its LUTs that a placer needs to breathe.
-BUDGET_LUT, BUDGET_BRAM36, BUDGET_DSP = 47_000, 140, 220
 TARGETS = ("latency", "throughput")
 _SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
 _LANES = (2, 4, 8, 16)
@@ -62,9 +60,9 @@ def choose_folding(
     network: Network,
     target: str = "latency",
     *,
-    lut: int = BUDGET_LUT,
-    bram36: float = BUDGET_BRAM36,
-    dsp: int = BUDGET_DSP,
+    lut: int = XC7Z020.usable_lut,
+    bram36: float = XC7Z020.bram36,
+    dsp: int = XC7Z020.dsp,
     progress: Callable[[int], None] | None = None,
 ) -> Choice:
     """The best folding for "latency" (one image alone) or "throughput" (images back to back) within a budget.
@@ -76,7 +74,7 @@ def choose_folding(
     """
     if target not in TARGETS:
         raise InputError(f"folding for {target[:40]!r}: needed one of {', '.join(TARGETS)}")
-    lut, bram36, dsp = min(lut, int(BUDGET["lut"])), min(bram36, BUDGET["bram36"]), min(dsp, int(BUDGET["dsp"]))
+    lut, bram36, dsp = min(lut, XC7Z020.lut), min(bram36, XC7Z020.bram36), min(dsp, XC7Z020.dsp)
     weights = least_weights(network)
     _check_weights(network, bram36, (weights.bram36(rows, cols) for rows, cols in product(_SIDES, _SIDES)))
     best: tuple[int, int, Choice] | None = None
@@ -134,9 +132,9 @@ def _check_weights(network: Network, most: float, arrays: Iterable[float]) -> No
 def _too_large(compiled: Plan, least: Choice, budget: Mapping[str, float]) -> str:
     """Why nothing fits: what the smallest array takes, and which memory of which layer takes most of its BRAM36."""
     memory, where = largest_memory(compiled)
-    chip = f"{BUDGET['lut']:,} LUT, {BUDGET['bram36']:g} BRAM36, {BUDGET['dsp']} DSP48E1"
+    chip = f"{XC7Z020.lut:,} LUT, {XC7Z020.bram36} BRAM36, {XC7Z020.dsp} DSP48E1"
     # Where the smallest array fits the chip, a larger budget has room for it.
-    fits = least.lut <= BUDGET["lut"] and least.bram36 <= BUDGET["bram36"]
+    fits = least.lut <= XC7Z020.lut and least.bram36 <= XC7Z020.bram36
     return (
         f"{compiled.network.name}: the smallest array takes about {least.lut:,} LUT, {least.bram36:g} BRAM36 "
         f"(estimated), {memory_bram36(compiled)[memory]:g} of them for {where}; the budget is {budget['lut']:,} LUT, "

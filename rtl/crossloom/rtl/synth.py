@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crossloom.sim.chip import XC7Z020
 from crossloom.sim.programs import run_program
 
 from .errors import RtlError
@@ -17,7 +18,6 @@ from .sources import sources_of
 from .timing import longest_path
 from .tools import package_folder
 
-BUDGET: Mapping[str, float] = {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}  # xc7z020
 # How many LUTs a cell takes. Every LUT counts whole, though two of at most five inputs may share one on the chip.
 # A LUT6_2 is the exception: there the design itself says that two share one.
 _LUTS = {f"LUT{n}": 1 for n in range(1, 7)} | {
@@ -57,11 +57,11 @@ class ResourceReport:
 
     def share(self) -> dict[str, float]:
         """The share of the xc7z020 that each resource takes."""
-        return {name: getattr(self, name) / most for name, most in BUDGET.items()}
+        return {name: getattr(self, name) / most for name, most in XC7Z020.resources.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, with the budget, as JSON has it."""
-        return {**asdict(self), "budget": dict(BUDGET)}
+        return {**asdict(self), "budget": XC7Z020.resources}
 
 
 def count_cells(cells: Mapping[str, int], where: str) -> dict[str, float]:
@@ -102,7 +102,7 @@ def synthesize(
             shutil.copyfile(source, copy)
         flat = _yosys(top, parameters or {}, files, Path(work), flatten=True, seconds=seconds)
         by_module = _by_module(flat["modules"], top)
-        total = {name: sum(entry[name] for entry in by_module.values()) for name in BUDGET}
+        total = {name: sum(entry[name] for entry in by_module.values()) for name in XC7Z020.resources}
         if modules:
             kept = _yosys(top, parameters or {}, files, Path(work), flatten=False, seconds=seconds)
             by_module = _by_module(kept["modules"], top)

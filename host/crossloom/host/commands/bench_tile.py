@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossloom.sim import InputError
+from crossloom.sim.chip import XC7Z020
 
 from ..progress import bar, during
 from . import Report
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> Report:
     path = Path(args.out) if args.out else None
     if path is not None and not path.parent.is_dir():
         raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
-    from crossloom.rtl.synth import BUDGET, synthesize
+    from crossloom.rtl.synth import synthesize
     from crossloom.rtl.tile_campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
     from crossloom.rtl.tools import verilator_version
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> Report:
         report = during("synthesis, seconds", 120, lambda: synthesize("imc_tile", FULL))
         data["resources"] = {
             **{name: getattr(report, name) for name in NAMES},
-            "budget": dict(BUDGET),
+            "budget": XC7Z020.resources,
             "share": report.share(),
             "origin": "estimated: Yosys for an xc7z020, neither placed nor routed",
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossloom.sim import InputError, load
+from crossloom.sim.chip import XC7Z020
 
 from ..designs import find_design
 from ..engine import folding_of
@@ -30,7 +31,6 @@ def resources(plan: Plan, *, modules: bool = False) -> dict[str, Any]:
     `budget` is what the figures are held against: what an array is chosen within by default, fewer LUTs than an
     xc7z020 has, and flip-flops as many. `modules` tells every module apart, which takes a second run.
     """
-    from crossloom.rtl.folding import BUDGET_BRAM36, BUDGET_DSP, BUDGET_LUT
     from crossloom.rtl.generate import generate, listed_sources
     from crossloom.rtl.synth import synthesize
 
@@ -46,18 +46,16 @@ def resources(plan: Plan, *, modules: bool = False) -> dict[str, Any]:
             ),
         )
     data = report.as_dict()
-    data["budget"] |= {"lut": BUDGET_LUT, "bram36": BUDGET_BRAM36, "dsp": BUDGET_DSP}
+    data["budget"] |= {"lut": XC7Z020.usable_lut, "bram36": XC7Z020.bram36, "dsp": XC7Z020.dsp}
     return data
 
 
 def budget_of(args: argparse.Namespace) -> dict[str, int]:
     """What the core may take, where it was asked; InputError for less than nothing or more than an xc7z020 has."""
-    from crossloom.rtl.synth import BUDGET
-
     asked = {name: getattr(args, name) for name in NAMES if getattr(args, name, None) is not None}
     for name, value in asked.items():
-        if value > BUDGET[name]:
-            raise InputError(f"--{name} {value}: an xc7z020 has {BUDGET[name]:,}; give as many or fewer")
+        if value > XC7Z020.resources[name]:
+            raise InputError(f"--{name} {value}: an xc7z020 has {XC7Z020.resources[name]:,}; give as many or fewer")
         if value < 0:
             raise InputError(f"--{name} {value}: needed 0 or more")
     return asked
