@@ -7,10 +7,10 @@ import pytest
 
 from crossloom.host.cli import main
 from crossloom.host.commands import bench_rtl
-from crossloom.rtl.cocotb_speed import Speed, compare_speed
-from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.core.cocotb_speed import Speed, compare_speed
+from crossloom.rtl.estimate.pipeline import streaming
 from crossloom.rtl.sources import sources_sha256
-from crossloom.rtl.streaming import streaming
 from crossloom.sim import MissingExtraError, cost, load
 from crossloom.sim.frames import frame_beats
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
@@ -24,8 +24,8 @@ SPEED = Speed(20, 1000, 3.0, 0.125)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Without synthesis and cocotb; the model is shared with the other tests of digits-sha."""
-    monkeypatch.setattr(bench_rtl, "resources", lambda plan: dict(FOUND))
-    monkeypatch.setattr("crossloom.rtl.cocotb_speed.compare_speed", lambda plan, frames: SPEED)
+    monkeypatch.setattr(bench_rtl, "resources", lambda program: dict(FOUND))
+    monkeypatch.setattr("crossloom.rtl.core.cocotb_speed.compare_speed", lambda program, frames: SPEED)
 
 
 def _json(capsys, *argv):
@@ -126,7 +126,7 @@ def test_an_ideal_pipeline_is_what_hand_counting_gives():
 
 
 def test_without_cocotb_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("crossloom.rtl.cocotb_speed.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("crossloom.rtl.core.cocotb_speed.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"crossloom\[rtl\]"):
         compare_speed(None, np.zeros((1, 1), np.uint64))
 
@@ -135,6 +135,6 @@ def test_without_cocotb_the_extra_is_named(monkeypatch):
 def test_cocotb_gives_the_same_results_and_takes_far_longer():
     artifact = load(bench_rtl.find_design("digits-cnn"))
     codes = artifact.network.input.table[artifact.golden.inputs[:5, :, :, 0].astype(np.int64), 0][..., None]
-    found = compare_speed(plan(artifact.network, Folding(4, 4, 1, 2)), frame_beats(artifact.network, codes))
+    found = compare_speed(compile_network(artifact.network, Folding(4, 4, 1, 2)), frame_beats(artifact.network, codes))
     assert found.frames == 5 and found.cycles > 10_000
     assert found.speedup > 5

@@ -10,8 +10,8 @@ from crossloom.host.engine import compiled
 from crossloom.host.report import engine as module
 from crossloom.host.report.engine import engine
 from crossloom.rtl import RtlError
-from crossloom.rtl.cycles import image_cycles
-from crossloom.rtl.layers import model_layers
+from crossloom.rtl.estimate.cycles import image_cycles
+from crossloom.rtl.estimate.layers import model_layers
 from crossloom.sim import cost, load
 
 
@@ -26,8 +26,8 @@ def drawing(section):
 
 def test_every_layer_has_a_bar_from_its_first_to_its_last_cycle(network):
     root = drawing(engine(network))
-    plan = compiled(network)
-    layers, latency = model_layers(plan), image_cycles(plan).latency
+    program = compiled(network)
+    layers, latency = model_layers(program), image_cycles(program).latency
     rows = [group for group in root.iter("g") if group.find("title") is not None]
     assert len(rows) == len(layers) == 7
     for row, layer in zip(rows, layers, strict=True):

@@ -9,8 +9,8 @@ from crossloom.host import find_design
 from crossloom.host.cli import main
 from crossloom.host.commands.synth import resources
 from crossloom.host.engine import compiled
-from crossloom.rtl.folding import choose_folding
-from crossloom.rtl.synth import ResourceReport
+from crossloom.rtl.estimate.choice import choose_folding
+from crossloom.rtl.yosys.synth import ResourceReport
 from crossloom.sim import load
 
 FOLDING = "4x4x1x2"
@@ -126,7 +126,7 @@ def test_synth_estimates_the_whole_core_with_its_memories(capsys):
 
 def test_resources_are_held_against_what_the_array_was_chosen_for(monkeypatch):
     report = ResourceReport(lut=9, ff=8, bram36=1.5, dsp=0)
-    monkeypatch.setattr("crossloom.rtl.synth.synthesize", lambda *_, **__: report)
+    monkeypatch.setattr("crossloom.rtl.yosys.synth.synthesize", lambda *_, **__: report)
     found = resources(compiled(load(find_design("digits-cnn")).network, FOLDING))
     assert found["budget"] == {"lut": 47000, "ff": 106400, "bram36": 140, "dsp": 220}
 

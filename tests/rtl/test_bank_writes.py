@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from crossloom.host import find_design
-from crossloom.rtl.core import CoreModel
-from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.core.driver import CoreModel
 from crossloom.sim import input_codes, load, run
 
 VALUE = 1 << 4
@@ -16,14 +16,14 @@ VALUE = 1 << 4
 @pytest.fixture(scope="module")
 def design():
     artifact = load(find_design("digits-sha"))
-    compiled = plan(artifact.network, Folding(8, 8, 2, 4))
+    compiled = compile_network(artifact.network, Folding(8, 8, 2, 4))
     with contextlib.closing(CoreModel(compiled)) as model:
         yield model, input_codes(artifact.network.input, artifact.golden.inputs[:8])
 
 
 def test_places_that_no_bank_has_are_refused_and_answers_stay(design):
     model, codes = design
-    sizes = model.plan.sizes
+    sizes = model.program.sizes
     weight_parts = -(-8 * 8 * sizes.w_bits // 36)
     param_parts = -(-4 * (sizes.acc_bits + 7) // 36)
     wrong = [

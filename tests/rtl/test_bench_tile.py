@@ -6,7 +6,9 @@ from importlib import import_module
 
 import pytest
 
-from crossloom.rtl import ResourceReport, synth, tile_campaign
+from crossloom.rtl import ResourceReport
+from crossloom.rtl.tile import campaign as tile_campaign
+from crossloom.rtl.yosys import synth
 from crossloom.sim import InputError
 from crossloom.sim.crossbar.twin import twin_product
 

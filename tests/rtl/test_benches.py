@@ -11,26 +11,26 @@ import pytest
 from cocotb_tools.runner import get_results, get_runner
 
 from crossloom.rtl.sources import sources_of
-from crossloom.rtl.tools import verilator_environment, verilator_version
+from crossloom.rtl.verilator.tools import verilator_environment, verilator_version
 from crossloom.sim.cache import cache_folder, content_key
 
 HERE = Path(__file__).parent
 # imc_regs has no bench of its own: test_faults.py drives its every register and error through the tile's bus.
 BENCHES = [
-    ("fold3", "bench_arithmetic", "fold", {"Width": 7}),
-    ("compress63", "bench_arithmetic", "compress", {"Width": 5}),
-    ("popcount_and", "bench_arithmetic", "popcount", {"Width": 64}),
-    ("popcount_and", "bench_arithmetic", "popcount", {"Width": 7}),
-    ("imc_adc", "bench_arithmetic", "adc", {}),
-    ("imc_gain", "bench_arithmetic", "gain", {"AccBits": 19}),
-    ("imc_lane", "bench_arithmetic", "lane", {"Rows": 32, "Groups": 4, "AccBits": 17}),
-    ("imc_seq", "bench_streams", "seq", {"Segments": 4, "Groups": 4}),
-    ("imc_frame", "bench_streams", "frame", {"Rows": 32}),
-    ("imc_planes", "bench_streams", "planes", {"Rows": 64}),
-    ("imc_output", "bench_streams", "output", {"Lanes": 8, "Groups": 2, "AccBits": 19}),
-    ("imc_core", "bench_streams", "core", {"Rows": 32, "Cols": 16, "Lanes": 8}),
-    ("axil_bus", "bench_axi", "bus", {}),
-    ("imc_tile", "bench_axi", "tile", {"Rows": 32, "Cols": 16, "Lanes": 8}),
+    ("popcount3", "testbench_arithmetic", "unroll", {"Width": 7}),
+    ("compress63", "testbench_arithmetic", "compress", {"Width": 5}),
+    ("popcount_and", "testbench_arithmetic", "popcount", {"Width": 64}),
+    ("popcount_and", "testbench_arithmetic", "popcount", {"Width": 7}),
+    ("imc_adc", "testbench_arithmetic", "adc", {}),
+    ("imc_gain", "testbench_arithmetic", "gain", {"AccBits": 19}),
+    ("imc_lane", "testbench_arithmetic", "lane", {"Rows": 32, "Groups": 4, "AccBits": 17}),
+    ("imc_seq", "testbench_streams", "seq", {"Segments": 4, "Groups": 4}),
+    ("imc_frame", "testbench_streams", "frame", {"Rows": 32}),
+    ("imc_planes", "testbench_streams", "planes", {"Rows": 64}),
+    ("imc_output", "testbench_streams", "output", {"Lanes": 8, "Groups": 2, "AccBits": 19}),
+    ("imc_core", "testbench_streams", "core", {"Rows": 32, "Cols": 16, "Lanes": 8}),
+    ("axil_bus", "testbench_axi", "bus", {}),
+    ("imc_tile", "testbench_axi", "tile", {"Rows": 32, "Cols": 16, "Lanes": 8}),
 ]
 
 

@@ -8,10 +8,10 @@ import pytest
 from other_banks import other_banks
 
 from crossloom.rtl import RtlError
-from crossloom.rtl.core import CoreModel
-from crossloom.rtl.core_registers import CORE, IDENTITY, VERSION
-from crossloom.rtl.cycles import image_cycles
-from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.core.driver import CoreModel
+from crossloom.rtl.estimate.cycles import image_cycles
+from crossloom.rtl.registers.core_map import CORE, IDENTITY, VERSION
 from crossloom.sim import DeviceError, compare, input_codes, load, random_codes, run, structure_sha256, weights_sha256
 from crossloom.sim.frames import Status, fixed_sha256, frame_beats, frame_layout, read_results
 from crossloom.sim.network import Network, Node
@@ -30,7 +30,7 @@ def sha():
 
 @pytest.fixture(scope="module")
 def shared(sha):
-    model = CoreModel(plan(sha.network, FOLDING), seed=5, trace=True)
+    model = CoreModel(compile_network(sha.network, FOLDING), seed=5, trace=True)
     yield model
     model.close()
 
@@ -82,7 +82,7 @@ def lasts(frames):
 def test_every_test_image_of_a_shipped_design_is_exact_on_every_edge(design):
     artifact = load(BITSTREAMS / design / f"{design}.loom")
     network = artifact.network
-    model = CoreModel(plan(network, FOLDING), seed=2, trace=True)
+    model = CoreModel(compile_network(network, FOLDING), seed=2, trace=True)
     codes = input_codes(network.input, artifact.golden.inputs)
     assert len(codes) == 360
     answers, timing = model.run(codes)
@@ -95,7 +95,7 @@ def test_every_test_image_of_a_shipped_design_is_exact_on_every_edge(design):
     np.testing.assert_array_equal(answers.scores, wanted.fine if network.route else wanted.logits)
     if network.route:
         np.testing.assert_array_equal(answers.branch, wanted.branch)
-    assert (timing.latency >= image_cycles(model.plan).latency // 2).all()
+    assert (timing.latency >= image_cycles(model.program).latency // 2).all()
     assert model.counters()["FRAMES_IN"] == model.counters()["FRAMES_OUT"] == 360
     model.close()
 
@@ -226,7 +226,7 @@ def test_a_head_whose_words_are_alike_is_loaded(core, sha, cases):
 
 
 def test_banks_that_need_another_program_are_refused(core, sha, cases, monkeypatch):
-    monkeypatch.setattr("crossloom.rtl.plan._Planner._rewritable", lambda planner, entry: False)
+    monkeypatch.setattr("crossloom.rtl.compiler.program._Compiler._rewritable", lambda planner, entry: False)
     with pytest.raises(DeviceError, match="another program") as error:
         core.load(equal_words(sha.network))
     assert "\n" not in str(error.value)
@@ -292,7 +292,7 @@ def test_a_program_of_one_sweep_shows_its_flattened_input_and_its_last_image(sha
     dense = Dense(rng.integers(-7, 8, (6, 64)), rng.integers(-50, 50, 6), QType(-7, 7), 12)
     nodes = Node("flat", Flatten(), ("input",)), Node("scores", dense, ("flat",))
     network = Network("one-sweep", sha.network.input, nodes, "scores", tuple("abcdef"))
-    compiled = plan(network, FOLDING, plan(sha.network, FOLDING).sizes)  # one library for both
+    compiled = compile_network(network, FOLDING, compile_network(sha.network, FOLDING).sizes)  # one library for both
     assert len(compiled.sweeps) == 1
     model = CoreModel(compiled, trace=True)
     with pytest.raises(RtlError, match="run"):
@@ -314,7 +314,7 @@ def test_a_program_of_one_sweep_shows_its_flattened_input_and_its_last_image(sha
 
 
 def test_what_a_model_did_not_record_is_told(sha):
-    model = CoreModel(plan(sha.network, FOLDING))
+    model = CoreModel(compile_network(sha.network, FOLDING))
     for ask in (model.edges, model.taps):
         with pytest.raises(RtlError, match="trace=True"):
             ask()
@@ -335,7 +335,7 @@ def test_half_written_banks_bear_no_name(core, sha, cases):
 
 
 def test_banks_written_by_hand_are_loaded_whole(core, sha, cases):
-    core.write("BANK_PLACE", core.plan.banks[0].weights)
+    core.write("BANK_PLACE", core.program.banks[0].weights)
     core.write("BANK_PART", 0)
     core.write("BANK_DATA", 0x12345678)
     core.load(sha.network)

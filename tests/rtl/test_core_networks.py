@@ -9,9 +9,9 @@ import pytest
 
 from crossloom.host import find_design
 from crossloom.rtl import build_model
-from crossloom.rtl.core import CoreModel
-from crossloom.rtl.generate import generate, listed_sources
-from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.core.driver import CoreModel
+from crossloom.rtl.core.generate import generate, listed_sources
 from crossloom.sim import compare, input_codes, load, random_codes, random_network, run
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 
@@ -34,7 +34,7 @@ def test_a_random_network_in_its_own_core_is_exact_on_every_edge(seed):
     network = random_network(seed)
     codes = random_codes(network, seed, 6)
     expected = run(network, codes=codes, edges=list(network.edges))
-    compiled = plan(network, FOLDINGS[seed % len(FOLDINGS)])
+    compiled = compile_network(network, FOLDINGS[seed % len(FOLDINGS)])
     frames, rng = frame_beats(network, codes), np.random.default_rng(seed)
     with contextlib.closing(CoreModel(compiled, seed=seed + 1, optimize=0, trace=True)) as model:
         for idle, stall in [(None, None), *(rng.random((2, 2, 997)) < [[[0.3], [0.6]], [[0.8], [0.1]]])]:
@@ -58,7 +58,7 @@ def test_a_generated_top_answers_as_the_simulator_does(name, tmp_path, monkeypat
         artifact = load(find_design(name))
         network = artifact.network
         codes = input_codes(network.input, artifact.golden.inputs)
-    generate(plan(network, FOLDINGS[0]), tmp_path)
+    generate(compile_network(network, FOLDINGS[0]), tmp_path)
     monkeypatch.chdir(tmp_path)
     frames, layout = frame_beats(network, codes), frame_layout(network)
     lasts = np.tile(np.arange(frames.shape[1]) == frames.shape[1] - 1, len(frames))

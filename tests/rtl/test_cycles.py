@@ -1,16 +1,16 @@
 """The interval counts the cycles in which an image cannot be loaded, as the one before writes its codes."""
 
 import numpy as np
+from engine_model import EngineModel
 
-from crossloom.rtl import cycles
-from crossloom.rtl.engine import EngineModel
-from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.estimate import cycles
 from crossloom.sim import random_codes, random_network
 
 
 def test_chunks_that_wait_for_the_drain_count(monkeypatch):
     network = random_network(105, 3)
-    compiled = plan(network, Folding(12, 6, 2, 3))
+    compiled = compile_network(network, Folding(12, 6, 2, 3))
     codes = random_codes(network, 1, 1)
     model = EngineModel(compiled)
     found = model.run(np.repeat(codes, cycles.IMAGES, axis=0))

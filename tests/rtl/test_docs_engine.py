@@ -4,11 +4,11 @@ import json
 import re
 from pathlib import Path
 
-from crossloom.rtl.core_registers import CORE
-from crossloom.rtl.cycles import image_cycles
-from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.estimate.cycles import image_cycles
+from crossloom.rtl.estimate.pipeline import streaming
+from crossloom.rtl.registers.core_map import CORE
 from crossloom.rtl.sources import sources_sha256
-from crossloom.rtl.streaming import streaming
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def test_every_register_is_listed_with_its_address_access_and_fields():
 
 def test_the_cycles_told_are_those_of_the_models():
     for network in (cifar_shape(), cifar_sha_shape()):
-        cycles, ideal = image_cycles(plan(network, Folding(32, 32, 2, 16, 220))), streaming(network, 2048)
+        cycles, ideal = image_cycles(compile_network(network, Folding(32, 32, 2, 16, 220))), streaming(network, 2048)
         row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{network.name}`"))
         assert f"{cycles.latency:,} and {cycles.interval:,} cycles (modelled)" in row
         assert f"{ideal.latency:,} and {ideal.interval:,} cycles (estimated)" in row

@@ -20,23 +20,23 @@ BENCHES = {
     "sum_level": sizes("Count Bits OutBits", (8, 4, 6)),
     # A level more than needed, and one, two or three in a sum; nothing to sum.
     "sum_tree": sizes("Count Bits Max OutBits Levels", (10, 4, 13, 8, 4), (1, 5, 31, 5, 0)),
-    "crossbar_pair": sizes("XBits WBits", (4, 5), (1, 1)),
-    "crossbar_chain": sizes("Rows XBits WBits FieldBits", (4, 4, 4, 10), (3, 2, 1, 11)),
-    "crossbar_column": sizes(
+    "array_pair": sizes("XBits WBits", (4, 5), (1, 1)),
+    "array_chain": sizes("Rows XBits WBits FieldBits", (4, 4, 4, 10), (3, 2, 1, 11)),
+    "array_column": sizes(
         "Pairs Pix XBits WBits Chains ChainRows FieldBits SumBits Partial Levels",
         (4, 2, 4, 4, 2, 4, 10, 12, 4, 2),
         (5, 1, 3, 5, 0, 0, 1, 12, 6, 2),
         (0, 2, 4, 4, 2, 4, 10, 11, 4, 1),
     ),
-    "crossbar": sizes("Rows Cols Pix XBits WBits Dsp", (5, 3, 2, 2, 3, 4)),
+    "array": sizes("Rows Cols Pix XBits WBits Dsp", (5, 3, 2, 2, 3, 4)),
     "accumulate": sizes("Cols Pix SumBits XSumBits AccBits Doubling", (3, 2, 8, 5, 12, 1), (1, 1, 6, 4, 9, 0)),
     "pooling": sizes("Rows Pix XBits", (3, 2, 4)),
-    "feature_memory": sizes("Rows Lanes Banks XBits Words", (6, 2, 4, 3, 5), (3, 3, 1, 4, 8)),
+    "feature_memory": sizes("Rows Lanes Ways XBits Words", (6, 2, 4, 3, 5), (3, 3, 1, 4, 8)),
     "wide_memory": [
         {"Bits": 80, "Words": 12, "Latency": 2, "Init": '"table"'},
         {"Bits": 36, "Words": 4, "Latency": 1},
     ],
-    "window": sizes("Rows Pix XBits FeatureBits Fold", (8, 2, 4, 6, 0), (7, 2, 3, 6, 3), (4, 1, 2, 7, 0)),
+    "window": sizes("Rows Pix XBits FeatureBits Unroll", (8, 2, 4, 6, 0), (7, 2, 3, 6, 3), (4, 1, 2, 7, 0)),
 }
 CASES = [(top, parameters) for top, cases in BENCHES.items() for parameters in cases]
 
@@ -49,7 +49,7 @@ def test_a_part_of_the_array_does_what_its_model_says(top, parameters, number, m
         rng = random.Random(number)
         words = [rng.getrandbits(parameters["Bits"]) for _ in range(parameters["Words"])]
         (tmp_path / "tablememory.hex").write_text("".join(f"{word:x}\n" for word in words))
-    test_benches.test_bench(top, "bench_engine_array", top, parameters, monkeypatch, tmp_path)
+    test_benches.test_bench(top, "testbench_engine_array", top, parameters, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(("top", "parameters"), CASES)
@@ -62,7 +62,7 @@ def test_a_part_of_the_array_is_clean_under_lint(top, parameters):
     ("top", "parameters", "named"),
     [
         ("add3", {"OutBits": 12}, "OutBits is 12"),
-        ("crossbar_chain", {"FieldBits": 11}, "4 by 4 bits in fields of 11"),
+        ("array_chain", {"FieldBits": 11}, "4 by 4 bits in fields of 11"),
         ("sum_tree", {"Count": 10, "Levels": 1}, "Levels is 1; 3 are needed"),
     ],
 )

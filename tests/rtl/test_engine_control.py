@@ -4,15 +4,15 @@ import json
 import re
 from dataclasses import replace
 
-import bench_engine_program
 import pytest
 import test_benches
-from bench_engine_program import program, program_text
+import testbench_engine_program
 from test_engine_networks import FOLDINGS, SIZES
+from testbench_engine_program import program, program_text
 
-from crossloom.rtl import find_sources
-from crossloom.rtl.core import core_parameters, write_program
-from crossloom.rtl.plan import Folding
+from crossloom.rtl.compiler.program import Folding
+from crossloom.rtl.core.driver import core_parameters, write_program
+from crossloom.rtl.sources import find_source
 
 # Where a module reads its program at the start of a run: in the folder of that run. Without this by +program=, as a
 # built core does, so that one build runs many programs.
@@ -29,8 +29,8 @@ BANKS = {"Weights": 5, "WeightParts": 3, "Params": 4, "ParamParts": 2, "Tables":
 BANKS |= {"Branches": 3, "Capacity": 5}
 CASES = [
     ("constants", {"Init": HERE}, [SHA, SHA]),
-    ("loader", {"Rows": 8, "Lanes": 4, "Banks": 4, "XBits": 4, "FeatureBits": 10}, [None, None]),
-    ("loader", {"Rows": 3, "Lanes": 1, "Banks": 1, "XBits": 9, "FeatureBits": 7}, [None, None]),
+    ("loader", {"Rows": 8, "Lanes": 4, "Ways": 4, "XBits": 4, "FeatureBits": 10}, [None, None]),
+    ("loader", {"Rows": 3, "Lanes": 1, "Ways": 1, "XBits": 9, "FeatureBits": 7}, [None, None]),
     ("scores", {"Lanes": 4, "AccBits": 20, "Words": 6}, [None, None]),
     ("scores", {"Lanes": 3, "AccBits": 48, "Words": 4}, [None, None]),
     ("core_regs", BANKS | {"Init": HERE, "ClipBits": 3}, [SHA, SHA]),
@@ -75,9 +75,9 @@ def test_a_module_does_what_its_model_says(top, parameters, text, monkeypatch, t
         if "Init" not in parameters:
             read_program(monkeypatch)
         # Those that the module has; Verilator refuses others.
-        source = (find_sources() / f"{top}.sv").read_text(encoding="ascii")
+        source = find_source(top).read_text(encoding="ascii")
         has = {name for name in re.findall(r"^ +parameter .*\b(\w+) +=", source, re.M)}
         given = {name: value for name, value in core_parameters(compiled).items() if name in has} | given
     monkeypatch.setenv("BENCH_PARAMETERS", json.dumps(given))
-    module = "bench_engine_program" if hasattr(bench_engine_program, top) else "bench_engine_control"
+    module = "testbench_engine_program" if hasattr(testbench_engine_program, top) else "testbench_engine_control"
     test_benches.test_bench(top, module, top, given, monkeypatch, tmp_path)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_model import EngineModel
 
 from crossloom.rtl import RtlError
-from crossloom.rtl.cycles import image_cycles
-from crossloom.rtl.engine import EngineModel
-from crossloom.rtl.plan import Folding, Sizes, plan
-from crossloom.rtl.program import Kind
+from crossloom.rtl.compiler.program import Folding, Sizes, compile_network
+from crossloom.rtl.compiler.words import Kind
+from crossloom.rtl.estimate.cycles import image_cycles
 from crossloom.sim import compare, input_codes, load, random_codes, random_network, run
 from crossloom.sim.network import Input, Network, Node
 from crossloom.sim.ops import Concat, Conv2d, Dense, Flatten, Requant, Threshold
@@ -39,7 +39,7 @@ SIZES = Sizes(
     segments=64,
     branches=4,
     doubling=1,
-    fold=4,
+    unroll=4,
 )
 
 
@@ -65,7 +65,7 @@ def differences(model, codes, found, network, expected):
 
 def check(network, folding, codes, sizes=None, seed=0, stalled=True, optimize=1):
     """Run codes without pauses, with short ones, with long ones on both sides: all as in the simulator each time."""
-    compiled = plan(network, folding, sizes)
+    compiled = compile_network(network, folding, sizes)
     expected = run(network, codes=codes, edges=list(network.edges))
     model = EngineModel(compiled, seed=seed + 1, optimize=optimize)
     found = model.run(codes, limit=10_000_000)
@@ -94,7 +94,7 @@ def test_a_random_network_runs_exactly(seed):
 @pytest.mark.parametrize("seed", range(0, 30, 3))
 def test_the_cycles_are_those_of_the_model(seed):
     network = random_network(seed)
-    compiled = plan(network, FOLDINGS[seed % 3 == 0], SIZES)
+    compiled = compile_network(network, FOLDINGS[seed % 3 == 0], SIZES)
     model = EngineModel(compiled, seed=seed + 1)
     codes = random_codes(network, seed, 1)
     found = model.run(codes)
@@ -164,7 +164,7 @@ def test_edges_that_are_quantized_when_flattened_are_shown_as_they_are():
 
 @pytest.mark.parametrize("network", [one_sweep(), random_network(1)], ids=lambda network: network.name)
 def test_taps_are_those_of_the_last_image(network):
-    model = EngineModel(plan(network, FOLDINGS[0], SIZES))
+    model = EngineModel(compile_network(network, FOLDINGS[0], SIZES))
     codes = random_codes(network, 1, 4)
     one, many = model.run(codes[-1:]), model.run(codes)
     # Sweeps of an image wait for the one before; the last sweep and the result follow each other as ever.
@@ -175,7 +175,7 @@ def test_taps_are_those_of_the_last_image(network):
 
 def test_no_images_give_empty_answers():
     network = random_network(1)
-    model = EngineModel(plan(network, FOLDINGS[0], SIZES))
+    model = EngineModel(compile_network(network, FOLDINGS[0], SIZES))
     codes = random_codes(network, 1, 2)
     some, none = model.run(codes), model.run(codes[:0])
     assert {name: edge.shape[1:] for name, edge in none.edges.items()} == {
@@ -192,7 +192,7 @@ def test_a_reset_in_the_middle_of_an_image_leaves_nothing_behind(seed):
     network = random_network(seed)
     codes = random_codes(network, seed, 3)
     expected = run(network, codes=codes, edges=list(network.edges))
-    compiled = plan(network, FOLDINGS[seed % 3 == 0], SIZES)
+    compiled = compile_network(network, FOLDINGS[seed % 3 == 0], SIZES)
     model = EngineModel(compiled, seed=seed)
     latency = image_cycles(compiled).latency
     for cycles in np.linspace(1, 2 * latency, 12).astype(int):
@@ -204,9 +204,9 @@ def test_a_reset_in_the_middle_of_an_image_leaves_nothing_behind(seed):
 
 
 def test_the_shared_engines_meet_every_way_of_reading_and_writing():
-    plans = [plan(random_network(seed), FOLDINGS[seed % 3 == 0], SIZES) for seed in SEEDS]
+    plans = [compile_network(random_network(seed), FOLDINGS[seed % 3 == 0], SIZES) for seed in SEEDS]
     sweeps = [sweep for compiled in plans for sweep in compiled.sweeps]
-    for flag in ("sync", "result", "banked", "pool", "hold", "folded", "paired"):
+    for flag in ("sync", "result", "banked", "pool", "hold", "unrolled", "paired"):
         assert {bool(getattr(sweep, flag)) for sweep in sweeps} == {True, False}, flag
     assert {drain.kind for compiled in plans for drain in compiled.drains} == set(Kind)
     assert any(segment.shift for compiled in plans for segment in compiled.segments)
@@ -224,7 +224,7 @@ def design(name):
 
 
 def design_sizes():
-    least = [asdict(plan(design(name)[0], folding).sizes) for name, folding in DESIGNS.items()]
+    least = [asdict(compile_network(design(name)[0], folding).sizes) for name, folding in DESIGNS.items()]
     return Sizes(**{key: (min if key == "shift_min" else max)(s[key] for s in least) for key in least[0]})
 
 

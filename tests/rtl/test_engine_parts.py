@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import test_benches
 
-from crossloom.rtl import RtlError, build_model, engine_package, find_sources, lint
-from crossloom.rtl.synth import netlist
-from crossloom.rtl.thresholds import threshold_table
+from crossloom.rtl import RtlError, build_model, lint
+from crossloom.rtl.compiler import engine_package
+from crossloom.rtl.compiler.thresholds import threshold_table
+from crossloom.rtl.sources import find_source
+from crossloom.rtl.yosys.synth import netlist
 
 
 def requant(lanes, acc, out, code, low, high):
@@ -85,7 +87,7 @@ LIMITS = [
 
 def run(test, top, parameters, number, monkeypatch, tmp_path, built=True):
     """Run one bench with a seed of its own; first thresholds lie where it runs. A netlist is built already."""
-    module = "bench_engine_streams" if test in ("queue", "cut", "guard") else "bench_engine_arithmetic"
+    module = "testbench_engine_streams" if test in ("queue", "cut", "guard") else "testbench_engine_arithmetic"
     monkeypatch.setenv("BENCH_PARAMETERS", json.dumps(parameters))
     if "Init" in parameters:
         rng = np.random.default_rng(number)
@@ -134,8 +136,8 @@ def test_a_size_that_cannot_work_is_refused_by_name(top, parameters, named):
 
 
 def test_the_package_is_what_the_simulator_says():
-    written = (find_sources() / f"{engine_package.NAME}.sv").read_text(encoding="ascii")
-    assert written == engine_package.systemverilog(), "run python -m crossloom.rtl.registers_write"
+    written = find_source(engine_package.NAME).read_text(encoding="ascii")
+    assert written == engine_package.systemverilog(), "run python -m crossloom.rtl.write_packages"
 
 
 def watch(items):

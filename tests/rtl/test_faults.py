@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from crossloom.rtl.tile import input_beats, read_counters, run_tile, setting_writes, write_tile
-from crossloom.rtl.tile_campaign import build_tile, random_cells, random_config, random_inputs
-from crossloom.rtl.tile_registers import TILE
+from crossloom.rtl.registers.tile_map import TILE
+from crossloom.rtl.tile.campaign import build_tile, random_cells, random_config, random_inputs
+from crossloom.rtl.tile.driver import input_beats, read_counters, run_tile, setting_writes, write_tile
 from crossloom.sim.crossbar.twin import twin_product
 
 ROWS, COLUMNS = 64, 32

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from crossloom.rtl import RtlError
-from crossloom.rtl.core_registers import CORE
-from crossloom.rtl.fit import check_fit, estimate_lut
-from crossloom.rtl.generate import generate
-from crossloom.rtl.plan import Folding, plan
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.core.generate import generate
+from crossloom.rtl.estimate.resources import check_fit, estimate_lut
+from crossloom.rtl.registers.core_map import CORE
 from crossloom.sim import (
     Conv2d,
     Dense,
@@ -32,7 +32,7 @@ BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 @pytest.fixture(scope="module")
 def design():
     artifact = load(BITSTREAMS / "digits-cnn" / "digits-cnn.loom")
-    return plan(artifact.network, Folding(4, 4, 1, 2))
+    return compile_network(artifact.network, Folding(4, 4, 1, 2))
 
 
 def test_a_generated_folder_is_whole(design, tmp_path):
@@ -51,7 +51,7 @@ def test_a_folder_is_written_again_byte_for_byte(design, tmp_path):
 
 
 def test_another_core_leaves_nothing_of_the_one_before(design, tmp_path):
-    before = generate(plan(random_network(0), Folding(8, 8, 1, 4)), tmp_path / "made")
+    before = generate(compile_network(random_network(0), Folding(8, 8, 1, 4)), tmp_path / "made")
     assert "tables3.hex" in {path.name for path in before}
     files = generate(design, tmp_path / "made")
     assert {p for p in (tmp_path / "made").rglob("*") if p.is_file()} == {*files}
@@ -85,7 +85,7 @@ def test_a_folder_with_foreign_content_is_left_as_it_is(design, tmp_path, make, 
     make(tmp_path / "made", design)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(RtlError, match=words):
-        generate(plan(random_network(0), Folding(8, 8, 1, 4)), tmp_path / "made")
+        generate(compile_network(random_network(0), Folding(8, 8, 1, 4)), tmp_path / "made")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -105,7 +105,7 @@ def test_a_network_whose_memories_do_not_fit_is_refused_before_a_file_is_written
     shape = Input((8, 8, 4), QType(0, 15, 4), np.zeros((256, 1), np.int64))
     network = Network("large", shape, nodes, "wide", tuple(f"c{i}" for i in range(4000)))
     with pytest.raises(RtlError, match=r"layer 'wide': memory of weights: about \d+.* BRAM36 \(est.* has 140"):
-        generate(plan(network, Folding(8, 8, 2, 4)), tmp_path / "made")
+        generate(compile_network(network, Folding(8, 8, 2, 4)), tmp_path / "made")
     assert not (tmp_path / "made").exists()
 
 
@@ -120,12 +120,12 @@ def test_thresholds_that_do_not_fit_are_refused_by_their_layer(tmp_path):
     table = np.arange(256)[:, None].repeat(2, 1) - 100
     network = Network("levels", Input((3, 3, 2), QType(-100, 155), table), nodes, "scores", tuple("abc"))
     with pytest.raises(RtlError, match=r"^layer 'levels': memory of tables: about \d+.* BRAM36"):
-        generate(plan(network, Folding(8, 8, 2, 4)), tmp_path / "made")
+        generate(compile_network(network, Folding(8, 8, 2, 4)), tmp_path / "made")
     assert not (tmp_path / "made").exists()
 
 
 def test_an_array_larger_than_the_chip_is_refused_before_a_file_is_written(design, tmp_path):
-    compiled = plan(design.network, Folding(64, 32, 2, 16))
+    compiled = compile_network(design.network, Folding(64, 32, 2, 16))
     message = (
         r"^digits-cnn: array 64x32x2x16: about \d\d,\d{3} LUT \(estimated\); an xc7z020 has 53,200; take a smaller"
     )
@@ -144,7 +144,7 @@ def test_a_budget_counts_beside_the_chip(design):
     with pytest.raises(RtlError, match=r"array 4x4x1x2\+3: 3 DSP48E1; the budget is 2 \(an xc7z020 has 220\)"):
         check_fit(replace(compiled, folding=Folding(4, 4, 1, 2, 3)), {"dsp": 2})
     with pytest.raises(RtlError, match="an xc7z020 has 53,200"):
-        check_fit(plan(compiled.network, Folding(64, 32, 2, 16)), {"lut": 100_000})
+        check_fit(compile_network(compiled.network, Folding(64, 32, 2, 16)), {"lut": 100_000})
 
 
 def test_more_dsps_than_the_chip_has_are_refused(design, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossloom.rtl import RtlError, build_model
-from crossloom.rtl.verilated import Model, build_library
+from crossloom.rtl.verilator.model import Model, build_library
 from crossloom.sim import DeviceError
 from crossloom.sim.cache import cache_folder, content_key
 

@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from crossloom.host import find_design
-from crossloom.rtl import Field, Register, RegisterMap, RtlError, Window, find_sources, lint, read_sources
-from crossloom.rtl.core import core_parameters
+from crossloom.rtl import Field, Register, RegisterMap, RtlError, Window, lint, read_sources
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.core.driver import core_parameters
 from crossloom.rtl.errors import RegisterError
-from crossloom.rtl.plan import Folding, plan
-from crossloom.rtl.registers_write import MAPS
-from crossloom.rtl.sources import find_waivers, sources_of
-from crossloom.rtl.tile_registers import TILE
-from crossloom.rtl.verilated import TWIN
+from crossloom.rtl.registers.tile_map import TILE
+from crossloom.rtl.sources import find_source, find_waivers, sources_of
+from crossloom.rtl.verilator.model import BEHAVIOURAL
+from crossloom.rtl.write_packages import MAPS
 from crossloom.sim import load, random_network
 from crossloom.sim.shapes import cifar_sha_shape
 
@@ -40,9 +40,9 @@ def test_a_module_is_clean_as_a_top(module):
         (lambda: random_network(9), Folding(5, 3, 1, 1)),
     ],
 )
-@pytest.mark.parametrize("defines", [(), (TWIN,)])
+@pytest.mark.parametrize("defines", [(), (BEHAVIOURAL,)])
 def test_a_core_is_clean_with_the_parameters_of_a_network(make, folding, defines):
-    lint("core", core_parameters(plan(make(), folding)), defines=defines)
+    lint("core", core_parameters(compile_network(make(), folding)), defines=defines)
 
 
 @pytest.mark.parametrize("parameters", SIZES)
@@ -64,7 +64,7 @@ def test_a_bad_parameter_is_refused_by_name(module, parameters, named):
 
 
 def test_a_top_needs_what_it_names_and_nothing_else():
-    assert [path.stem for path in sources_of("popcount_and")] == ["compress63", "fold3", "popcount_and"]
+    assert [path.stem for path in sources_of("popcount_and")] == ["compress63", "popcount3", "popcount_and"]
     assert [path.stem for path in sources_of("imc_regs")] == ["imc_tile_regs_pkg", "imc_regs"]
     lint("imc_tile", sources=[find_waivers(), *sources_of("imc_tile")])
     with pytest.raises(RtlError, match=r"nothing: no source of this name; one of .*imc_tile"):
@@ -83,8 +83,8 @@ def test_the_sources_keep_the_rules_of_the_house():
 
 def test_the_package_is_what_the_map_says():
     for entry in MAPS:
-        written = (find_sources() / f"{entry.name}_regs_pkg.sv").read_text(encoding="ascii")
-        assert written == entry.systemverilog(), "run python -m crossloom.rtl.registers_write"
+        written = find_source(f"{entry.name}_regs_pkg").read_text(encoding="ascii")
+        assert written == entry.systemverilog(), "run python -m crossloom.rtl.write_packages"
 
 
 def test_the_three_languages_agree(tmp_path):

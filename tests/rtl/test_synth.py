@@ -8,7 +8,7 @@ import random
 import pytest
 
 from crossloom.rtl import RtlError, build_model, synthesize
-from crossloom.rtl.synth import count_cells, netlist
+from crossloom.rtl.yosys.synth import count_cells, netlist
 
 FULL = {"Rows": 128, "Cols": 128, "Lanes": 32}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from crossloom.rtl import RtlError
-from crossloom.rtl.timing import longest_path
+from crossloom.rtl.yosys.timing import longest_path
 
 
 def design(cells, inputs=(), outputs=()):

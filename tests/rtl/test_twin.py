@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crossloom.rtl.tile_campaign import random_cells, random_config, random_inputs
+from crossloom.rtl.tile.campaign import random_cells, random_config, random_inputs
 from crossloom.sim.crossbar.twin import plain_config, segment_masks, twin_product
 from crossloom.sim.errors import InputError
 

@@ -12,7 +12,7 @@ from crossloom.sim.chip import XC7Z020
 from .progress import bar
 
 if TYPE_CHECKING:
-    from crossloom.rtl.plan import Folding, Plan
+    from crossloom.rtl.compiler.program import Folding, Program
 
 _FOLDING = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})x([12])x([1-9]\d{0,3})(?:\+(\d{1,4}))?\Z")
 
@@ -24,9 +24,9 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
     with 47,000 of its LUTs; a named one is not held against it here.
     Raises InputError for another form, RtlError where nothing fits the budget.
     """
+    from crossloom.rtl.compiler.program import Folding
     from crossloom.rtl.errors import RtlError
-    from crossloom.rtl.folding import CANDIDATES, TARGETS, choose_folding
-    from crossloom.rtl.plan import Folding
+    from crossloom.rtl.estimate.choice import CANDIDATES, TARGETS, choose_folding
 
     if asked is None:
         return Folding(8, 8, 2, 4)
@@ -42,7 +42,7 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
     folding = Folding(*(int(part or 0) for part in found.groups()))
     multipliers, most = folding.rows * folding.cols * folding.pix, XC7Z020.lut + 4 * XC7Z020.dsp
     if multipliers > most:
-        # Said before a plan of that size is made.
+        # Said before a program of that size is made.
         raise RtlError(
             f"folding {folding}: {multipliers:,} multipliers; an xc7z020 has not one LUT for each beyond {most:,}: "
             "name a smaller array"
@@ -50,15 +50,15 @@ def folding_of(network: Network, asked: str | None = None, budget: Mapping[str, 
     return folding
 
 
-def compiled(network: Network, asked: str | None = None, budget: Mapping[str, int] | None = None) -> Plan:
+def compiled(network: Network, asked: str | None = None, budget: Mapping[str, int] | None = None) -> Program:
     """The network as a program of its engine; RtlError names the layer and the resource that do not fit.
 
     With a budget, also of nothing, a named folding must fit it by estimate too, and the chip where it says nothing.
     """
-    from crossloom.rtl.fit import check_fit
-    from crossloom.rtl.plan import plan
+    from crossloom.rtl.compiler.program import compile_network
+    from crossloom.rtl.estimate.resources import check_fit
 
-    found = plan(network, folding_of(network, asked, budget))
+    found = compile_network(network, folding_of(network, asked, budget))
     if budget is not None:
         check_fit(found, budget)
     return found

@@ -1,11 +1,11 @@
 """Crossloom's RTL stage: sources, register maps, lint, Verilated models and synthesis reports."""
 
 from .errors import RtlError
-from .registers import Field, Register, RegisterMap, Window
+from .registers.register_map import Field, Register, RegisterMap, Window
 from .sources import find_sources, read_sources
-from .synth import ResourceReport, synthesize
-from .tools import lint
-from .verilated import Model, build_model
+from .verilator.model import Model, build_model
+from .verilator.tools import lint
+from .yosys.synth import ResourceReport, synthesize
 
 __all__ = [
     "Field",

@@ -17,7 +17,7 @@ def _find(name: str) -> Path:
 
 
 def find_sources() -> Path:
-    """The folder of `*.sv`; RtlError when the installation lacks it."""
+    """The folder of all `*.sv`, by part; RtlError when the installation lacks it."""
     return _find("src")
 
 
@@ -26,10 +26,18 @@ def find_waivers() -> Path:
     return _find("lint") / "waivers.vlt"
 
 
+def find_source(name: str, folder: Path | None = None) -> Path:
+    """The source of one module or package; RtlError where a folder (ours by default) has none of that name."""
+    files = {path.stem: path for path in read_sources(folder)}
+    if name not in files:
+        raise RtlError(f"{name}: no source of this name; one of {', '.join(files)} is needed")
+    return files[name]
+
+
 def read_sources(folder: Path | None = None) -> list[Path]:
     """All sources of a folder (ours by default) in compile order: packages first, then by name."""
     folder = folder or find_sources()
-    found = sorted(folder.glob("*.sv"), key=lambda path: (not path.name.endswith("_pkg.sv"), path.name))
+    found = sorted(folder.rglob("*.sv"), key=lambda path: (not path.name.endswith("_pkg.sv"), path.name))
     if not found:
         raise RtlError(f"{folder}: no .sv file; SystemVerilog sources are needed; name another folder")
     return found
@@ -40,9 +48,8 @@ def sources_of(top: str, folder: Path | None = None) -> list[Path]:
 
     A source is needed when a needed one names it outside comments. Raises RtlError for a top without a source.
     """
+    find_source(top, folder)
     files = {path.stem: path for path in read_sources(folder)}
-    if top not in files:
-        raise RtlError(f"{top}: no source of this name; one of {', '.join(files)} is needed")
     needed, found = {top}, {top}
     while found:
         found = (set(re.findall(r"\w+", _code([files[name] for name in found]))) & set(files)) - needed

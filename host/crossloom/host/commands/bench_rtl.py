@@ -30,7 +30,7 @@ from .synth import resources
 from .tables import table
 
 if TYPE_CHECKING:
-    from crossloom.rtl.plan import Plan
+    from crossloom.rtl.compiler.program import Program
 
 IMAGES = 4  # the last one's cycles are those of images that follow each other closely
 FRAMES = 20  # through cocotb
@@ -53,19 +53,19 @@ DESIGNS: dict[str, tuple[Callable[[], Network], str]] = {
 
 def measure(name: str, synth: bool) -> dict[str, Any]:
     """Everything about one design."""
+    from crossloom.rtl.estimate.pipeline import streaming
     from crossloom.rtl.sources import sources_sha256
-    from crossloom.rtl.streaming import streaming
 
     make, folding = DESIGNS[name]
     network = make()
-    plan = compiled(network, folding)
+    program = compiled(network, folding)
     data: dict[str, Any] = {
-        "folding": asdict(plan.folding),
+        "folding": asdict(program.folding),
         "sources_sha256": sources_sha256("core"),
         "products": int(simulate(network, codes=_codes(network, 1)).macs[0]),
     }
-    data |= _simulated(name, plan)
-    array = plan.folding.rows * plan.folding.cols * plan.folding.pix
+    data |= _simulated(name, program)
+    array = program.folding.rows * program.folding.cols * program.folding.pix
     ideal = streaming(network, array)
     data["streaming"] = {
         "latency_cycles": ideal.latency,
@@ -74,7 +74,7 @@ def measure(name: str, synth: bool) -> dict[str, Any]:
         "origin": "estimated: an ideal pipeline of layers with as many multipliers, all always busy",
     }
     if synth:
-        found = resources(plan)
+        found = resources(program)
         data |= {key: found[key] for key in _RESOURCES} | {"logic_path": found["logic_path"], "budget": found["budget"]}
         data["resources_origin"] = "estimated: Yosys for an xc7z020, neither placed nor routed"
     return data
@@ -86,17 +86,17 @@ def _codes(network: Network, count: int) -> Any:
     return input_codes(network.input, np.random.default_rng(0).integers(0, network.input.levels, shape, dtype=np.uint8))
 
 
-def _simulated(name: str, plan: Plan) -> dict[str, Any]:
+def _simulated(name: str, program: Program) -> dict[str, Any]:
     """Cycles of the core in Verilator, and how many codes differ from the integer simulator's."""
-    from crossloom.rtl.core import CoreModel
-    from crossloom.rtl.cycles import image_cycles
-    from crossloom.rtl.layers import layers_of, model_layers
+    from crossloom.rtl.core.driver import CoreModel
+    from crossloom.rtl.estimate.cycles import image_cycles
+    from crossloom.rtl.estimate.layers import layers_of, model_layers
 
-    network, codes = plan.network, _codes(plan.network, IMAGES)
+    network, codes = program.network, _codes(program.network, IMAGES)
     # In a process of its own: the peak is that of all programs that a process has run so far.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         built = during(f"{name}: building, seconds", _MODEL_SECONDS, pool.submit(_build, name).result)
-    model = CoreModel(plan, trace=True)
+    model = CoreModel(program, trace=True)
     try:
         start = time.perf_counter()
         first = model.run(codes[:1])[1]
@@ -110,7 +110,7 @@ def _simulated(name: str, plan: Plan) -> dict[str, Any]:
     scores = wanted.logits if network.route is None else wanted.fine
     wrong = differences.total + int((answers.scores != scores).sum())
     branch = int(answers.branch[-1])
-    cycles, measured = image_cycles(plan, branch), layers_of(plan, ((int(n), int(a), int(b)) for n, a, b in taps))
+    cycles, measured = image_cycles(program, branch), layers_of(program, ((int(n), int(a), int(b)) for n, a, b in taps))
     return {
         "latency_cycles": int(first.latency[0]),
         "interval_cycles": int(run.last[-1] - run.last[-2]),
@@ -127,7 +127,7 @@ def _simulated(name: str, plan: Plan) -> dict[str, Any]:
                 "busy": round(ours.busy, 4),
                 "used": round(ours.used, 4),
             }
-            for ours, model_layer in zip(measured, model_layers(plan, branch), strict=True)
+            for ours, model_layer in zip(measured, model_layers(program, branch), strict=True)
         ],
         "codes_compared": differences.codes,
         "differences": wrong,
@@ -140,7 +140,7 @@ def _simulated(name: str, plan: Plan) -> dict[str, Any]:
 
 def _build(name: str) -> tuple[float, float] | None:
     """Build a core's library: seconds, and GiB that its largest program took; None where it was built before."""
-    from crossloom.rtl.core import CoreModel
+    from crossloom.rtl.core.driver import CoreModel
 
     make, folding = DESIGNS[name]
     before, start = {*cache_folder().glob("*.so")}, time.monotonic()
@@ -154,7 +154,7 @@ def _build(name: str) -> tuple[float, float] | None:
 
 def speed(design: str) -> dict[str, Any]:
     """The same frames of a shipped design through the same core in cocotb and in the library."""
-    from crossloom.rtl.cocotb_speed import compare_speed
+    from crossloom.rtl.core.cocotb_speed import compare_speed
     from crossloom.sim.frames import frame_beats
 
     artifact = load(find_design(design))

@@ -29,9 +29,9 @@ def run(args: argparse.Namespace) -> Report:
     path = Path(args.out) if args.out else None
     if path is not None and not path.parent.is_dir():
         raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
-    from crossloom.rtl.synth import synthesize
-    from crossloom.rtl.tile_campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
-    from crossloom.rtl.tools import verilator_version
+    from crossloom.rtl.tile.campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
+    from crossloom.rtl.verilator.tools import verilator_version
+    from crossloom.rtl.yosys.synth import synthesize
 
     during("model, seconds", 20, lambda: build_tile(FULL).close())
     cycles = {name: cycles_per_product(FULL, segments) for name, segments in SEGMENTS.items()}

@@ -16,14 +16,14 @@ from .synth import budget_of
 
 def run(args: argparse.Namespace) -> Report:
     """Write the folder."""
-    from crossloom.rtl.cycles import image_cycles
-    from crossloom.rtl.generate import generate
+    from crossloom.rtl.core.generate import generate
+    from crossloom.rtl.estimate.cycles import image_cycles
 
     network = load(find_design(args.design)).network
     out = Path(args.out) if args.out else Path("runs") / f"{network.name}-rtl"
-    plan = compiled(network, args.folding, budget_of(args))
-    files = generate(plan, out)
-    folding, cycles = plan.folding, image_cycles(plan)
+    program = compiled(network, args.folding, budget_of(args))
+    files = generate(program, out)
+    folding, cycles = program.folding, image_cycles(program)
     data = {
         "name": network.name,
         "folder": str(out),

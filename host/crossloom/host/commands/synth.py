@@ -18,28 +18,28 @@ from . import Report
 from .tables import table
 
 if TYPE_CHECKING:
-    from crossloom.rtl.plan import Plan
+    from crossloom.rtl.compiler.program import Program
 
 NAMES = {"lut": "LUT", "ff": "flip-flops", "bram36": "BRAM36", "dsp": "DSP48E1"}
 # What a synthesis takes at most, by the array's multipliers: only the bar asks.
 _SECONDS, _SECONDS_EACH = 120, 0.7
 
 
-def resources(plan: Plan, *, modules: bool = False) -> dict[str, Any]:
+def resources(program: Program, *, modules: bool = False) -> dict[str, Any]:
     """LUT, FF, BRAM36, DSP and the longest path of the generated top with its memories.
 
     `budget` is what the figures are held against: what an array is chosen within by default, fewer LUTs than an
     xc7z020 has, and flip-flops as many. `modules` tells every module apart, which takes a second run.
     """
-    from crossloom.rtl.generate import generate, listed_sources
-    from crossloom.rtl.synth import synthesize
+    from crossloom.rtl.core.generate import generate, listed_sources
+    from crossloom.rtl.yosys.synth import synthesize
 
     with tempfile.TemporaryDirectory(prefix="crossloom-rtl-") as work:
         folder = Path(work) / "core"
-        generate(plan, folder)
-        array = plan.folding.rows * plan.folding.cols * plan.folding.pix
+        generate(program, folder)
+        array = program.folding.rows * program.folding.cols * program.folding.pix
         report = during(
-            f"synthesis of {plan.network.name}, seconds",
+            f"synthesis of {program.network.name}, seconds",
             int(_SECONDS + _SECONDS_EACH * array),
             lambda: synthesize(
                 "top", sources=listed_sources(folder), memories=folder, modules=modules, seconds=4 * 3600
@@ -67,12 +67,12 @@ def run(args: argparse.Namespace) -> Report:
     `budget` is what the figures were held against: what was asked, and 47,000 LUT and the chip's others where nothing
     was. A named array is synthesized whatever was asked, as long as its estimate fits the chip.
     """
-    from crossloom.rtl.plan import plan
+    from crossloom.rtl.compiler.program import compile_network
 
     budget = budget_of(args)
     network = load(find_design(args.design)).network
     within = {name: most for name, most in budget.items() if name != "ff"}
-    found = plan(network, folding_of(network, args.folding, within))
+    found = compile_network(network, folding_of(network, args.folding, within))
     data = {"name": network.name, "folding": asdict(found.folding), **resources(found, modules=True)}
     data["origin"] = "estimated: Yosys, neither placed nor routed"
     data["budget"] |= budget

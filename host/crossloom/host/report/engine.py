@@ -11,8 +11,8 @@ from .markup import Markup, clip, el, join
 from .parts import PARTS, legend, section, wide
 
 if TYPE_CHECKING:
-    from crossloom.rtl.layers import Layer
-    from crossloom.rtl.plan import Plan
+    from crossloom.rtl.compiler.program import Program
+    from crossloom.rtl.estimate.layers import Layer
 
 MOST_PARAMETERS = 2_000_000  # beyond, planning the memories takes longer than the rest of the page
 MOST_LAYERS = 120
@@ -27,13 +27,13 @@ def engine(network: Network) -> Markup:
     if cost(network).parameters > MOST_PARAMETERS:
         return section(title, f"Not planned here: more than {MOST_PARAMETERS:,} parameters are too many for a page.")
     try:
-        plan = compiled(network)
+        program = compiled(network)
     except CrossloomError as error:
         return section(title, f"The generated RTL engine does not run this network: {clip(error, 300)}")
-    from crossloom.rtl.cycles import image_cycles
-    from crossloom.rtl.layers import model_layers
+    from crossloom.rtl.estimate.cycles import image_cycles
+    from crossloom.rtl.estimate.layers import model_layers
 
-    folding, cycles, layers = plan.folding, image_cycles(plan), model_layers(plan)
+    folding, cycles, layers = program.folding, image_cycles(program), model_layers(program)
     words = (
         f"One array of {folding.rows} inputs x {folding.cols} outputs x {folding.pix} pixels takes the layers in turn, "
         "all multipliers on each; a branch costs only its own cycles. Bars are the cycles of one image, darker where "
@@ -52,19 +52,19 @@ def engine(network: Network) -> Markup:
         title,
         join((words, el("code", "crossloom emit rtl --folding"), ".")),
         legend(parts) if parts else "",
-        wide(_drawing(plan, layers, cycles.latency)),
+        wide(_drawing(program, layers, cycles.latency)),
         el("p", total),
     )
 
 
-def _drawing(plan: Plan, layers: list[Layer], latency: int) -> Markup:
+def _drawing(program: Program, layers: list[Layer], latency: int) -> Markup:
     height = _HEAD + _ROW * len(layers) + 8
     scale = _LENGTH / max(latency, 1)
-    rows = [_row(plan.network, layer, _HEAD + _ROW * i, scale) for i, layer in enumerate(layers)]
+    rows = [_row(program.network, layer, _HEAD + _ROW * i, scale) for i, layer in enumerate(layers)]
     return el(
         "svg",
         el("title", f"The engine's parts, and {len(layers)} layers over {latency:,} cycles"),
-        _blocks(plan),
+        _blocks(program),
         _axis(latency, scale, height),
         join(rows),
         viewBox=f"0 0 {_WIDTH} {height}",
@@ -73,9 +73,9 @@ def _drawing(plan: Plan, layers: list[Layer], latency: int) -> Markup:
     )
 
 
-def _blocks(plan: Plan) -> Markup:
+def _blocks(program: Program) -> Markup:
     """Memory, array, quantizers, and the way back into the memory."""
-    f, s = plan.folding, plan.sizes
+    f, s = program.folding, program.sizes
     banks = f"{f.banks} bank{'s' if f.banks > 1 else ''}"
     boxes = [
         (0, "feature memory", f"{banks}, {s.features:,} words", f"{f.rows} codes of {s.x_bits} bits"),
@@ -86,7 +86,7 @@ def _blocks(plan: Plan) -> Markup:
             f"{s.x_bits} x {s.w_bits} to {s.acc_bits} bits",
         ),
         (500, "quantizers", f"{f.lanes} lane{'s' if f.lanes > 1 else ''}", "codes and scores"),
-        (750, "result", f"{len(plan.network.classes):,} classes", "scores and answer"),
+        (750, "result", f"{len(program.network.classes):,} classes", "scores and answer"),
     ]
     drawn = []
     for x, *lines in boxes:

@@ -1,0 +1,1 @@
+"""From a network to the program and the memories of one engine."""

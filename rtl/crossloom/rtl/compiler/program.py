@@ -1,0 +1,365 @@
+"""Compiles a network for an engine of given size: passes to sweeps, edges to regions, tensors to memory images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossloom.sim.network import INPUT, Network
+from crossloom.sim.types import IntArray, bits_of
+
+from ..errors import RtlError
+from .memories import BankedMemory, param_words, table_words, weight_words
+from .passes import Pass, Shape, lower, span_bits, stored_shape, unrolled
+from .sizes import Folding, Region, Sizes
+from .thresholds import threshold_steps
+from .words import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths
+
+__all__ = ["Folding", "Program", "Region", "Sizes", "compile_network"]
+
+# Cycles in which the drain changes from one sweep to the next, as drain.sv takes them.
+GAP, THRESHOLD_GAP = 8, 10
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A program, its memories and what they came from.
+
+    `weights` (words, cols, rows) unsigned, `bias` and `shift` (words, lanes), `tables` (words, lanes). `passes[i]` and
+    `channels[i]` say what sweep i computes and from which channel on.
+    """
+
+    network: Network
+    folding: Folding
+    sizes: Sizes
+    sweeps: tuple[Sweep, ...]
+    segments: tuple[Segment, ...]
+    drains: tuple[Drain, ...]
+    config: Config
+    banks: tuple[Bank, ...]
+    passes: tuple[Pass, ...]
+    channels: tuple[int, ...]
+    regions: dict[str, Region]
+    weights: IntArray
+    bias: IntArray
+    shift: IntArray
+    tables: IntArray
+
+
+def compile_network(network: Network, folding: Folding, sizes: Sizes | None = None) -> Program:
+    """Compile a network for an engine; `sizes` is what that engine has, by default what the network needs.
+
+    Raises RtlError naming the layer and the resource when the engine cannot hold the network.
+    """
+    return _Compiler(network, folding, sizes).run()
+
+
+class _Compiler:
+    def __init__(self, network: Network, folding: Folding, sizes: Sizes | None) -> None:
+        self.network, self.folding = network, folding
+        self.passes = lower(network)
+        # Columns of a window next to each other: two pixels and two more are in as many ways.
+        self.unroll = sizes.unroll if sizes else stored_shape(network.input.shape)[2]
+        if folding.pix == 2 and self.unroll:
+            self.passes = [unrolled(p, folding.rows, self.unroll, folding.ways - 1) for p in self.passes]
+        if not sizes and not any(p.unrolled for p in self.passes):
+            self.unroll = 0
+        self.edges = network.edges
+        count = len(network.route.branches) if network.route else 1
+        self.weights, self.params, self.tables = BankedMemory(count), BankedMemory(count), BankedMemory(count)
+        self.w_bits = max(p.sums.weight_bits for p in self.passes)
+        if sizes:
+            self.w_bits = max(self.w_bits, sizes.w_bits)
+        self.sizes = sizes
+        self.steps = max((threshold_steps(t.shape[1]) for p in self.passes for t in p.thresholds), default=0)
+        self.acc_bits = max(p.sums.acc_bits for p in self.passes)
+        if sizes:
+            self.acc_bits = max(self.acc_bits, sizes.acc_bits)
+        self.regions, self.features = self._allocate()
+        self.sweeps: list[Sweep] = []
+        self.drains: list[Drain] = []
+        self.segments: list[Segment] = []
+        self.origin: list[tuple[Pass, int]] = []
+        self.doubling = False
+
+    # Regions ---------------------------------------------------------------------------------------------------
+
+    def _region(self, base: int, shape: Shape) -> Region:
+        h, w, _ = shape
+        row = -(-w // self.folding.ways)
+        return Region(base, row, row * h, shape)
+
+    def words(self, shape: Shape) -> int:
+        """Words a way that an image takes."""
+        return self._region(0, shape).plane * self.blocks(shape[2])
+
+    def blocks(self, channels: int) -> int:
+        return -(-channels // self.folding.rows)
+
+    def _allocate(self) -> tuple[dict[str, Region], int]:
+        """First fit in the order of the passes; an edge keeps its words until its last reader has run."""
+        shape = stored_shape(self.network.input.shape)
+        fixed = 2 * self.words(shape)  # the next image arrives while this one runs
+        regions = {INPUT: self._region(0, shape)}
+        ends = {s.edge: i for i, p in enumerate(self.passes) for s in p.sums.sources}
+        live: list[tuple[int, int, int]] = []  # first word, end, last pass
+        most = fixed
+        for i, entry in enumerate(self.passes):
+            if entry.codes is None:
+                continue
+            size, at = self.words(entry.sums.shape), fixed
+            live = sorted(r for r in live if r[2] >= i)
+            for first, end, _ in live:
+                if at + size <= first:
+                    break
+                at = max(at, end)
+            live.append((at, at + size, ends.get(entry.codes, i)))
+            regions[entry.codes] = self._region(at, entry.sums.shape)
+            most = max(most, at + size)
+        return regions, most
+
+    # Sweeps ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Program:
+        unwritten: set[str] = set()
+        for index, entry in enumerate(self.passes):
+            # Maxima are ready before the sums of what came before them.
+            sync = entry.kind is Kind.POOL or not unwritten.isdisjoint(s.edge for s in entry.sums.sources)
+            if sync:
+                unwritten.clear()
+            if entry.codes:
+                unwritten.add(entry.codes)
+            route = entry.kind is Kind.LOGITS and index + 1 < len(self.passes)
+            if route:
+                unwritten.clear()
+            self._pass(entry, index, sync, route)
+        return self._finish()
+
+    def _pass(self, entry: Pass, index: int, sync: bool, route: bool) -> None:
+        step = self.folding.rows if entry.kind is Kind.POOL else self.folding.cols
+        starts = range(0, entry.sums.shape[2], step)
+        for start in starts:
+            last = start == starts[-1]
+            final = last and index + 1 == len(self.passes)
+            if entry.kind is Kind.POOL:
+                weights, first = 0, len(self.segments)
+                source = self.regions[entry.sums.sources[0].edge]
+                self._segment(entry.sums.sources[0].edge, source, start // step, 1)
+            else:
+                weights, first = self._block(entry, start)
+            self._sweep(entry, start, weights, first, sync and start == 0, last and route, final)
+
+    def _segment(self, edge: str, region: Region, block: int, blocks: int) -> None:
+        self.segments.append(Segment(region.base + block * region.plane, blocks - 1, int(edge == INPUT), 0))
+
+    def _block(self, entry: Pass, start: int) -> tuple[int, int]:
+        """The segments and weights of the output channels from `start` on; their first word and segment."""
+        rows, cols = self.folding.rows, self.folding.cols
+        first = len(self.segments)
+        count = len(entry.sums.sources[0].weights)
+        shape, offset = (cols, rows), 1 << (self.w_bits - 1)
+        parts: list[list[IntArray]] = [[] for _ in range(count)]
+        for source in entry.sums.sources:
+            inside = np.flatnonzero(source.mask[start : start + cols].any(0)) // rows
+            if not len(inside):
+                continue
+            low, high = int(inside[0]), int(inside[-1]) + 1
+            self._segment(source.edge, self.regions[source.edge], low, high - low)
+            exponent = min(source.doublings, self.w_bits - 2)
+            if source.doublings > exponent:
+                self.segments.append(Segment(0, source.doublings - exponent - 1, 0, 1))
+                self.doubling = True
+            for bank, words in enumerate(parts):
+                words.append(
+                    weight_words(source.weights[bank], source.same, shape, (start, low, high), exponent, offset)
+                )
+        words_of = [np.concatenate(words) for words in parts]
+        return self.weights.add(words_of, entry.banked, alone=self._rewritable(entry)), first
+
+    def _sweep(self, entry: Pass, start: int, weights: int, first: int, sync: bool, route: bool, final: bool) -> None:
+        rows, lanes = self.folding.rows, self.folding.lanes
+        sums = entry.sums
+        x, (h, w, channels) = self.regions[sums.sources[0].edge], sums.shape
+        (kh, kw), (sy, sx), (top, left) = sums.window.kernel, sums.window.stride, sums.window.pad
+        paired = self.folding.pix == 2 and sx % self.folding.ways != 0 and w > 1
+        width = min(channels - start, rows if entry.kind is Kind.POOL else self.folding.cols)
+        chunks = -(-width // lanes)
+        steps = threshold_steps(entry.thresholds[0].shape[1]) if entry.kind is Kind.THRESHOLD else 0
+        logits = entry.kind is Kind.LOGITS
+        self.sweeps.append(
+            self._fitting(
+                entry.name,
+                Sweep(
+                    last=final,
+                    sync=sync,
+                    result=logits and start == 0,
+                    banked=entry.banked,
+                    pool=entry.kind is Kind.POOL,
+                    hold=sums.sources[0].same,
+                    unrolled=entry.unrolled,
+                    paired=paired,
+                    weights=weights,
+                    first_segment=first,
+                    last_segment=len(self.segments) - 1,
+                    kernel_h=kh - 1,
+                    kernel_w=kw - 1,
+                    height=x.shape[0],
+                    width=x.shape[1],
+                    out_h=h - 1,
+                    out_w=w - 1,
+                    y0=-top,
+                    x0=-left,
+                    step_y=sy,
+                    step_x=sx,
+                    jump_x=sx * (2 if paired else 1),
+                    row=x.row,
+                    row0=-top * x.row,
+                    row_step=sy * x.row,
+                    plane=x.plane,
+                    pad=sums.pad_code,
+                    cool=chunks * (2 if paired else 1) * max(1, steps),
+                    gap=THRESHOLD_GAP if steps else GAP,
+                ),
+            )
+        )
+        y = self.regions[entry.codes] if entry.codes else Region(0, 0, 0, sums.shape)
+        base = y.base + start // rows * y.plane
+        if logits:
+            base = start // lanes + (self._score_words()[0] if entry.banked else 0)
+        self.drains.append(
+            self._fitting(
+                entry.name,
+                Drain(
+                    kind=entry.kind,
+                    after=After.ROUTE if route else After.FINISH if final else After.NOTHING,
+                    banked=entry.banked,
+                    paired=paired,
+                    out_h=h - 1,
+                    out_w=w - 1,
+                    base=base,
+                    row=y.row,
+                    plane=1 if logits else y.plane,
+                    chunk=start % rows // lanes if not logits else 0,
+                    chunks=chunks - 1,
+                    params=self._params(entry, start, chunks),
+                    rounding=entry.rounding,
+                    lo=entry.lo,
+                    span=entry.span,
+                    tables=self._tables(entry, start, chunks, steps),
+                    steps=steps,
+                    scale=entry.scale,
+                ),
+            )
+        )
+        self.origin.append((entry, start))
+
+    def _params(self, entry: Pass, start: int, chunks: int) -> int:
+        """Words of bias and shift, one a lane, for the channels from `start` on."""
+        if entry.kind is Kind.POOL:
+            return 0
+        words = param_words(entry, start, chunks, self.folding.lanes)
+        return self.params.add(words, entry.banked, alone=self._rewritable(entry))
+
+    def _tables(self, entry: Pass, start: int, chunks: int, steps: int) -> int:
+        """Threshold tables, one a lane, for the channels from `start` on."""
+        if not steps:
+            return 0
+        words = table_words(entry, start, chunks, self.folding.lanes, self.acc_bits + 1)
+        return self.tables.add(words, entry.banked, 1 << steps, alone=self._rewritable(entry))
+
+    def _rewritable(self, entry: Pass) -> bool:
+        """Whether it is of the coarse head: its program must not follow from its words."""
+        return entry.name in self.network.head
+
+    def _shifts(self, entry: Pass) -> tuple[int, int]:
+        """The least and the most shift: of its own, or where it may be rewritten, of any."""
+        if entry.banked or self._rewritable(entry):
+            return entry.shifts
+        return min(int(s.min()) for s in entry.shift), max(int(s.max()) for s in entry.shift)
+
+    # The whole ------------------------------------------------------------------------------------------------
+
+    def _fitting(self, name: str, entry: Word) -> Word:
+        """The word, when every field fits its bits."""
+        for field, bits in widths(type(entry)).items():
+            value = int(getattr(entry, field))
+            if not -(1 << (bits - 1)) <= value < 1 << bits:
+                raise RtlError(f"layer {name!r}: {field} {value}; the engine's program has {bits} bits for it")
+        return entry
+
+    def _score_words(self) -> tuple[int, int]:
+        """Result words of the coarse scores and of the others."""
+        lanes, route = self.folding.lanes, self.network.route
+        scores = route.capacity if route else len(self.network.classes)
+        return (-(-len(route.branches) // lanes) if route else 0), -(-scores // lanes)
+
+    def _finish(self) -> Program:
+        network, lanes, route = self.network, self.folding.lanes, self.network.route
+        weights, first_weight, weight_stride = self.weights.image((self.folding.cols, self.folding.rows))
+        params, first_param, param_stride = self.params.image((lanes, 2))
+        tables, first_table, table_stride = self.tables.image((lanes,), 1 << self.steps)
+        counts = [len(b.classes) for b in route.branches] if route else [len(network.classes)]
+        banks = [
+            Bank(first_weight + i * weight_stride, first_param + i * param_stride, first_table + i * table_stride, rows)
+            for i, rows in enumerate(counts)
+        ]
+        for bank in banks:
+            self._fitting("branches", bank)
+        coarse_words, score_words = self._score_words()
+        region, edge = self.regions[INPUT], self.edges[INPUT]
+        h, w, channels = region.shape
+        config = Config(
+            height=h - 1,
+            width=w - 1,
+            chunks=-(-channels // lanes) - 1,
+            row=region.row,
+            plane=region.plane,
+            base=0,
+            base2=self.words(region.shape),
+            lo=edge.type.lo,
+            coarse=len(route.branches) if route else 0,
+            scores=route.capacity if route else len(network.classes),
+            fine=coarse_words,
+        )
+        stored = [self.edges[INPUT], *(self.edges[p.codes] for p in self.passes if p.codes)]
+        shifts = [shift for p in self.passes if p.shift for shift in self._shifts(p)] or [0]
+        least = Sizes(
+            x_bits=max(span_bits(e) for e in stored),
+            w_bits=self.w_bits,
+            acc_bits=self.acc_bits,
+            code_bits=max(bits_of(min(e.type.lo, -1), e.type.hi) for e in stored),
+            shift_min=min(shifts),
+            shift_max=max(shifts),
+            features=self.features,
+            weights=len(weights),
+            params=len(params),
+            tables=len(tables) if self.steps else 0,
+            steps=self.steps,
+            scale_bits=max(p.scale.bit_length() for p in self.passes),
+            results=coarse_words + score_words,
+            sweeps=len(self.sweeps),
+            segments=len(self.segments),
+            branches=len(banks),
+            doubling=int(self.doubling),
+            unroll=self.unroll,
+        )
+        if self.sizes:
+            self.sizes.need(network.name, least)
+        return Program(
+            network,
+            self.folding,
+            self.sizes or least,
+            tuple(self.sweeps),
+            tuple(self._fitting("segments", s) for s in self.segments),
+            tuple(self.drains),
+            self._fitting(INPUT, config),
+            tuple(banks),
+            tuple(p for p, _ in self.origin),
+            tuple(at for _, at in self.origin),
+            self.regions,
+            weights,
+            params[..., 0],
+            params[..., 1],
+            tables,
+        )

@@ -1,0 +1,1 @@
+"""A generated core: driver, simulation, trace, and the folder of its sources."""

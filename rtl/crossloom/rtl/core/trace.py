@@ -1,0 +1,89 @@
+"""The records of a Verilated engine, put together: every edge of every image, and the cycles in which it worked."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossloom.sim.network import INPUT
+from crossloom.sim.ops import Flatten
+from crossloom.sim.types import IntArray
+
+from ..compiler.program import Program
+from ..compiler.words import Kind
+from ..errors import RtlError
+
+
+def taps_of(program: Program, recorded: NDArray[np.uint32], images: int) -> NDArray[np.int64]:
+    """Array cycles, first and last cycle (sweeps, 3) of the last of N images, 0 for none, from taps (entries, 2).
+
+    Raises RtlError when the taps are not those of `images` whole images.
+    """
+    taps = recorded.astype(np.int64)
+    found = np.zeros((len(program.sweeps), 3), np.int64)
+    if not images:
+        return found
+    # All images have as many.
+    last = taps[len(taps) - len(taps) // images :]
+    for sweep in range(len(found)):
+        cycles = last[last[:, 1] == sweep, 0]
+        if len(cycles) * images != (taps[:, 1] == sweep).sum() or not len(cycles):
+            raise _not_whole(program, "array cycles", sweep, int((taps[:, 1] == sweep).sum()), images)
+        found[sweep] = len(cycles), cycles[0], cycles[-1]
+    return found
+
+
+def _not_whole(program: Program, what: str, sweep: int, count: int, images: int) -> RtlError:
+    return RtlError(
+        f"{program.network.name}: {count} {what} of sweep {sweep} for {images} images; as many for each are needed: "
+        "reset the model and run them again"
+    )
+
+
+def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> dict[str, IntArray]:
+    """Every edge (N, *shape) but the input, from the recorded chunks, in the order in which images and sweeps ran.
+
+    `codes` are the input codes (N, *shape) that ran: an edge that only reshapes them is never computed. Raises RtlError
+    when the chunks are not those of N whole images.
+    """
+    images = len(codes)
+    lanes = program.folding.lanes
+    sweep, chunk, y, x = (words[:, i].astype(np.int64) for i in range(1, 5))
+    size = -(-lanes * program.sizes.acc_bits // 32)
+    raw = _fields(words[:, 5 : 5 + size], lanes, program.sizes.acc_bits, signed=True)
+    code = _fields(words[:, 5 + size :], lanes, program.sizes.x_bits, signed=False)
+    edges: dict[str, IntArray] = {INPUT: codes.reshape(images, *program.network.input.shape).astype(np.int64)}
+    for index, (entry, start) in enumerate(zip(program.passes, program.channels, strict=True)):
+        rows = np.flatnonzero(sweep == index)
+        # All images have as many chunks of a sweep.
+        each = len(rows) // max(1, images)
+        if each * images != len(rows) or (images and not each):
+            raise _not_whole(program, "chunks", index, len(rows), images)
+        image = np.arange(len(rows)) // max(1, each)
+        kept = [(entry.raw, raw), (entry.codes, code + entry.lo)]
+        for name, values in kept:
+            if name is None or (values is raw and entry.kind is Kind.POOL):
+                continue
+            # As it is kept: a flattened edge still as the image that it was.
+            shape = entry.sums.shape
+            here = edges.setdefault(name, np.zeros((images, *shape), np.int64))
+            for lane in range(lanes):
+                channel = start + chunk[rows] * lanes + lane
+                inside = channel < shape[2]
+                at = rows[inside]
+                here[image[inside], y[at], x[at], channel[inside]] = values[at, lane]
+    edges = {name: edge.reshape(images, *program.network.edges[name].shape) for name, edge in edges.items()}
+    for _, nodes, _ in program.network.sections():
+        for node in nodes:
+            if isinstance(node.op, Flatten) and node.inputs[0] in edges:
+                edges[node.name] = edges[node.inputs[0]].reshape(images, *program.network.edges[node.name].shape)
+    del edges[INPUT]
+    return edges
+
+
+def _fields(words: NDArray[np.uint32], count: int, bits: int, *, signed: bool) -> NDArray[np.int64]:
+    """Fields (entries, count) of `bits` bits in 32-bit words, the first one lowest."""
+    flat = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
+    parts = flat[:, : count * bits].reshape(len(words), count, bits).astype(np.int64)
+    values: NDArray[np.int64] = (parts << np.arange(bits)).sum(2)
+    return values - ((values >> (bits - 1)) << bits) if signed else values

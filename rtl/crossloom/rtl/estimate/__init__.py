@@ -1,0 +1,1 @@
+"""What an engine takes before it is built: cycles, area, and the best choice."""

@@ -1,0 +1,1 @@
+"""Register maps, each written once, and what is derived from them."""

@@ -1,0 +1,1 @@
+"""The in-memory-computing tile: its driver and its campaign."""

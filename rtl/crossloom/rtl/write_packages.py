@@ -1,0 +1,28 @@
+"""Writes the SystemVerilog packages that Python defines: `python -m crossloom.rtl.write_packages`."""
+
+from pathlib import Path
+
+from .compiler import engine_package, words
+from .registers.core_map import CORE
+from .registers.tile_map import TILE
+from .sources import find_sources
+
+MAPS = (CORE, TILE)
+
+
+def write(folder: Path) -> list[Path]:
+    """Write the package of each register map, and the engine's, into a folder; returns the files."""
+    packages = {f"{entry.name}_regs_pkg": entry.systemverilog() for entry in MAPS}
+    packages[engine_package.NAME] = engine_package.systemverilog()
+    packages[words.NAME] = words.systemverilog()
+    files = []
+    for name, text in packages.items():
+        path = folder / "packages" / f"{name}.sv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="ascii")
+        files.append(path)
+    return files
+
+
+if __name__ == "__main__":
+    write(find_sources())

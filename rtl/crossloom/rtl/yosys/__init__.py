@@ -1,0 +1,1 @@
+"""Yosys as pip installs it: resources and longest paths."""

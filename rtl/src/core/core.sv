@@ -1,0 +1,219 @@
+// A network on an FPGA: frames in and results out on AXI4-Stream, registers and banks on AXI4-Lite.
+//
+//   s_axis -> skid -> frame_guard -> width -> engine -> skid -> m_axis      core_regs on s_axi
+// Frames and results are crossloom.sim.frames'; registers crossloom.rtl.registers.core_map'. A
+// short or long frame gets a result with its status, and the next one is exact. CONTROL.RESET drops
+// what is inside and keeps the banks. trace_*, tap_*: see engine; a top leaves them open.
+// Latency: the engine's, 3 cycles more. Testbench: tests/rtl/testbench_engine_control.py; faults:
+// tests/rtl/test_core.py.
+module core #(
+  parameter  int unsigned Rows       = 8,
+  parameter  int unsigned Cols       = 8,
+  parameter  int unsigned Pix        = 2,
+  parameter  int unsigned Lanes      = 4,
+  parameter  int unsigned Dsp        = 0,
+  parameter  int unsigned XBits      = 4,
+  parameter  int unsigned WBits      = 4,
+  parameter  int unsigned AccBits    = 20,
+  parameter  int unsigned CodeBits   = 5,
+  parameter  int          ShiftMin   = 0,
+  parameter  int          ShiftMax   = 12,
+  parameter  int unsigned Features   = 256,
+  parameter  int unsigned Weights    = 256,
+  parameter  int unsigned Params     = 64,
+  parameter  int unsigned Tables     = 0,
+  parameter  int unsigned Steps      = 0,
+  parameter  int unsigned ScaleBits  = 1,
+  parameter  int unsigned Results    = 4,
+  parameter  int unsigned Sweeps     = 32,
+  parameter  int unsigned Segments   = 32,
+  parameter  int unsigned Branches   = 1,
+  parameter  int unsigned Capacity   = 8,    // classes that a branch can have
+  parameter  bit          Doubling   = 1'b0,
+  parameter  int unsigned Unroll       = 0,
+  parameter  string       Init       = "",
+  parameter  int unsigned FieldBits  = 4,    // of a code in a beat
+  parameter  bit          Signed     = 1'b0, // the codes of the input
+  parameter  int unsigned Codes      = 64,   // of a frame
+  parameter  int unsigned Channels   = 1,    // of a pixel
+  localparam int unsigned IndexBits  = Sweeps > 1 ? $clog2(Sweeps) : 1
+) (
+  input  logic                          aclk,
+  input  logic                          aresetn,
+  input  logic                          s_axi_awvalid,
+  output logic                          s_axi_awready,
+  input  logic [11:0]                   s_axi_awaddr,
+  input  logic                          s_axi_wvalid,
+  output logic                          s_axi_wready,
+  input  logic [31:0]                   s_axi_wdata,
+  input  logic [3:0]                    s_axi_wstrb,
+  output logic                          s_axi_bvalid,
+  input  logic                          s_axi_bready,
+  output logic [1:0]                    s_axi_bresp,
+  input  logic                          s_axi_arvalid,
+  output logic                          s_axi_arready,
+  input  logic [11:0]                   s_axi_araddr,
+  output logic                          s_axi_rvalid,
+  input  logic                          s_axi_rready,
+  output logic [31:0]                   s_axi_rdata,
+  output logic [1:0]                    s_axi_rresp,
+  input  logic                          s_axis_tvalid,
+  output logic                          s_axis_tready,
+  input  logic [63:0]                   s_axis_tdata,
+  input  logic                          s_axis_tlast,
+  output logic                          m_axis_tvalid,
+  input  logic                          m_axis_tready,
+  output logic [63:0]                   m_axis_tdata,
+  output logic [7:0]                    m_axis_tkeep,
+  output logic                          m_axis_tlast,
+  output logic                          tap_valid_o,
+  output logic [IndexBits-1:0]          tap_sweep_o,
+  output logic                          trace_valid_o,
+  output logic [IndexBits-1:0]          trace_sweep_o,
+  output logic [7:0]                    trace_chunk_o,
+  output logic [12:0]                   trace_y_o,
+  output logic [12:0]                   trace_x_o,
+  output logic [Lanes-1:0][AccBits-1:0] trace_raw_o,
+  output logic [Lanes-1:0][XBits-1:0]   trace_code_o
+);
+  localparam int unsigned ClipBits  = $clog2(Lanes + 1);
+  localparam int unsigned PerBeat   = 64 / FieldBits;
+  localparam int unsigned Beats     = (Codes - 1) / PerBeat + 1;
+  localparam int unsigned Chunks    = (Channels - 1) / Lanes + 1;   // of a pixel
+  localparam int unsigned Items     = Codes / Channels * Chunks;    // of a frame
+  localparam int unsigned ItemBits  = Items > 1 ? $clog2(Items) : 1;
+
+  // Registers.
+  logic        wr_valid, rd_valid, core_rst_n, resync, bank_we, idle, drop, image;
+  logic [11:0] wr_addr, rd_addr;
+  logic [31:0] wr_data, rd_data;
+  logic [35:0] bank_data;
+  logic [3:0]  wr_strb;
+  logic [program_pkg::MEMORY_BITS-1:0] bank_memory;
+  logic [19:0] bank_addr;
+  logic [15:0] bank_part;
+  logic [ClipBits-1:0] clipped;
+  logic        short_end, long_end, sent, waiting, busy;
+  axil_bus #(.AddrBits(12)) u_bus (
+    .clk_i(aclk), .rst_ni(aresetn), .aw_valid_i(s_axi_awvalid), .aw_ready_o(s_axi_awready),
+    .aw_addr_i(s_axi_awaddr), .w_valid_i(s_axi_wvalid), .w_ready_o(s_axi_wready),
+    .w_data_i(s_axi_wdata), .w_strb_i(s_axi_wstrb), .b_valid_o(s_axi_bvalid),
+    .b_ready_i(s_axi_bready), .ar_valid_i(s_axi_arvalid), .ar_ready_o(s_axi_arready),
+    .ar_addr_i(s_axi_araddr), .r_valid_o(s_axi_rvalid), .r_ready_i(s_axi_rready),
+    .r_data_o(s_axi_rdata), .wr_valid_o(wr_valid), .wr_addr_o(wr_addr), .wr_data_o(wr_data),
+    .wr_strb_o(wr_strb), .rd_valid_o(rd_valid), .rd_addr_o(rd_addr), .rd_data_i(rd_data)
+  );
+  assign s_axi_bresp = 2'b00;
+  assign s_axi_rresp = 2'b00;
+  core_regs #(
+    .Init(Init), .ClipBits(ClipBits), .Weights(Weights),
+    .WeightParts((Cols * Rows * WBits + 35) / 36), .Params(Params),
+    .ParamParts((Lanes * (AccBits + 7) + 35) / 36), .Tables(Tables), .TableParts(2 * Lanes),
+    .Branches(Branches), .Capacity(Capacity)
+  ) u_regs (
+    .clk_i(aclk), .rst_ni(aresetn), .wr_valid_i(wr_valid), .wr_addr_i(wr_addr),
+    .wr_data_i(wr_data), .wr_strb_i(wr_strb), .rd_valid_i(rd_valid), .rd_addr_i(rd_addr),
+    .rd_data_o(rd_data), .core_rst_no(core_rst_n), .resync_o(resync), .bank_we_o(bank_we),
+    .bank_memory_o(bank_memory), .bank_addr_o(bank_addr), .bank_part_o(bank_part),
+    .bank_data_o(bank_data), .busy_i(busy), .drop_i(drop), .image_i(image), .short_i(short_end),
+    .long_i(long_end), .sent_i(sent), .waiting_i(waiting), .clipped_i(clipped)
+  );
+
+  // Beats to frames.
+  logic        beat_valid, beat_ready, beat_last, frame_valid, frame_ready, frame_last;
+  logic [63:0] beat, frame;
+  logic [engine_pkg::STATUS_BITS-1:0] status;
+  skid #(.Bits(65)) u_in (
+    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(s_axis_tvalid), .s_ready_o(s_axis_tready),
+    .s_data_i({s_axis_tlast, s_axis_tdata}), .m_valid_o(beat_valid), .m_ready_i(beat_ready),
+    .m_data_o({beat_last, beat})
+  );
+  frame_guard #(.Bits(64), .Beats(Beats)) u_guard (
+    .clk_i(aclk), .rst_ni(core_rst_n), .resync_i(resync), .s_valid_i(beat_valid),
+    .s_ready_o(beat_ready), .s_data_i(beat), .s_last_i(beat_last), .m_valid_o(frame_valid),
+    .m_ready_i(frame_ready), .m_data_o(frame), .m_last_o(frame_last), .m_status_o(status),
+    .drop_o(drop)
+  );
+
+  // Frames to pixels. A frame's status is known at its last beat, up to two frames ahead of the
+  // engine: where a frame is one beat, the next may come before the last pixel of this has left.
+  logic                          item_valid, item_ready, item_go, item_last, status_ready;
+  logic                          width_ready, status_valid, pixel_last;
+  logic [Lanes*FieldBits-1:0]    fields;
+  logic [Lanes-1:0][XBits-1:0]   item;
+  logic [engine_pkg::STATUS_BITS-1:0] item_status;
+  logic [ItemBits-1:0]           item_q;
+  assign frame_ready = width_ready & status_ready;
+  width #(
+    .FieldBits(FieldBits), .In(PerBeat), .InRun(Codes), .Out(Lanes), .OutRun(Channels)
+  ) u_width (
+    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(frame_valid & status_ready),
+    .s_ready_o(width_ready), .s_data_i(frame), .m_valid_o(item_valid), .m_ready_i(item_ready),
+    .m_data_o(fields), .m_last_o(pixel_last)
+  );
+  logic unused;
+  assign unused = ^{pixel_last, fields};  // fields may be wider than codes
+  skid #(.Bits(engine_pkg::STATUS_BITS)) u_status (
+    .clk_i(aclk), .rst_ni(core_rst_n),
+    .s_valid_i(frame_valid & frame_last & width_ready), .s_ready_o(status_ready),
+    .s_data_i(status), .m_valid_o(status_valid), .m_ready_i(item_go & item_last),
+    .m_data_o(item_status)
+  );
+  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+    if (FieldBits >= XBits) begin : gen_cut
+      assign item[l] = fields[l*FieldBits +: XBits];
+    end else begin : gen_extend
+      assign item[l] = {{XBits-FieldBits{Signed & fields[l*FieldBits+FieldBits-1]}},
+                        fields[l*FieldBits +: FieldBits]};
+    end
+  end
+  assign item_go   = item_valid & item_ready;
+  assign item_last = item_q == ItemBits'(Items - 1);
+  always_ff @(posedge aclk) begin
+    if (!core_rst_n) item_q <= '0;
+    else if (item_go) item_q <= item_last ? '0 : item_q + 1'b1;
+`ifndef SYNTHESIS
+    // The last item has a field of the last beat, with which the status comes.
+    known: assert (!core_rst_n || !item_go || !item_last || status_valid)
+      else $error("core: the last item came before its frame's status");
+`endif
+  end
+
+  // The engine.
+  logic        result_valid, result_ready, result_last;
+  logic [63:0] result;
+  engine #(
+    .Rows(Rows), .Cols(Cols), .Pix(Pix), .Lanes(Lanes), .Dsp(Dsp), .XBits(XBits), .WBits(WBits),
+    .AccBits(AccBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin), .ShiftMax(ShiftMax),
+    .Features(Features), .Weights(Weights), .Params(Params), .Tables(Tables), .Steps(Steps),
+    .ScaleBits(ScaleBits), .Results(Results), .Sweeps(Sweeps), .Segments(Segments),
+    .Branches(Branches), .Doubling(Doubling), .Unroll(Unroll), .Init(Init)
+  ) u_engine (
+    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(item_valid), .s_ready_o(item_ready),
+    .s_data_i(item), .s_status_i(item_status), .m_valid_o(result_valid), .m_ready_i(result_ready),
+    .m_data_o(result), .m_last_o(result_last), .bank_we_i(bank_we), .bank_memory_i(bank_memory),
+    .bank_addr_i(bank_addr), .bank_part_i(bank_part), .bank_data_i(bank_data), .idle_o(idle),
+    .image_o(image), .clipped_o(clipped), .tap_valid_o, .tap_sweep_o, .trace_valid_o,
+    .trace_sweep_o, .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_raw_o, .trace_code_o
+  );
+  skid #(.Bits(65)) u_out (
+    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(result_valid), .s_ready_o(result_ready),
+    .s_data_i({result_last, result}), .m_valid_o(m_axis_tvalid), .m_ready_i(m_axis_tready),
+    .m_data_o({m_axis_tlast, m_axis_tdata})
+  );
+  assign m_axis_tkeep = '1;
+
+  // A frame is inside from its first beat until its result has left.
+  logic frame_end, open_q;
+  assign frame_end = frame_valid & frame_ready & frame_last;
+  always_ff @(posedge aclk) begin
+    if (!core_rst_n) open_q <= 1'b0;
+    else if (frame_valid & frame_ready) open_q <= ~frame_last;
+  end
+  assign short_end = frame_end & (status == engine_pkg::STATUS_SHORT);
+  assign long_end  = frame_end & (status == engine_pkg::STATUS_LONG);
+  assign sent      = m_axis_tvalid & m_axis_tready & m_axis_tlast;
+  assign waiting   = m_axis_tvalid & ~m_axis_tready;
+  assign busy      = ~idle | open_q | frame_valid | beat_valid | item_valid | (item_q != '0)
+                   | status_valid | m_axis_tvalid | result_valid;
+endmodule

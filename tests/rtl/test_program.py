@@ -1,0 +1,197 @@
+"""The engine's compiler: a program, run word for word in numpy, gives every edge that the simulator gives."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_interpreter import Interpreter
+from other_banks import other_banks
+
+from crossloom.rtl import RtlError
+from crossloom.rtl.compiler.passes import useful_shifts
+from crossloom.rtl.compiler.program import Folding, compile_network
+from crossloom.rtl.compiler.words import Drain, Sweep, widths, word
+from crossloom.rtl.core.driver import bank_writes, target_program
+from crossloom.sim import (
+    Add,
+    Conv2d,
+    Dense,
+    Edge,
+    Flatten,
+    Input,
+    Network,
+    Node,
+    QType,
+    Requant,
+    Rounding,
+    load,
+    random_codes,
+    random_network,
+    run,
+)
+
+FOLDINGS = [Folding(8, 8, 2, 4), Folding(4, 8, 2, 2), Folding(16, 4, 1, 4), Folding(3, 6, 2, 3), Folding(1, 1, 1, 1)]
+BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
+DESIGNS = sorted(path.stem for path in BITSTREAMS.glob("*/*.loom"))
+
+
+def differing(compiled, codes):
+    """Codes, accumulators and scores that the program gets wrong."""
+    network = compiled.network
+    expected = run(network, codes=codes, edges=list(network.edges))
+    flat = {n.name for _, nodes, _ in network.sections() for n in nodes if isinstance(n.op, Flatten)}
+    wrong = 0
+    for branch in range(len(compiled.banks)):
+        rows = np.flatnonzero(expected.branch == branch) if network.route else np.arange(len(codes))
+        if not len(rows):
+            continue
+        found = Interpreter(compiled, codes[rows])
+        found.run(branch)
+        if network.route:
+            wrong += int((found.run_routed() != branch).sum())
+        for name in network.edges.keys() - flat - {"input"}:
+            wrong += int((found.edges[name] != expected.edges[name][rows]).sum())
+        wrong += int((found.scores != (expected.fine if network.route else expected.logits)[rows]).sum())
+    return wrong
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_random_network_is_compiled_exactly(seed):
+    network = random_network(seed)
+    assert differing(compile_network(network, FOLDINGS[seed % len(FOLDINGS)]), random_codes(network, seed, 5)) == 0
+
+
+@pytest.mark.parametrize("shifts", [0, 2, 63])
+@pytest.mark.parametrize("seed", [seed for seed in range(100) if random_network(seed).route])
+def test_an_engine_takes_any_other_head_and_branches(seed, shifts):
+    compiled = compile_network(random_network(seed), FOLDINGS[seed % len(FOLDINGS)])
+    other = other_banks(compiled.network, seed, shifts)
+    target = target_program(compiled, other)
+    assert target.sizes == compiled.sizes and len(bank_writes(compiled, target))
+    assert differing(target, random_codes(other, seed, 5)) == 0
+
+
+@pytest.mark.parametrize("out", [QType(0, 1), QType(-1, 0), QType(0, 3), QType(-2, 2), QType(-4, 3), QType(-5, 2)])
+@pytest.mark.parametrize("rounding", Rounding)
+def test_every_shift_has_an_equal_among_the_useful_ones(out, rounding):
+    bits = 5
+    wide, edge = QType(-(1 << 31), (1 << 31) - 1), Edge((1,), QType(-16, 15), True, 16)
+    values = np.arange(-16.0, 16)[:, None]
+
+    def codes(shift):
+        """What is clipped or not: both the codes and whether they are those of a wider type."""
+        op = [Requant([shift], rounding, type_) for type_ in (out, wide)]
+        narrow, free = (o.kernel([edge], Edge((1,), o.out))(values).astype(np.int64) for o in op)
+        return narrow.tobytes() + (narrow != free).tobytes()
+
+    least, most = useful_shifts(bits, out)
+    assert -16 < least < 0 < most < 47
+    assert {codes(shift) for shift in range(-16, least)} == {codes(least)} != {codes(least + 1)}
+    assert {codes(shift) for shift in range(most, 48)} == {codes(most)}
+    assert rounding is Rounding.FLOOR or codes(most - 1) != codes(most)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("folding", [Folding(8, 8, 2, 4), Folding(32, 16, 2, 8)])
+def test_a_shipped_design_is_compiled_exactly(design, folding):
+    network = load(BITSTREAMS / design / f"{design}.loom").network
+    assert differing(compile_network(network, folding), random_codes(network, 1, 3)) == 0
+
+
+def test_a_larger_engine_runs_the_same_network():
+    network = random_network(3)
+    least = compile_network(network, FOLDINGS[0]).sizes
+    larger = replace(least, w_bits=17, acc_bits=48, x_bits=12, features=1 << 12, weights=1 << 12)
+    compiled = compile_network(network, FOLDINGS[0], larger)
+    codes = random_codes(network, 1, 3)
+    found = Interpreter(compiled, codes)
+    found.run()
+    assert (found.scores == run(network, codes=codes).logits).all()
+
+
+def test_a_word_keeps_every_field():
+    compiled = compile_network(random_network(0), FOLDINGS[0])
+    for kind, entries in ((Sweep, compiled.sweeps), (Drain, compiled.drains)):
+        for entry in entries:
+            bits, fields = word(entry), widths(kind)
+            for name, width in reversed(list(fields.items())):
+                assert bits & ((1 << width) - 1) == getattr(entry, name) & ((1 << width) - 1)
+                bits >>= width
+            assert bits == 0
+
+
+def small_network(*nodes, shape=(4, 4, 2), output="logits", size=3):
+    table = np.array([[0], [3]], np.int32)
+    return Network("small", Input(shape, QType(0, 3), table), nodes, output, tuple(f"c{i}" for i in range(size)))
+
+
+def dense(name, source, inputs, out=3):
+    return Node(name, Dense(np.ones((out, inputs), np.int64), np.zeros(out, np.int64), QType(-1, 1), 4), (source,))
+
+
+@pytest.mark.parametrize("field", ["features", "weights", "params", "x_bits", "acc_bits", "sweeps", "segments"])
+def test_an_engine_that_is_too_small_is_refused_by_what_it_lacks(field):
+    network = random_network(3)
+    least = compile_network(network, FOLDINGS[0]).sizes
+    with pytest.raises(RtlError, match=rf"random-3-5: needs {field}"):
+        compile_network(network, FOLDINGS[0], replace(least, **{field: getattr(least, field) - 1}))
+
+
+@pytest.mark.parametrize("shift", [-2, 0, 3])
+@pytest.mark.parametrize("out", [QType(5, 5), QType(4, 9), QType(-12, -8), QType(0, 3), QType(-1, 0)])
+def test_lanes_without_a_channel_do_not_count_as_clipped(out, shift):
+    nodes = (
+        Node("conv", Conv2d(np.full((3, 1, 1, 2), 31), np.zeros(3, np.int64), QType(-31, 31), 8), ("input",)),
+        Node("codes", Requant([shift], Rounding.HALF_UP, replace(out, frac=-shift)), ("conv",)),
+        Node("flat", Flatten(), ("codes",)),
+        dense("logits", "flat", 48),
+    )
+    compiled = compile_network(small_network(*nodes), Folding(8, 8, 1, 8))
+    entry, at = compiled.passes[0], compiled.drains[0].params
+    wide = Requant(compiled.shift[at], Rounding.HALF_UP, QType(-(1 << 31), (1 << 31) - 1))
+    edge = Edge((8,), QType(-(1 << 20), 1 << 20), True, 1 << 20)
+    found = wide.kernel([edge], Edge((8,), wide.out))(compiled.bias[at][None].astype(np.float64))[0, 3:]
+    assert entry.name == "codes" and compiled.sizes.shift_min <= compiled.shift[at].min()
+    # No multiple of 4 is 5.
+    reached = not (shift < 0 and out.lo == out.hi == 5)
+    assert (((found >= out.lo) & (found <= out.hi)) == reached).all()
+
+
+def test_scores_of_several_pixels_are_refused():
+    conv = Node("conv", Conv2d(np.ones((2, 1, 1, 2), np.int64), np.zeros(2, np.int64), QType(-1, 1), 4), ("input",))
+    network = small_network(conv, Node("flat", Flatten(), ("conv",)), output="flat", size=32)
+    with pytest.raises(RtlError, match="layer 'flat': scores of 4 by 4 pixels"):
+        compile_network(network, FOLDINGS[0])
+
+
+def test_a_join_of_flattened_images_is_refused():
+    flat = Node("flat", Flatten(), ("input",))
+    join = Node("join", Add(), ("flat", "flat"))
+    requant = Node("requant", Requant(np.array([0]), Rounding.FLOOR, QType(0, 6)), ("join",))
+    with pytest.raises(RtlError, match="layer 'join': add reads the flattened 'flat'"):
+        compile_network(small_network(flat, join, requant, dense("logits", "requant", 32)), FOLDINGS[0])
+
+
+def test_a_shift_for_each_value_of_a_flattened_image_is_refused():
+    flat = Node("flat", Flatten(), ("input",))
+    requant = Node("requant", Requant(np.zeros(32, np.int64), Rounding.FLOOR, QType(0, 3)), ("flat",))
+    with pytest.raises(RtlError, match="layer 'requant': 32 rows for 2 channels"):
+        compile_network(small_network(flat, requant, dense("logits", "requant", 32)), FOLDINGS[0])
+
+
+def test_a_network_past_the_programs_fields_is_refused_by_its_layer():
+    network = small_network(
+        Node("wide", Requant(np.zeros(1, np.int64), Rounding.FLOOR, QType(0, 3)), ("input",)),
+        Node("flat", Flatten(), ("wide",)),
+        dense("logits", "flat", 4096 * 1024),
+        shape=(4096, 1024, 1),
+    )
+    with pytest.raises(RtlError, match="the engine's program has 20 bits"):
+        compile_network(network, Folding(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("bad", [(8, 8, 3, 4), (8, 8, 2, 3), (0, 8, 1, 1), (8, 12, 1, 8)])
+def test_a_folding_that_contradicts_itself_is_refused(bad):
+    with pytest.raises(RtlError, match="folding"):
+        Folding(*bad)
