@@ -7,7 +7,7 @@ import pytest
 
 from crossloom.host import find_design
 from crossloom.rtl.compiler.program import Folding, compile_network
-from crossloom.rtl.core.driver import CoreModel
+from crossloom.rtl.core.simulation import CoreModel
 from crossloom.sim import input_codes, load, run
 
 VALUE = 1 << 4

@@ -9,7 +9,7 @@ from other_banks import other_banks
 
 from crossloom.rtl import RtlError
 from crossloom.rtl.compiler.program import Folding, compile_network
-from crossloom.rtl.core.driver import CoreModel
+from crossloom.rtl.core.simulation import CoreModel
 from crossloom.rtl.estimate.cycles import image_cycles
 from crossloom.rtl.registers.core_map import CORE, IDENTITY, VERSION
 from crossloom.sim import DeviceError, compare, input_codes, load, random_codes, run, structure_sha256, weights_sha256
@@ -225,14 +225,6 @@ def test_a_head_whose_words_are_alike_is_loaded(core, sha, cases):
     is_exact(core, *cases)
 
 
-def test_banks_that_need_another_program_are_refused(core, sha, cases, monkeypatch):
-    monkeypatch.setattr("crossloom.rtl.compiler.program._Compiler._rewritable", lambda planner, entry: False)
-    with pytest.raises(DeviceError, match="another program") as error:
-        core.load(equal_words(sha.network))
-    assert "\n" not in str(error.value)
-    is_exact(core, *cases)
-
-
 def test_no_images_give_empty_answers(core, sha, cases):
     frames, codes = cases
     answers, timing = core.run(codes[:0])
@@ -274,7 +266,7 @@ def test_long_images_are_waited_for(core, cases, monkeypatch):
         return stream(*given, limit=limit, **how)
 
     monkeypatch.setattr(core.model, "stream", noted)
-    monkeypatch.setitem(core.__dict__, "_latency", 3_000_000)
+    monkeypatch.setattr(core, "description", replace(core.description, latency=3_000_000))
     is_exact(core, frames, codes)
     assert limits == [5 * 12_000_000]
 

@@ -10,8 +10,8 @@ import pytest
 from crossloom.host import find_design
 from crossloom.rtl import build_model
 from crossloom.rtl.compiler.program import Folding, compile_network
-from crossloom.rtl.core.driver import CoreModel
 from crossloom.rtl.core.generate import generate, listed_sources
+from crossloom.rtl.core.simulation import CoreModel
 from crossloom.sim import compare, input_codes, load, random_codes, random_network, run
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 

@@ -11,7 +11,7 @@ from test_engine_networks import FOLDINGS, SIZES
 from testbench_engine_program import program, program_text
 
 from crossloom.rtl.compiler.program import Folding
-from crossloom.rtl.core.driver import core_parameters, write_program
+from crossloom.rtl.core.contents import core_parameters, write_program
 from crossloom.rtl.sources import find_source
 
 # Where a module reads its program at the start of a run: in the folder of that run. Without this by +program=, as a

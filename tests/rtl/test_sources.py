@@ -9,7 +9,7 @@ import pytest
 from crossloom.host import find_design
 from crossloom.rtl import Field, Register, RegisterMap, RtlError, Window, lint, read_sources
 from crossloom.rtl.compiler.program import Folding, compile_network
-from crossloom.rtl.core.driver import core_parameters
+from crossloom.rtl.core.contents import core_parameters
 from crossloom.rtl.errors import RegisterError
 from crossloom.rtl.registers.tile_map import TILE
 from crossloom.rtl.sources import find_source, find_waivers, sources_of

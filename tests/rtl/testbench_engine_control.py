@@ -16,7 +16,7 @@ from testbench_engine_streams import clear, exchange, parameters
 from testbench_streams import reset
 
 from crossloom.rtl.compiler.words import ENUM_BITS, Bank, Config, Memory, widths, word
-from crossloom.rtl.core.driver import identity_words
+from crossloom.rtl.core.contents import hash_words, identities_of
 from crossloom.rtl.registers.core_map import CORE, COUNTERS, IDENTITY, VERSION
 from crossloom.sim import input_codes, load, run
 from crossloom.sim.frames import Status, frame_beats, frame_layout, read_results
@@ -356,7 +356,9 @@ async def core(dut):
 
     assert (await read("ID"), await read("VERSION")) == (IDENTITY, VERSION)
     names = [f"{name}_{i}" for name in ("STRUCTURE", "FIXED", "WEIGHTS") for i in range(8)]
-    assert [await read(name) for name in names] == identity_words(network)
+    assert [await read(name) for name in names] == [
+        word for sha256 in identities_of(network).values() for word in hash_words(sha256)
+    ]
 
     codes = input_codes(network.input, random.sample(list(images), 4))
     wanted = run(network, codes=codes).logits

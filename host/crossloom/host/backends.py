@@ -17,7 +17,7 @@ from crossloom.sim.types import AnyArray, IntArray
 
 if TYPE_CHECKING:
     from crossloom.hls import Simulation
-    from crossloom.rtl.core.driver import CoreModel
+    from crossloom.rtl.core.simulation import CoreModel
 
 TRACED = 32  # images at a time whose edges are recorded; bounds the memory that they take
 
@@ -152,7 +152,7 @@ class RtlBackend:
         self._model(trace=False)
 
     def _model(self, trace: bool) -> CoreModel:
-        from crossloom.rtl.core.driver import CoreModel
+        from crossloom.rtl.core.simulation import CoreModel
 
         if not self._open:
             raise DeviceError(f"{self._network.name}: the device is closed; open another Accelerator")

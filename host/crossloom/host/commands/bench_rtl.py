@@ -88,7 +88,7 @@ def _codes(network: Network, count: int) -> Any:
 
 def _simulated(name: str, program: Program) -> dict[str, Any]:
     """Cycles of the core in Verilator, and how many codes differ from the integer simulator's."""
-    from crossloom.rtl.core.driver import CoreModel
+    from crossloom.rtl.core.simulation import CoreModel
     from crossloom.rtl.estimate.cycles import image_cycles
     from crossloom.rtl.estimate.layers import layers_of, model_layers
 
@@ -110,10 +110,11 @@ def _simulated(name: str, program: Program) -> dict[str, Any]:
     scores = wanted.logits if network.route is None else wanted.fine
     wrong = differences.total + int((answers.scores != scores).sum())
     branch = int(answers.branch[-1])
+    _, last = run.clocked()
     cycles, measured = image_cycles(program, branch), layers_of(program, ((int(n), int(a), int(b)) for n, a, b in taps))
     return {
         "latency_cycles": int(first.latency[0]),
-        "interval_cycles": int(run.last[-1] - run.last[-2]),
+        "interval_cycles": int(last[-1] - last[-2]),
         "latency_model": cycles.latency,
         "interval_model": cycles.interval,
         "layers": [
@@ -140,7 +141,7 @@ def _simulated(name: str, program: Program) -> dict[str, Any]:
 
 def _build(name: str) -> tuple[float, float] | None:
     """Build a core's library: seconds, and GiB that its largest program took; None where it was built before."""
-    from crossloom.rtl.core.driver import CoreModel
+    from crossloom.rtl.core.simulation import CoreModel
 
     make, folding = DESIGNS[name]
     before, start = {*cache_folder().glob("*.so")}, time.monotonic()

@@ -76,9 +76,9 @@ def _drawing(program: Program, layers: list[Layer], latency: int) -> Markup:
 def _blocks(program: Program) -> Markup:
     """Memory, array, quantizers, and the way back into the memory."""
     f, s = program.folding, program.sizes
-    banks = f"{f.banks} bank{'s' if f.banks > 1 else ''}"
+    ways = f"{f.ways} way{'s' if f.ways > 1 else ''}"
     boxes = [
-        (0, "feature memory", f"{banks}, {s.features:,} words", f"{f.rows} codes of {s.x_bits} bits"),
+        (0, "feature memory", f"{ways}, {s.features:,} words", f"{f.rows} codes of {s.x_bits} bits"),
         (
             250,
             "crossbar array",

@@ -6,7 +6,8 @@ import numpy as np
 
 from crossloom.sim.types import IntArray, bits_of
 
-from .passes import Pass
+from .passes import Pass, Source
+from .sizes import Folding
 from .thresholds import threshold_table
 
 
@@ -44,7 +45,7 @@ class BankedMemory:
         self.start[banked] += len(banks[0])
         return at
 
-    def image(self, like: tuple[int, ...], align: int = 1) -> tuple[IntArray, int, int]:
+    def content(self, like: tuple[int, ...], align: int = 1) -> tuple[IntArray, int, int]:
         """The memory, the first word of branch 0, and the distance of two branches; both multiples of `align`."""
         first = -(-self.start[0] // align) * align
         stride = -(-self.start[1] // align) * align
@@ -75,6 +76,30 @@ def weight_words(
     full[:out, ..., :channels] = part
     words = full.reshape(cols, kh * kw, high - low, rows).transpose(1, 2, 0, 3).reshape(-1, cols, rows)
     return (words << exponent) + offset
+
+
+def input_blocks(source: Source, start: int, folding: Folding) -> tuple[int, int] | None:
+    """The first block of input channels that the output channels from `start` on read, and the one after the last."""
+    inside = np.flatnonzero(source.mask[start : start + folding.cols].any(0)) // folding.rows
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else None
+
+
+def exponent_of(source: Source, w_bits: int) -> int:
+    """The doublings that weights of `w_bits` can hold themselves; what was summed before is doubled by the rest."""
+    return min(source.doublings, w_bits - 2)
+
+
+def block_words(entry: Pass, start: int, folding: Folding, w_bits: int) -> list[IntArray]:
+    """Words (n, cols, rows) of weights of each bank, for the output channels from `start` on."""
+    parts: list[list[IntArray]] = [[] for _ in entry.sums.sources[0].weights]
+    for source in entry.sums.sources:
+        blocks = input_blocks(source, start, folding)
+        if blocks is None:
+            continue
+        shape, exponent, offset = (folding.cols, folding.rows), exponent_of(source, w_bits), 1 << (w_bits - 1)
+        for weights, words in zip(source.weights, parts, strict=True):
+            words.append(weight_words(weights, source.same, shape, (start, *blocks), exponent, offset))
+    return [np.concatenate(words) for words in parts]
 
 
 def param_words(entry: Pass, start: int, chunks: int, lanes: int) -> list[IntArray]:

@@ -26,6 +26,13 @@ def packed(values: IntArray, bits: int) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
+def packed_params(bias: IntArray, shift: IntArray, acc_bits: int) -> list[int]:
+    """Words of biases and shifts (words, lanes): a lane's bias of `acc_bits` below, its shift above."""
+    low = bias.astype(np.int64) & ((1 << acc_bits) - 1)
+    high = (shift.astype(np.int64) & ((1 << SHIFT_BITS) - 1)) << acc_bits
+    return packed(low | high, acc_bits + SHIFT_BITS)
+
+
 def _words(kind: type, entries: Iterable[Sweep | Segment | Drain | Config | Bank]) -> tuple[int, list[int]]:
     return sum(widths(kind).values()), [word(entry) for entry in entries]
 
@@ -52,10 +59,7 @@ def memory_words(program: Program) -> Iterator[tuple[str, int, list[int]]]:
     yield "drains", *_words(Drain, program.drains)
     weights = program.weights.reshape(len(program.weights), -1)
     yield "weights", bits["weights"], packed(weights, sizes.w_bits)
-    # A lane's parameters: the bias below, the shift above.
-    bias = program.bias.astype(np.int64) & ((1 << sizes.acc_bits) - 1)
-    params = bias | (program.shift.astype(np.int64) & ((1 << SHIFT_BITS) - 1)) << sizes.acc_bits
-    yield "params", bits["params"], packed(params, sizes.acc_bits + SHIFT_BITS)
+    yield "params", bits["params"], packed_params(program.bias, program.shift, sizes.acc_bits)
     for lane, name in enumerate(name for name in bits if name.startswith("tables")):
         yield name, bits[name], packed(program.tables[:, lane : lane + 1], bits[name])
 

@@ -380,6 +380,10 @@ def unrolled(entry: Pass, rows: int, unroll: int, most: int) -> Pass:
     return replace(entry, sums=sums, unrolled=True)
 
 
-def lower(network: Network) -> list[Pass]:
-    """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks."""
-    return _Lowering(network).run()
+def lower(network: Network, rows: int = 0, unroll: int = 0, most: int = 0) -> list[Pass]:
+    """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks.
+
+    With `unroll` those that can are `unrolled`.
+    """
+    passes = _Lowering(network).run()
+    return [unrolled(entry, rows, unroll, most) for entry in passes] if unroll else passes

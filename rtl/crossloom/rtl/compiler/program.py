@@ -1,17 +1,15 @@
-"""Compiles a network for an engine of given size: passes to sweeps, edges to regions, tensors to memory images."""
+"""Compiles a network for an engine of given size: passes to sweeps, edges to regions, tensors to memory words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from crossloom.sim.network import INPUT, Network
 from crossloom.sim.types import IntArray, bits_of
 
 from ..errors import RtlError
-from .memories import BankedMemory, param_words, table_words, weight_words
-from .passes import Pass, Shape, lower, span_bits, stored_shape, unrolled
+from .memories import BankedMemory, block_words, exponent_of, input_blocks, param_words, table_words
+from .passes import Pass, Shape, lower, span_bits, stored_shape
 from .sizes import Folding, Region, Sizes
 from .thresholds import threshold_steps
 from .words import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths
@@ -55,14 +53,17 @@ def compile_network(network: Network, folding: Folding, sizes: Sizes | None = No
     return _Compiler(network, folding, sizes).run()
 
 
+def passes_of(network: Network, folding: Folding, unroll: int) -> list[Pass]:
+    """The passes of a network on an array of some folding, whose engine unrolls windows of `unroll` channels."""
+    return lower(network, folding.rows, unroll if folding.pix == 2 else 0, folding.ways - 1)
+
+
 class _Compiler:
     def __init__(self, network: Network, folding: Folding, sizes: Sizes | None) -> None:
         self.network, self.folding = network, folding
-        self.passes = lower(network)
         # Columns of a window next to each other: two pixels and two more are in as many ways.
         self.unroll = sizes.unroll if sizes else stored_shape(network.input.shape)[2]
-        if folding.pix == 2 and self.unroll:
-            self.passes = [unrolled(p, folding.rows, self.unroll, folding.ways - 1) for p in self.passes]
+        self.passes = passes_of(network, folding, self.unroll)
         if not sizes and not any(p.unrolled for p in self.passes):
             self.unroll = 0
         self.edges = network.edges
@@ -155,27 +156,19 @@ class _Compiler:
 
     def _block(self, entry: Pass, start: int) -> tuple[int, int]:
         """The segments and weights of the output channels from `start` on; their first word and segment."""
-        rows, cols = self.folding.rows, self.folding.cols
         first = len(self.segments)
-        count = len(entry.sums.sources[0].weights)
-        shape, offset = (cols, rows), 1 << (self.w_bits - 1)
-        parts: list[list[IntArray]] = [[] for _ in range(count)]
         for source in entry.sums.sources:
-            inside = np.flatnonzero(source.mask[start : start + cols].any(0)) // rows
-            if not len(inside):
+            blocks = input_blocks(source, start, self.folding)
+            if blocks is None:
                 continue
-            low, high = int(inside[0]), int(inside[-1]) + 1
+            low, high = blocks
             self._segment(source.edge, self.regions[source.edge], low, high - low)
-            exponent = min(source.doublings, self.w_bits - 2)
-            if source.doublings > exponent:
-                self.segments.append(Segment(0, source.doublings - exponent - 1, 0, 1))
+            rest = source.doublings - exponent_of(source, self.w_bits)
+            if rest:
+                self.segments.append(Segment(0, rest - 1, 0, 1))
                 self.doubling = True
-            for bank, words in enumerate(parts):
-                words.append(
-                    weight_words(source.weights[bank], source.same, shape, (start, low, high), exponent, offset)
-                )
-        words_of = [np.concatenate(words) for words in parts]
-        return self.weights.add(words_of, entry.banked, alone=self._rewritable(entry)), first
+        words = block_words(entry, start, self.folding, self.w_bits)
+        return self.weights.add(words, entry.banked, alone=self._rewritable(entry)), first
 
     def _sweep(self, entry: Pass, start: int, weights: int, first: int, sync: bool, route: bool, final: bool) -> None:
         rows, lanes = self.folding.rows, self.folding.lanes
@@ -296,9 +289,9 @@ class _Compiler:
 
     def _finish(self) -> Program:
         network, lanes, route = self.network, self.folding.lanes, self.network.route
-        weights, first_weight, weight_stride = self.weights.image((self.folding.cols, self.folding.rows))
-        params, first_param, param_stride = self.params.image((lanes, 2))
-        tables, first_table, table_stride = self.tables.image((lanes,), 1 << self.steps)
+        weights, first_weight, weight_stride = self.weights.content((self.folding.cols, self.folding.rows))
+        params, first_param, param_stride = self.params.content((lanes, 2))
+        tables, first_table, table_stride = self.tables.content((lanes,), 1 << self.steps)
         counts = [len(b.classes) for b in route.branches] if route else [len(network.classes)]
         banks = [
             Bank(first_weight + i * weight_stride, first_param + i * param_stride, first_table + i * table_stride, rows)

@@ -25,7 +25,9 @@ from ..registers.core_map import CORE, IDENTITY
 from ..sources import sources_of
 from ..verilator.model import BEHAVIOURAL
 from ..verilator.tools import verilator_environment
-from .driver import TOP, CoreModel, CoreRun, core_parameters, write_program
+from .contents import TOP, core_parameters, write_program
+from .driver import CoreRun
+from .simulation import CoreModel
 
 _STUB = "crossloom_frames"
 _FOLDER = "CROSSLOOM_FRAMES"
@@ -68,7 +70,8 @@ def compare_speed(program: Program, frames: Beats, optimize: int = 2) -> Speed:
         after, run = _time_library(model, frames)
     if not np.array_equal(results, run.beats):
         raise RtlError("the core in cocotb: other results than in the library; correct the core")
-    cycles = int(run.last[-1] - run.first[0] + 1)
+    first, last = run.clocked()
+    cycles = int(last[-1] - first[0] + 1)
     return Speed(len(frames), cycles, seconds, min(before + after))
 
 

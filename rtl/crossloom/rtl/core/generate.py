@@ -15,7 +15,9 @@ from ..estimate.cycles import image_cycles
 from ..estimate.resources import check_fit, memory_bram36
 from ..registers.core_map import CORE
 from ..sources import find_source, sources_of
-from .driver import core_parameters, write_program
+from .contents import core_parameters, write_program
+from .description import FILE as DESCRIPTION
+from .description import describe
 
 COMMAND = "crossloom emit rtl"
 LIST = "files.f"
@@ -28,10 +30,10 @@ _PORT_DECLARATION = "  {direction:<6} logic {width}{name}"
 def generate(compiled: Program, folder: Path) -> list[Path]:
     """Write a core into a new or empty folder, or over an earlier one: `src/*.sv`, `memories/*.hex`, `top.sv`.
 
-    Beside them `files.f`, the register map as a C header and as Python, a README, and the SHA-256 of all of them in
-    `.crossloom.json`. Memories are named relative to the folder: tools run in it. Returns the files. Raises RtlError,
-    before anything is written, where the core does not fit an xc7z020 (estimated), and for a folder as `write_folder`
-    does.
+    Beside them `files.f`, the register map as a C header and as Python, `core.json` (`CoreDescription`), a README, and
+    the SHA-256 of all of them in `.crossloom.json`. Memories are named relative to the folder: tools run in it. Returns
+    the files. Raises RtlError, before anything is written, where the core does not fit an xc7z020 (estimated), and for
+    a folder as `write_folder` does.
     """
     check_fit(compiled)
     return write_folder(Path(folder), _files(compiled), COMMAND, RtlError)
@@ -50,6 +52,7 @@ def _files(compiled: Program) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="crossloom-") as work:
         files |= {f"{MEMORIES}/{path.name}": path.read_bytes() for path in write_program(compiled, Path(work))}
     texts = {README: readme(compiled)} | dict(zip(REGISTERS, (CORE.c_header(), CORE.python()), strict=True))
+    files[DESCRIPTION] = describe(compiled).to_json()
     return files | {name: text.encode("ascii") for name, text in texts.items()}
 
 
@@ -77,6 +80,8 @@ AXI4-Stream (`s_axis`, `m_axis`, 64 bits) and AXI4-Lite (`s_axi`, 32 bits) on on
 - `{LIST}` lists the sources in compile order, relative to this folder. `{MEMORIES}/*.hex` are read by `$readmemh`,
   relative to the folder where the tool runs: run it here.
 - `{REGISTERS[0]}` and `{REGISTERS[1]}` have the addresses and bits of the registers. Read ID and STRUCTURE first.
+- `{DESCRIPTION}` says the same to a program, with the array, the identities, and where the words of coarse head and
+  branches lie: a host loads another network's banks from it without compiling anything.
 - `{MARKER}` has the SHA-256 of every file: `emit rtl` writes here again while they are as it wrote them, and leaves
   anything else alone.
 - Lint: `verilator --lint-only -f {LIST} --top-module top`.

@@ -94,6 +94,14 @@ class RegisterMap:
             return places[name]
         raise RegisterError(f"{self.name}: no register or window {name!r}; see the map for the names")
 
+    def field(self, register: str, name: str) -> Field:
+        """A register's bits of some name; RegisterError if there are none."""
+        for entry in self.registers:
+            for field in entry.fields if entry.name == register else ():
+                if field.name == name:
+                    return field
+        raise RegisterError(f"{self.name}: no bits {name!r} in register {register!r}; see the map for the names")
+
     def constants(self) -> Iterator[tuple[str, int, int, str]]:
         """Every constant as (name, value, bits, text): addresses, resets where not zero, and fields' LSB and MASK."""
         for register in self.registers:
