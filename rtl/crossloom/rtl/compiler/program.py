@@ -8,8 +8,9 @@ from crossloom.sim.network import INPUT, Network
 from crossloom.sim.types import IntArray, bits_of
 
 from ..errors import RtlError
+from .lowering import lower
 from .memories import BankedMemory, block_words, exponent_of, input_blocks, param_words, table_words
-from .passes import Pass, Shape, lower, span_bits, stored_shape
+from .passes import Pass, Shape, span_bits, stored_shape
 from .sizes import Folding, Region, Sizes
 from .thresholds import threshold_steps
 from .words import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths

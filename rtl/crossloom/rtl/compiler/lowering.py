@@ -1,0 +1,70 @@
+"""Turns a network into the engine's passes: every operator as a convolution with weights, or as a maximum."""
+
+from __future__ import annotations
+
+from crossloom.sim.network import INPUT, Network
+
+from ..errors import RtlError
+from .ops import LOWERED
+from .passes import Pass, Shape, Sums, stored_shape, unrolled
+from .section import Section
+from .words import Kind
+
+_MOVING = frozenset(kind for kind, how in LOWERED.items() if how.moves)
+
+
+def lower(network: Network, rows: int = 0, unroll: int = 0, most: int = 0) -> list[Pass]:
+    """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks.
+
+    With `unroll` those that can are `unrolled`.
+    """
+    sections, shapes = list(network.sections()), {INPUT: stored_shape(network.input.shape)}
+    trunk = Section(network, [(sections[0][1], sections[0][2])], False, shapes, _MOVING)
+    passes = _lowered(trunk, network.output)
+    if network.route:
+        # The branches' source may itself be flattened: its own place is the image before.
+        source = network.route.source
+        shapes[source] = trunk.shape(source)
+        branches = Section(network, [(nodes, edges) for _, nodes, edges in sections[1:]], True, shapes, _MOVING)
+        branches.aliases = {source: trunk.origin(source)}
+        passes += _lowered(branches, network.route.output)
+    return [unrolled(entry, rows, unroll, most) for entry in passes] if unroll else passes
+
+
+def _lowered(section: Section, output: str) -> list[Pass]:
+    """The passes of one section; scores come last."""
+
+    def sums_of(edge: str) -> Sums:
+        name = section.origin(edge)
+        how = LOWERED[section.node(name).op.kind] if name in section.nodes else None
+        return how.sums(section, name) if how and how.sums else section.identity([name], name)
+
+    passes = []
+    for name in section.order:
+        how = LOWERED[section.node(name).op.kind]
+        if how.moves:
+            _check_moved(section, name, output)
+        if how.emit:
+            entry = how.emit(section, name, sums_of)
+            section.shapes[name] = entry.sums.shape
+            passes.append(entry)
+    raw = section.origin(output) if section.edges[output].accumulator else None
+    return [*passes, Pass(output, Kind.LOGITS, sums_of(output), section.banked, raw=raw)]
+
+
+def _check_moved(section: Section, name: str, output: str) -> None:
+    """Raise RtlError where somebody needs a flattened image of several pixels as the vector that it is."""
+    shape: Shape = section.shapes.get(section.origin(name)) or stored_shape(section.edges[section.origin(name)].shape)
+    if shape[:2] == (1, 1):
+        return
+    for reader in section.order:
+        node = section.node(reader)
+        if name in node.inputs and LOWERED[node.op.kind].joins:
+            raise RtlError(
+                f"layer {reader!r}: {node.op.kind} reads the flattened {name!r}; the engine keeps images as they"
+                " are: flatten after it"
+            )
+    if output == name:
+        raise RtlError(
+            f"layer {name!r}: scores of {shape[0]} by {shape[1]} pixels; the engine has scores of one: end in dense"
+        )

@@ -1,0 +1,21 @@
+"""The engine's registry: how it takes each kind of operator."""
+
+from .base import Lowered, SumsOf
+from .join import ADD, CONCAT, FLATTEN
+from .linear import CONV2D, DENSE
+from .pool import MAXPOOL, SUMPOOL
+from .quantize import REQUANT, THRESHOLD
+
+LOWERED: dict[str, Lowered] = {
+    "dense": DENSE,
+    "conv2d": CONV2D,
+    "requant": REQUANT,
+    "threshold": THRESHOLD,
+    "maxpool": MAXPOOL,
+    "sumpool": SUMPOOL,
+    "add": ADD,
+    "concat": CONCAT,
+    "flatten": FLATTEN,
+}
+
+__all__ = ["LOWERED", "Lowered", "SumsOf"]
