@@ -21,6 +21,17 @@ from .tools import package_folder, parameter_flags, run_tool, verilator_version
 
 _FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "--prefix", "Vmodel", "-Wno-fatal")
 _WORKERS = 2
+_RUNTIME = "verilated", "verilated_threads"
+_COMPILE = (
+    "-std=c++17",
+    "-fPIC",
+    "-w",
+    # As in a program: a function of the model may be inlined, though it is in a library.
+    "-fno-semantic-interposition",
+    # What a failed assertion says must not stand among a command's answers.
+    "-DVL_PRINTF(...)=fprintf(stderr, __VA_ARGS__)",
+    *("-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVM_TRACE=0", "-DVM_COVERAGE=0"),
+)
 # The array in a form that simulates quickly, instead of that of the hardware; see array.sv.
 BEHAVIOURAL = "CROSSLOOM_BEHAVIOURAL"
 _log = logging.getLogger(__name__)
@@ -35,6 +46,43 @@ class StreamResult:
     in_cycles: NDArray[np.uint64]
     out_cycles: NDArray[np.uint64]
     taken: int  # beats that the design took
+
+
+def _compile(source: Path, folder: Path, optimize: int, where: str) -> Path:
+    """Compile one file of a model, or of Verilator's run-time library, into an object in a folder."""
+    include, made = package_folder("verilator") / "include", folder / f"{source.stem}.o"
+    paths = [f"-I{include}", f"-I{include / 'vltstd'}", f"-I{folder}"]
+    run_tool(["g++", f"-O{optimize}", *_COMPILE, *paths, "-c", source, "-o", made], where=where)
+    return made
+
+
+def _units(folder: Path, optimize: int) -> list[tuple[Path, int]]:
+    """A model's files put together in two, with the level of each: to read Verilator's headers takes longest.
+
+    What runs once, when a model is made, is compiled quickly.
+    """
+    files = sorted(folder.glob("*.cpp"))
+    once = [path for path in files if path.stem.endswith(("__Slow", "__Syms", "__Syms__Slow"))]
+    units = []
+    for name, part, level in (("often", [f for f in files if f not in once], optimize), ("once", once, 0)):
+        if part:
+            units.append((folder / f"{name}.cpp", level))
+            text = "".join(f'#include "{path.name}"\n' for path in part)
+            units[-1][0].write_text(text, encoding="ascii")
+    return units
+
+
+def _runtime(optimize: int) -> Path:
+    """Verilator's run-time library as one object, kept: compiling it takes as long as many a model."""
+
+    def build(folder: Path) -> Path:
+        include, where = package_folder("verilator") / "include", "Verilator's run-time library"
+        objects = [_compile(include / f"{name}.cpp", folder, optimize, where) for name in _RUNTIME]
+        made = folder / "runtime.o"
+        run_tool(["g++", "-r", "-nostdlib", *objects, "-o", made], where=where)
+        return made
+
+    return cached(content_key(verilator_version(), platform.machine(), "runtime", f"O{optimize}", *_COMPILE), build)
 
 
 def build_library(
@@ -58,6 +106,7 @@ def build_library(
         platform.machine(),
         _CODE,
         f"O{optimize}",
+        *_COMPILE,
         *flags,
         *(part for path in files for part in (path.name, path.read_bytes())),
     )
@@ -68,26 +117,14 @@ def build_library(
         run_tool(["verilator", *flags, "--Mdir", folder, *files], where=where)
         header = (folder / "Vmodel.h").read_text(encoding="utf-8")
         (folder / "harness.cpp").write_text(harness(header, top), encoding="utf-8")
-        include = package_folder("verilator") / "include"
-        units = [*sorted(folder.glob("*.cpp")), include / "verilated.cpp", include / "verilated_threads.cpp"]
-        compile_flags = ["-std=c++17", "-fPIC", "-w", f"-I{include}", f"-I{include / 'vltstd'}", f"-I{folder}"]
-        # As in a program: a function of the model may be inlined, though it is in a library.
-        compile_flags += ["-fno-semantic-interposition"]
-        # What a failed assertion says must not stand among a command's answers.
-        compile_flags += ["-DVL_PRINTF(...)=fprintf(stderr, __VA_ARGS__)"]
-        compile_flags += ["-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVM_TRACE=0", "-DVM_COVERAGE=0"]
 
-        def unit(path: Path) -> Path:
-            made = folder / f"{path.stem}.o"
-            # The run-time library is slow to compile and hardly runs: cheaply.
-            level = optimize if path.parent == folder else min(optimize, 1)
-            run_tool(["g++", f"-O{level}", *compile_flags, "-c", path, "-o", made], where=where)
-            return made
+        def unit(entry: tuple[Path, int]) -> Path:
+            return _compile(entry[0], folder, entry[1], where)
 
         with ThreadPoolExecutor(_WORKERS) as pool:
-            objects = list(pool.map(unit, units))
+            objects = list(pool.map(unit, _units(folder, optimize)))
         library = folder / "model.so"
-        run_tool(["g++", "-shared", "-pthread", *objects, "-o", library], where=where)
+        run_tool(["g++", "-shared", "-pthread", *objects, _runtime(min(optimize, 1)), "-o", library], where=where)
         return library
 
     return cached(key, build)
