@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from crossloom.sim.network import INPUT, Network, Node
+from crossloom.sim.network import INPUT, Network
 
 from .ops import NATIVE, Fold
 from .ops.base import WIDE_LANES, Site, divisors
@@ -66,13 +66,9 @@ def choose_folding(network: Network, dsp: int = DSP_BUDGET, lut: int = LUT_BUDGE
     return found
 
 
-def _nodes(network: Network) -> list[Node]:
-    return [*network.nodes, *(network.route.branches[0].nodes if network.route else ())]
-
-
 def fold_steps(network: Network) -> dict[str, list[Fold]]:
     """For each layer with products what it can do in a cycle, from one product on, in the order of `choose_folding`."""
-    found = {node.name: NATIVE[node.op.kind].folds(node.op) for node in _nodes(network)}
+    found = {node.name: NATIVE[node.op.kind].folds(node.op) for node in network.producers.values()}
     return {name: steps for name, steps in found.items() if steps}
 
 
@@ -85,7 +81,7 @@ def estimate_folding(network: Network, wanted: Mapping[str, Fold]) -> Folding:
     lanes = {INPUT: max(d for d in divisors(edges[INPUT].channels) if d <= WIDE_LANES)}
     cycles = {INPUT: edges[INPUT].size}
     folds, dsp, lut = {}, 0, 0
-    for node in _nodes(network):
+    for node in network.producers.values():
         inputs, arriving = tuple(edges[name] for name in node.inputs), tuple(lanes[name] for name in node.inputs)
         site = Site(node.name, node.op, inputs, edges[node.name], arriving)
         found = NATIVE[node.op.kind].estimate(site, wanted.get(node.name, Fold()))

@@ -40,8 +40,7 @@ class _Builder:
     def __init__(self, network: Network, folding: Folding, tables: Mapping[str, Mapping[str, Table]]) -> None:
         self.network, self.edges, self.lanes, self.tables = network, network.edges, folding.lanes, tables
         self.folding = folding
-        route = network.route
-        self.nodes = {node.name: node for node in (*network.nodes, *(route.branches[0].nodes if route else ()))}
+        self.nodes = network.producers
         self.streams: list[Stream] = []
         self.processes: list[Process] = []
         self.taken: dict[tuple[str, int], str] = {}  # the stream of each input of each reader

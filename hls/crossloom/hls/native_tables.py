@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from crossloom.sim.frames import ROW_BITS, LoadField, load_fields
+from crossloom.sim.frames import CLASSES_BITS, LoadField, load_fields
 from crossloom.sim.network import Network, Node
 from crossloom.sim.ops import Op
 from crossloom.sim.types import AnyArray
@@ -57,7 +57,7 @@ def weights_header(network: Network, tables: Mapping[str, Mapping[str, Table]]) 
         lines += [f"{kind} {stored} {table.name}{shape} =", f"{_initializer(table.layout.values)};"]
     if network.route:
         counts = ", ".join(str(len(branch.classes)) for branch in network.route.branches)
-        stored = f"crossloom::Stored<{ROW_BITS + 1}, false>::type"
+        stored = f"crossloom::Stored<{CLASSES_BITS}, false>::type"
         lines.append(f"static {stored} {USED}[{len(network.route.branches)}] = {{{counts}}};  // of each branch")
     return "\n".join([*lines, ""])
 

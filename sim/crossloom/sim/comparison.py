@@ -72,7 +72,7 @@ def compare(
             image, *at = (int(i) for i in np.argwhere(wrong)[0])
             index = tuple(at)
             step = index[0] if network.edges[name].steps > 1 else None
-            node = _producer(network, name)
+            node = network.producers.get(name)
             first = Difference(
                 name,
                 node.op.kind if node else "input",
@@ -84,10 +84,6 @@ def compare(
                 step,
             )
     return Comparison(codes, differences, first)
-
-
-def _producer(network: Network, edge: str) -> Node | None:
-    return next((n for _, nodes, _ in network.sections() for n in nodes if n.name == edge), None)
 
 
 def _inputs(network: Network, node: Node, codes: Mapping[str, AnyArray], index: tuple[int, ...]) -> str:

@@ -32,6 +32,7 @@ from .types import AnyArray, IntArray
 BEAT_BITS = 64
 IDENTITY_BEATS = 256 // BEAT_BITS
 ROW_BITS = BRANCH_BITS = 16  # of a header beat: row, branch, then the status
+CLASSES_BITS = ROW_BITS + 1  # how many rows a branch uses
 
 Beats = npt.NDArray[np.uint64]
 
@@ -164,7 +165,7 @@ def load_fields(network: Network) -> Iterator[LoadField]:
     for index, nodes, edges in network.sections():
         section = 0 if index is None else index + 1
         if index is not None:
-            yield LoadField(section, "", "classes", (1,), ROW_BITS + 1, False, beat)
+            yield LoadField(section, "", "classes", (1,), CLASSES_BITS, False, beat)
             beat += 1
         for node in nodes:
             if index is None and node.name not in network.head:

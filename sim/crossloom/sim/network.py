@@ -180,6 +180,12 @@ class Network:
         return MappingProxyType(edges)
 
     @cached_property
+    def producers(self) -> Mapping[str, Node]:
+        """The node of every edge but the input, by name, in execution order; of the branches the first one's."""
+        nodes = (*self.nodes, *(self.route.branches[0].nodes if self.route else ()))
+        return MappingProxyType({node.name: node for node in nodes})
+
+    @cached_property
     def _trunk_edges(self) -> Mapping[str, Edge]:
         edges = {INPUT: Edge(self.input.shape, self.input.type)}
         _check_size("input", edges[INPUT])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossloom.sim.ops import Requant, Threshold
 from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
-from crossloom.sim.types import bits_of
+from crossloom.sim.types import signed_bits
 
 from .base import Native, Part, Place, element_wise, one_kernel
 
@@ -14,7 +14,7 @@ def _requant(at: Place[Requant]) -> Part:
     op, table, source = at.op, at.tables["shift"], at.inputs[0].type
     shifts = table.layout.values
     least, most = (int(shifts.min()), int(shifts.max())) if table.fixed else (MIN_SHIFT, MAX_SHIFT)
-    acc = bits_of(min(source.lo, -1), source.hi)
+    acc = signed_bits(source.lo, source.hi)
     numbers |= {"per_channel": len(op.shift) > 1, "rounding": op.rounding.name}
     numbers |= {"wide_bits": max(acc - min(least, 0), max(acc, most) + 1), "lo": op.out.lo, "hi": op.out.hi}
     return one_kernel(at, types, numbers)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from ..errors import NetworkError
-from ..types import EXACT_FLOAT32, EXACT_FLOAT64, MAX_ACC_BITS, AnyArray, QType, Rounding, bits_of, check_int
+from ..types import EXACT_FLOAT32, EXACT_FLOAT64, MAX_ACC_BITS, AnyArray, QType, Rounding, check_int, signed_bits
 
 Kernel: TypeAlias = Callable[..., AnyArray]
 Index: TypeAlias = tuple[int | slice, ...]
@@ -221,7 +221,7 @@ def accumulator_edge(
     where: str, shape: tuple[int, ...], lo: int, hi: int, frac: int | tuple[int, ...], magnitude: int
 ) -> Edge:
     """Return an accumulator edge with range lo..hi; raise NetworkError past 48 bits or 2^53 partial sums."""
-    bits = bits_of(min(lo, -1), hi)  # hardware adds in two's complement
+    bits = signed_bits(lo, hi)
     if bits > MAX_ACC_BITS or magnitude >= EXACT_FLOAT64:
         raise NetworkError(
             f"{where}: the accumulator needs {bits} bits for {lo}..{hi} (partial sums up to {magnitude}); "

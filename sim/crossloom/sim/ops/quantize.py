@@ -9,7 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import NetworkError
-from ..types import EXACT_FLOAT32, MAX_CODE_BITS, AnyArray, IntArray, QType, Rounding, bits_of, check_int, frozen_ints
+from ..types import (
+    EXACT_FLOAT32,
+    MAX_CODE_BITS,
+    AnyArray,
+    IntArray,
+    QType,
+    Rounding,
+    check_int,
+    frozen_ints,
+    signed_bits,
+)
 from .base import Edge, Kernel, Op, Tensor, spread
 
 MIN_SHIFT, MAX_SHIFT = -16, 47
@@ -203,8 +213,7 @@ class Threshold(Op):
     def tensors(self, inputs: Sequence[Edge]) -> tuple[Tensor, ...]:
         """The thresholds, compared with an accumulator in two's complement; "never" is one above its highest value."""
         type_ = inputs[0].type
-        bits = bits_of(min(type_.lo, -1), type_.hi + 1)
-        return (Tensor("thresholds", self.thresholds.shape, bits, True, False),)
+        return (Tensor("thresholds", self.thresholds.shape, signed_bits(type_.lo, type_.hi + 1), True, False),)
 
     def structure(self, inputs: Sequence[Edge]) -> dict[str, Any]:
         """With the width of a threshold."""
