@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crossloom.sim import cost, random_codes, random_network, run
+from crossloom.sim import Dense, QType, Requant, Rounding, cost, random_codes, random_network, run
 from crossloom.sim.ops import OPERATORS
 from crossloom.sim.ops.base import parameters
 
@@ -33,6 +33,13 @@ def test_tensors_are_all_of_an_operators_arrays_and_hold_every_value_at_their_wi
             assert tensors[name].shape == values.shape
             assert values.min() >= (-(1 << (bits - 1)) if signed else 0)
             assert values.max() < 1 << (bits - signed)
+
+
+def test_a_weight_has_the_sign_of_its_type_and_a_shift_is_a_byte():
+    weight = Dense(np.array([[15]]), np.array([0]), QType(0, 15), 5).tensors([])[0]
+    assert (weight.bits, weight.signed) == (4, False)
+    (shift,) = Requant(np.array([-16, 47]), Rounding.FLOOR, QType(0, 1)).tensors([])
+    assert (shift.bits, shift.signed) == (8, True)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

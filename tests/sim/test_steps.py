@@ -13,6 +13,7 @@ from crossloom.sim.frames import frame_beats, frame_layout, unpack
 from crossloom.sim.golden import Golden
 from crossloom.sim.identity import structure, weights_sha256
 from crossloom.sim.ops.base import Op, accumulator_edge
+from crossloom.sim.simulator import Simulator
 
 STEPS = 3
 
@@ -92,6 +93,14 @@ def test_a_chunk_holds_all_steps(monkeypatch):
     assert all(np.array_equal(found.edges[name], whole.edges[name]) for name in network.edges)
 
 
+def test_memory_is_counted_for_all_steps(monkeypatch):
+    assert Simulator(timed_network()).chunk <= Simulator(flat_network()).chunk / STEPS + 1
+    monkeypatch.setattr("crossloom.sim.network.MAX_EDGE", 18)
+    assert flat_network().edges["conv"].size == 18
+    with pytest.raises(NetworkError, match=r"27 codes per image, \[3, 3, 3, 1\]; at most 18"):
+        timed_network()
+
+
 def test_a_difference_names_its_step_and_the_codes_of_that_step():
     network, expected = timed_network(), ran().edges
     found = {name: codes.copy() for name, codes in expected.items()}
@@ -136,11 +145,11 @@ def test_the_structure_names_steps_where_there_are_some():
 
 
 def test_a_frame_carries_the_codes_step_by_step():
-    edge = Edge((2, 2), QType(-3, 4), steps=STEPS)
+    edge = Edge((2, 4), QType(-3, 4), steps=STEPS)
     network = SimpleNamespace(edges={"input": edge, "fc": edge}, route=None, classes="ab", output="fc")
     codes = np.arange(2 * edge.image_size).reshape(2, *edge.image_shape) % 8 - 3
     layout, frames = frame_layout(network), frame_beats(network, codes)
-    assert (layout.codes, layout.frame_beats) == (12, 1)
+    assert (layout.codes, layout.frame_beats) == (24, 2)
     back = unpack(frames, layout.input_bits, layout.input_signed, layout.codes)
     assert np.array_equal(back.reshape(codes.shape), codes)
 
