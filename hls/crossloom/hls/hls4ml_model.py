@@ -102,15 +102,15 @@ class _Builder:
             return
         result, name, reader = self._result(where, node, nodes)
         given = Given(
-            where,
-            node.op,
-            tuple(self.values[i] for i in node.inputs),
-            tuple(self.edges[i] for i in node.inputs),
-            self.edges[node.name],
-            result,
-            reader,
-            tuple(n.op.kind for n in nodes if node.name in n.inputs),
-            node.name == self.output,
+            where=where,
+            op=node.op,
+            inputs=tuple(self.values[i] for i in node.inputs),
+            sources=tuple(self.edges[i] for i in node.inputs),
+            edge=self.edges[node.name],
+            result=result,
+            reader=reader,
+            readers=tuple(n.op.kind for n in nodes if node.name in n.inputs),
+            output=node.name == self.output,
         )
         if node.op.kind not in LAYERS:
             raise refused(where, f"operator {node.op.kind}")

@@ -68,7 +68,7 @@ class _Builder:
                 self._unpack(records[name])
             else:
                 self._node(self.nodes[name], records[name])
-            self._part(name, readers[name])
+            self._pass_on(name, readers[name])
             if route and name == self.carrier(network.output):
                 self._route()
         self._result()
@@ -80,7 +80,7 @@ class _Builder:
             types.append(f"typedef {int_type(QType(0, len(route.branches) - 1))} bank_index_t;")
         return Graph(tuple(types), tuple(self.streams), tuple(self.processes))
 
-    def _part(self, edge: str, readers: Sequence[tuple[str, int]]) -> None:
+    def _pass_on(self, edge: str, readers: Sequence[tuple[str, int]]) -> None:
         """The stream of an edge, or a fork and a stream to each reader.
 
         Where a stream parts, each path holds a whole frame, so that the fork always finishes its frame and no path
@@ -114,17 +114,17 @@ class _Builder:
     def _node(self, node: Node, records: tuple[str, ...]) -> None:
         name, sources = node.name, tuple(self.carrier(i) for i in node.inputs)
         place = Place(
-            name,
-            node.op,
-            tuple(self.edges[i] for i in node.inputs),
-            self.edges[name],
-            tuple(self.lanes[source] for source in sources),
-            sources,
-            tuple(self.taken[name, slot] for slot in range(len(sources))),
-            self.lanes[name],
-            self.folding.folds.get(name),
-            self.tables.get(name, {}),
-            records,
+            name=name,
+            op=node.op,
+            inputs=tuple(self.edges[i] for i in node.inputs),
+            edge=self.edges[name],
+            arriving=tuple(self.lanes[source] for source in sources),
+            sources=sources,
+            streams=tuple(self.taken[name, slot] for slot in range(len(sources))),
+            lanes=self.lanes[name],
+            fold=self.folding.folds.get(name),
+            tables=self.tables.get(name, {}),
+            records=records,
         )
         build = NATIVE[node.op.kind].build
         assert build is not None  # no reader takes another's stream
