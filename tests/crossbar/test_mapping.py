@@ -5,7 +5,7 @@ import pytest
 from random_layers import conv, edges_of
 
 from crossloom.sim import InputError, QType
-from crossloom.sim.crossbar.mapping import blocks, patches, place_values, planes
+from crossloom.sim.crossbar.mapping import blocks, place_values, planes
 from crossloom.sim.crossbar.readout import Adc, calibrated_range, fitted_gain, full_range
 from crossloom.sim.crossbar.spec import ArraySpec
 
@@ -45,7 +45,7 @@ def test_patches_times_weights_equal_the_operator_for_groups_strides_and_padding
     op = conv(rng, QType(-7, 7), (6, 3, 2, 2), stride=(2, 1), pad=(1, 2, 0, 1), pad_code=-3, groups=2)
     x, y = edges_of(op, (7, 6, 4), QType(-8, 7))
     codes = rng.integers(-8, 8, (5, 7, 6, 4))
-    every = patches(op, codes)
+    every = op.patches(codes)
     found = [every[g] @ op.weight[3 * g : 3 * g + 3].reshape(3, -1).T for g in range(2)]
     expected = op.kernel([x], y)(codes.astype(np.float32))
     assert np.array_equal(np.concatenate(found, axis=1).reshape(expected.shape) + op.bias, expected)

@@ -7,7 +7,6 @@ from crossloom.host import find_design
 from crossloom.sim import InputError, load, run
 from crossloom.sim.crossbar import ArraySpec, Physics, build_network, plan_network
 from crossloom.sim.crossbar.cells import ideal_cells
-from crossloom.sim.crossbar.mapping import patches
 from crossloom.sim.crossbar.twin import twin_product
 from crossloom.sim.crossbar.twin_network import compare_twins, tabulate, tile_config, twin_network
 
@@ -37,7 +36,7 @@ def test_a_layer_of_twins_is_what_its_tiles_compute(digits, case):
     for layer in twin.layers.values():
         plan = layer.plan
         x = rng.integers(plan.input.type.lo, plan.input.type.hi, (3, *plan.input.shape), endpoint=True)
-        every = patches(plan.op, x)
+        every = plan.op.patches(x)
         total = np.zeros((every.shape[1], plan.output.channels))
         for array in layer.arrays:
             block = array.placed.block

@@ -12,11 +12,11 @@ from expressible import expressible_network
 from hls4ml_cores import assert_exact, hls4ml_simulations, refusal
 
 from crossloom.hls import HlsError, Simulation, build_library
-from crossloom.hls import hls4ml_model as model
 from crossloom.hls import hls4ml_writer as writer
-from crossloom.hls.hls4ml_model import round_shift, take_apart
+from crossloom.hls.hls4ml_model import take_apart
 from crossloom.hls.hls4ml_project import write_core
 from crossloom.hls.hls4ml_torch import torch_module
+from crossloom.hls.hls4ml_types import edge_type, round_shift
 from crossloom.sim import (
     Add,
     Branch,
@@ -285,7 +285,7 @@ def test_no_type_is_left_at_a_default(tmp_path):
     network = shipped("digits-cnn").network
     write_core(network, tmp_path)
     (project,) = take_apart(network).projects
-    named = {t for layer in project.layers for t in layer.types.values()} | {model.edge_type(project.input)}
+    named = {t for layer in project.layers for t in layer.types.values()} | {edge_type(project.input)}
     named = {t.replace("SAT>", "SAT,0>").replace("SYM>", "SYM,0>") for t in named}  # saturation bits, as hls4ml has it
     text = (tmp_path / "network" / "defines.h").read_text()
     found = set(re.findall(r"ap_u?fixed<[^>]*>", text))

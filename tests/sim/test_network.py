@@ -547,4 +547,5 @@ def test_a_threshold_one_past_the_widest_accumulator_has_49_bits():
         "fc",
         ("x", "y"),
     )
-    assert structure(net)["nodes"][1]["threshold_bits"] == 48  # unsigned: the accumulator is never negative
+    # The accumulator is never negative, but it is added in two's complement, in 48 bits.
+    assert structure(net)["nodes"][1]["threshold_bits"] == 49

@@ -51,6 +51,10 @@ class Flow:
     loads: bool
     traces: bool
 
+    def loads_into(self, network: Network) -> bool:
+        """Whether the network's core takes new weights."""
+        return self.loads and network.route is not None
+
 
 FLOWS = {"native": Flow(_native, True, True), "hls4ml": Flow(_hls4ml, False, False)}
 
@@ -65,7 +69,7 @@ def flow_of(name: str) -> Flow:
 def write_sources(network: Network, flow: Flow, folder: Path) -> None:
     """Write core, protocol.hpp, top.hpp and top.cpp into a folder; HlsError for a network that the flow refuses."""
     flow.write(network, folder)
-    loads = flow.loads and network.route is not None
+    loads = flow.loads_into(network)
     (folder / "protocol.hpp").write_text(protocol_header(), encoding="ascii")
     (folder / "top.hpp").write_text(top_header(), encoding="ascii")
     (folder / "top.cpp").write_text(top_source(network, loads), encoding="ascii")
@@ -75,7 +79,7 @@ def write_simulation(network: Network, flow: Flow, folder: Path, trace: bool) ->
     """`write_sources`, and the one file that is compiled for C simulation."""
     write_sources(network, flow, folder)
     path = folder / "csim.cpp"
-    path.write_text(simulation_source(network, flow.loads and network.route is not None, trace), encoding="ascii")
+    path.write_text(simulation_source(network, flow.loads_into(network), trace), encoding="ascii")
     return path
 
 
@@ -160,7 +164,7 @@ def project_files(artifact: Artifact, flow_name: str) -> dict[str, bytes]:
     headers = _headers([data.decode(errors="replace") for data in files.values()])
     files |= {f"include/{name}": data for name, data in headers.items()}
     layout, vectors = frame_layout(network), _vectors(artifact)
-    loads = flow.loads and network.route is not None
+    loads = flow.loads_into(network)
     vectors["load.txt"] = _lines(load_beats(network)) if loads else b""
     files |= {f"tb/{name}": data for name, data in vectors.items()}
     files["tb/tb.cpp"] = (find_include() / "crossloom" / "testbench.cpp").read_bytes()

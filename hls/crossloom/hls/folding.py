@@ -4,34 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import gcd, prod
 from types import MappingProxyType
 
-from crossloom.sim.network import INPUT, Network, Node
-from crossloom.sim.ops import Add, Concat, Conv2d, Dense, MaxPool, SumPool
+from crossloom.sim.network import INPUT, Network
+
+from .ops import NATIVE, Fold
+from .ops.base import WIDE_LANES, Site, divisors
 
 # What the chip has beyond these is for line buffers, requantisation, AXI and the router.
 DSP_BUDGET = 200
 LUT_BUDGET = 20_000
-# A 4 by 4 bit product with its adder takes 40 to 49 LUT in Yosys; above this many bit products a DSP is used.
-LUT_PER_BIT_PRODUCT = 2.8
-MAX_LUT_BIT_PRODUCTS = 20
-# Output channels side by side: so many before input codes are, so many at most. A stream's width is registers in every
-# kernel that it passes.
-WIDE_LANES, MAX_LANES = 16, 64
-
-
-@dataclass(frozen=True)
-class Fold:
-    """`outputs` x `inputs` products a cycle."""
-
-    outputs: int = 1
-    inputs: int = 1
-
-    @property
-    def products(self) -> int:
-        """Multipliers."""
-        return self.outputs * self.inputs
 
 
 @dataclass(frozen=True)
@@ -84,30 +66,10 @@ def choose_folding(network: Network, dsp: int = DSP_BUDGET, lut: int = LUT_BUDGE
     return found
 
 
-def _nodes(network: Network) -> list[Node]:
-    return [*network.nodes, *(network.route.branches[0].nodes if network.route else ())]
-
-
 def fold_steps(network: Network) -> dict[str, list[Fold]]:
     """For each layer with products what it can do in a cycle, from one product on, in the order of `choose_folding`."""
-    return {node.name: _steps(node.op) for node in _nodes(network) if isinstance(node.op, Conv2d | Dense)}
-
-
-def _divisors(n: int) -> list[int]:
-    return [d for d in range(1, n + 1) if n % d == 0]
-
-
-def _steps(op: Conv2d | Dense) -> list[Fold]:
-    groups = op.groups if isinstance(op, Conv2d) else 1
-    outputs = len(op.weight) // groups
-    inputs = op.weight.shape[-1]
-    first = [d for d in _divisors(outputs) if d <= WIDE_LANES]
-    found = [Fold(o) for o in first]
-    found += [Fold(first[-1], i) for i in _divisors(inputs)[1:]]
-    # Wider still: the rest of a group, then several groups side by side, each with all its inputs.
-    found += [Fold(o, inputs) for o in _divisors(outputs) if o > first[-1]]
-    found += [Fold(outputs * g, inputs) for g in _divisors(groups)[1:]]
-    return [fold for fold in found if fold.outputs <= MAX_LANES]
+    found = {node.name: NATIVE[node.op.kind].folds(node.op) for node in network.producers.values()}
+    return {name: steps for name, steps in found.items() if steps}
 
 
 def estimate_folding(network: Network, wanted: Mapping[str, Fold]) -> Folding:
@@ -116,34 +78,17 @@ def estimate_folding(network: Network, wanted: Mapping[str, Fold]) -> Folding:
     A Dense layer takes no more inputs at once than its stream brings side by side.
     """
     edges = network.edges
-    lanes = {INPUT: max(d for d in _divisors(edges[INPUT].channels) if d <= WIDE_LANES)}
+    lanes = {INPUT: max(d for d in divisors(edges[INPUT].channels) if d <= WIDE_LANES)}
     cycles = {INPUT: edges[INPUT].size}
     folds, dsp, lut = {}, 0, 0
-    for node in _nodes(network):
-        op, sources, edge = node.op, [edges[name] for name in node.inputs], edges[node.name]
-        arriving = [lanes[name] for name in node.inputs]
-        elements = sources[0].size // arriving[0]
-        lanes[node.name] = gcd(*arriving)
-        if isinstance(op, Conv2d | Dense):
-            fold = wanted[node.name]
-            if isinstance(op, Dense):
-                fold = Fold(fold.outputs, gcd(fold.inputs, arriving[0]))
-            folds[node.name], lanes[node.name] = fold, fold.outputs
-            pixels = edge.size // len(op.weight)
-            products = pixels * op.weight.size // fold.products
-            # A convolution reads a row, then computes one; a Dense layer multiplies while it reads, then writes.
-            cycles[node.name] = products + (elements if isinstance(op, Conv2d) else edge.size // fold.outputs)
-            x, w = sources[0].type.bits, op.weight_type.bits
-            if x * w <= MAX_LUT_BIT_PRODUCTS:
-                lut += int(fold.products * x * w * LUT_PER_BIT_PRODUCT)
-            else:
-                dsp += fold.products * -(-min(x, w) // 18) * -(-max(x, w) // 25)
-        elif isinstance(op, MaxPool | SumPool):
-            cycles[node.name] = elements + edge.size // arriving[0] * prod(op.kernel_size)
-        elif isinstance(op, Add | Concat):
-            cycles[node.name] = edge.size // lanes[node.name]
-        else:
-            cycles[node.name] = elements
+    for node in network.producers.values():
+        inputs, arriving = tuple(edges[name] for name in node.inputs), tuple(lanes[name] for name in node.inputs)
+        site = Site(node.name, node.op, inputs, edges[node.name], arriving)
+        found = NATIVE[node.op.kind].estimate(site, wanted.get(node.name, Fold()))
+        lanes[node.name], cycles[node.name] = found.lanes, found.cycles
+        if found.fold is not None:
+            folds[node.name] = found.fold
+        dsp, lut = dsp + found.dsp, lut + found.lut
     cycles["result"] = sum(edges[name].size for name in _outputs(network)) * 2
     return Folding(MappingProxyType(folds), MappingProxyType(lanes), MappingProxyType(cycles), dsp, lut)
 

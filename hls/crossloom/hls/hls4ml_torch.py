@@ -9,7 +9,8 @@ import numpy as np
 
 from crossloom.sim.network import INPUT
 
-from .hls4ml_model import Layer, Project
+from .hls4ml_layers import Layer
+from .hls4ml_model import Project
 
 if TYPE_CHECKING:
     import torch

@@ -18,8 +18,9 @@ from crossloom.sim.errors import MissingExtraError
 from crossloom.sim.ops import Edge
 
 from .errors import HlsError
-from .hls4ml_model import Project, edge_type
+from .hls4ml_model import Project
 from .hls4ml_torch import teach_front_end, torch_module
+from .hls4ml_types import edge_type
 
 CLOCK_NS = 10
 # What hls4ml would take for a type that nobody named; found in a generated file, it ends the flow.

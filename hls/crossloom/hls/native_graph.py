@@ -7,45 +7,16 @@ from dataclasses import dataclass
 
 from crossloom.sim.frames import ROW_BITS, frame_layout
 from crossloom.sim.network import INPUT, Network, Node
-from crossloom.sim.ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Requant, SumPool, Threshold
-from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
-from crossloom.sim.types import QType, bits_of
+from crossloom.sim.ops import Edge
+from crossloom.sim.types import QType
 
 from .folding import Folding
-from .native_tables import USED, Table, threshold_bits
+from .native_tables import USED
+from .ops import NATIVE, Table
+from .ops.base import BANK, OUT, Numbers, Place, Process, Stream, int_type, struct
 
 # Readers of a stream that are no nodes of the network.
 _ROUTE, _RESULT = "route", "result"
-_OUT, _BANK = "out", "bank"
-
-Numbers = dict[str, int | bool | str]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A FIFO of `depth` elements of type `element`; `why` it is as deep."""
-
-    name: str
-    element: str
-    depth: int = 2
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Process:
-    """One kernel: `config` declares what its template reads; `ports` are (element, parameter, stream).
-
-    It is called with the parameters and then `more`. `words` are the tables of which it reads a word a cycle, `records`
-    the edges that its `out` carries.
-    """
-
-    name: str
-    kernel: str
-    config: str
-    ports: tuple[tuple[str, str, str], ...]
-    more: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    records: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,27 +31,7 @@ class Graph:
 def code_type(edge: Edge) -> str:
     """The C++ type of an edge's codes; an accumulator adds in two's complement."""
     lo = min(edge.type.lo, -1) if edge.accumulator else edge.type.lo
-    return _int_type(QType(lo, edge.type.hi))
-
-
-def _int_type(type_: QType) -> str:
-    return f"ap_{'int' if type_.signed else 'uint'}<{type_.bits}>"
-
-
-def _struct(name: str, types: Mapping[str, str], numbers: Numbers) -> str:
-    lines = [f"typedef {type_} {key};" for key, type_ in types.items()]
-    for key, value in numbers.items():
-        if isinstance(value, bool):
-            lines.append(f"static const bool {key} = {'true' if value else 'false'};")
-        elif isinstance(value, str):
-            lines.append(f"static const crossloom::Rounding {key} = crossloom::{value};")
-        else:
-            # Codes and shifts may be negative, and one of 32 bits unsigned.
-            lines.append(f"static const {'long long' if key in _SIGNED else 'unsigned'} {key} = {value};")
-    return "\n".join([f"struct {name} {{", *(f"    {line}" for line in lines), "};"])
-
-
-_SIGNED = {"lo", "hi", "pad_code", "base"}
+    return int_type(QType(lo, edge.type.hi))
 
 
 class _Builder:
@@ -89,8 +40,7 @@ class _Builder:
     def __init__(self, network: Network, folding: Folding, tables: Mapping[str, Mapping[str, Table]]) -> None:
         self.network, self.edges, self.lanes, self.tables = network, network.edges, folding.lanes, tables
         self.folding = folding
-        route = network.route
-        self.nodes = {node.name: node for node in (*network.nodes, *(route.branches[0].nodes if route else ()))}
+        self.nodes = network.producers
         self.streams: list[Stream] = []
         self.processes: list[Process] = []
         self.taken: dict[tuple[str, int], str] = {}  # the stream of each input of each reader
@@ -98,13 +48,13 @@ class _Builder:
     def carrier(self, edge: str) -> str:
         """The edge whose stream carries this one too: a Flatten is the same stream."""
         node = self.nodes.get(edge)
-        return self.carrier(node.inputs[0]) if node and isinstance(node.op, Flatten) else edge
+        return self.carrier(node.inputs[0]) if node and NATIVE[node.op.kind].build is None else edge
 
     def build(self) -> Graph:
         network, route = self.network, self.network.route
         readers: dict[str, list[tuple[str, int]]] = {}
         for node in self.nodes.values():
-            if not isinstance(node.op, Flatten):
+            if NATIVE[node.op.kind].build is not None:
                 for slot, name in enumerate(node.inputs):
                     readers.setdefault(self.carrier(name), []).append((node.name, slot))
         readers.setdefault(self.carrier(network.output), []).append((_ROUTE if route else _RESULT, 0))
@@ -118,7 +68,7 @@ class _Builder:
                 self._unpack(records[name])
             else:
                 self._node(self.nodes[name], records[name])
-            self._part(name, readers[name])
+            self._pass_on(name, readers[name])
             if route and name == self.carrier(network.output):
                 self._route()
         self._result()
@@ -127,10 +77,10 @@ class _Builder:
             types.append(f"typedef {code_type(self.edges[name])} t_{name};")
             types.append(f"typedef crossloom::Pack<t_{name}, {self.lanes[name]}> e_{name};")
         if route:
-            types.append(f"typedef {_int_type(QType(0, len(route.branches) - 1))} bank_index_t;")
+            types.append(f"typedef {int_type(QType(0, len(route.branches) - 1))} bank_index_t;")
         return Graph(tuple(types), tuple(self.streams), tuple(self.processes))
 
-    def _part(self, edge: str, readers: Sequence[tuple[str, int]]) -> None:
+    def _pass_on(self, edge: str, readers: Sequence[tuple[str, int]]) -> None:
         """The stream of an edge, or a fork and a stream to each reader.
 
         Where a stream parts, each path holds a whole frame, so that the fork always finishes its frame and no path
@@ -140,7 +90,7 @@ class _Builder:
         if len(readers) == 1:
             depth, why = 2, ""
             node = self.nodes.get(readers[0][0])
-            if node and isinstance(node.op, Conv2d | MaxPool | SumPool):
+            if node and node.op.window([self.edges[name] for name in node.inputs]):
                 depth, why = whole // self.edges[node.inputs[0]].shape[0], "a row, which comes while one is computed"
             self.streams.append(Stream(f"s_{edge}", element, max(depth, 2), why if depth > 2 else ""))
             self.taken[readers[0]] = f"s_{edge}"
@@ -157,108 +107,30 @@ class _Builder:
     def _unpack(self, records: tuple[str, ...]) -> None:
         edge = self.edges[INPUT]
         numbers: Numbers = {"bits": edge.type.bits, "is_signed": edge.type.signed, "size": edge.size}
-        config = _struct("c_unpack", {"code_t": "t_input"}, {**numbers, "lanes": self.lanes[INPUT]})
-        ports = ("beat_t", "in", "in"), ("e_input", _OUT, "s_input")
+        config = struct("c_unpack", {"code_t": "t_input"}, {**numbers, "lanes": self.lanes[INPUT]})
+        ports = ("beat_t", "in", "in"), ("e_input", OUT, "s_input")
         self.processes.append(Process("unpack", "unpack<c_unpack>", config, ports, records=records))
 
     def _node(self, node: Node, records: tuple[str, ...]) -> None:
-        op, name = node.op, node.name
-        if isinstance(op, Concat):
-            self._concat(node, records)
-            return
-        config = f"c_{name}"
-        kernel = f"{op.kind}<{config}>"
-        if isinstance(op, MaxPool | SumPool):
-            kernel = f"pool<{config}, crossloom::{'Greatest' if isinstance(op, MaxPool) else 'Sum'}>"
-        tables = list(self.tables.get(name, {}).values())
-        parameters = ["in"] if len(node.inputs) == 1 else ["a", "b"]
-        ports = [self._port(node, slot, parameter) for slot, parameter in enumerate(parameters)]
-        ports.append((f"e_{name}", _OUT, f"s_{name}"))
-        more = [table.name for table in tables]
-        if tables and tables[0].banked:
-            ports.append(("bank_index_t", _BANK, f"b_{name}"))
-        elif tables:
-            more.append("0")
-        words = tuple(table.name for table in tables if table.words)
-        text = _struct(config, *self._numbers(node))
-        self.processes.append(Process(f"run_{name}", kernel, text, tuple(ports), tuple(more), words, records))
-
-    def _port(self, node: Node, slot: int, parameter: str) -> tuple[str, str, str]:
-        return f"e_{self.carrier(node.inputs[slot])}", parameter, self.taken[node.name, slot]
-
-    def _numbers(self, node: Node) -> tuple[dict[str, str], Numbers]:
-        """Types and numbers of a node's configuration."""
-        op, name, lanes = node.op, node.name, self.lanes
-        first, edge = self.edges[node.inputs[0]], self.edges[name]
-        sources = [self.carrier(i) for i in node.inputs]
-        types = {"in_t": f"t_{sources[0]}", "out_t": f"t_{name}"}
-        numbers: Numbers = {"in_lanes": lanes[sources[0]], "size": edge.size, "channels": first.channels}
-        if isinstance(op, Add):
-            a, b = op.shifts(name, [self.edges[i] for i in node.inputs])
-            types = {"a_t": f"t_{sources[0]}", "b_t": f"t_{sources[1]}", "out_t": f"t_{name}"}
-            numbers = {"size": edge.size, "out_lanes": lanes[name], "a_shift": a, "b_shift": b}
-            numbers |= {"a_lanes": lanes[sources[0]], "b_lanes": lanes[sources[1]]}
-        elif isinstance(op, Conv2d | Dense):
-            fold = self.folding.folds[name]
-            types["weight_t"] = _int_type(op.weight_type)
-            numbers |= {"out": len(op.weight), "par_out": fold.outputs, "par_in": fold.inputs}
-            if isinstance(op, Conv2d):
-                numbers |= {"groups": op.groups}
-                numbers |= self._window(first, edge, op.weight.shape[1:3], op.stride, op.pad, op.pad_code)
-        elif isinstance(op, MaxPool | SumPool):
-            pad = op.pad if isinstance(op, MaxPool) else (0, 0, 0, 0)
-            numbers |= self._window(first, edge, op.kernel_size, op.stride, pad, first.type.lo)
-        elif isinstance(op, Requant):
-            shift = self.tables[name]["shift"]
-            least, most = (int(shift.values.min()), int(shift.values.max())) if shift.fixed else (MIN_SHIFT, MAX_SHIFT)
-            acc = bits_of(min(first.type.lo, -1), first.type.hi)
-            numbers |= {"per_channel": len(op.shift) > 1, "rounding": op.rounding.name}
-            numbers |= {"wide_bits": max(acc - min(least, 0), max(acc, most) + 1), "lo": op.out.lo, "hi": op.out.hi}
-        elif isinstance(op, Threshold):
-            count = op.thresholds.shape[1]
-            types["threshold_t"] = f"ap_int<{threshold_bits(self.network, node)}>"
-            numbers |= {"per_channel": len(op.thresholds) > 1, "base": op.base, "step": op.step}
-            numbers |= {"count": count, "count_bits": count.bit_length()}
-        return types, numbers
-
-    @staticmethod
-    def _window(
-        source: Edge, edge: Edge, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], code: int
-    ) -> Numbers:
-        return {
-            "height": source.shape[0],
-            "width": source.shape[1],
-            "kernel_h": int(kernel[0]),
-            "kernel_w": int(kernel[1]),
-            "stride_h": stride[0],
-            "stride_w": stride[1],
-            "pad_top": pad[0],
-            "pad_left": pad[2],
-            "pad_code": code,
-            "out_height": edge.shape[0],
-            "out_width": edge.shape[1],
-        }
-
-    def _concat(self, node: Node, records: tuple[str, ...]) -> None:
-        """Joins the inputs two by two; the last pair gives the edge."""
-        name, lanes, edge = node.name, self.lanes, self.edges[node.name]
-        sources = [self.carrier(i) for i in node.inputs]
-        channels = [self.edges[i].channels for i in node.inputs]
-        left, left_type, left_lanes = self._port(node, 0, "a"), f"t_{sources[0]}", lanes[sources[0]]
-        for i in range(1, len(sources)):
-            last = i == len(sources) - 1
-            stream = f"s_{name}" if last else f"j{i}_{name}"
-            if not last:
-                self.streams.append(Stream(stream, f"e_{name}"))
-            types = {"a_t": left_type, "b_t": f"t_{sources[i]}", "out_t": f"t_{name}"}
-            numbers: Numbers = {"pixels": edge.size // edge.channels, "out_lanes": lanes[name]}
-            numbers |= {"a_lanes": left_lanes, "a_channels": sum(channels[:i])}
-            numbers |= {"b_lanes": lanes[sources[i]], "b_channels": channels[i]}
-            ports = left, self._port(node, i, "b"), (f"e_{name}", _OUT, stream)
-            config = _struct(f"c{i}_{name}", types, numbers)
-            process = Process(f"join{i}_{name}", f"concat<c{i}_{name}>", config, ports, records=records if last else ())
-            self.processes.append(process)
-            left, left_type, left_lanes = (f"e_{name}", "a", stream), f"t_{name}", lanes[name]
+        name, sources = node.name, tuple(self.carrier(i) for i in node.inputs)
+        place = Place(
+            name=name,
+            op=node.op,
+            inputs=tuple(self.edges[i] for i in node.inputs),
+            edge=self.edges[name],
+            arriving=tuple(self.lanes[source] for source in sources),
+            sources=sources,
+            streams=tuple(self.taken[name, slot] for slot in range(len(sources))),
+            lanes=self.lanes[name],
+            fold=self.folding.folds.get(name),
+            tables=self.tables.get(name, {}),
+            records=records,
+        )
+        build = NATIVE[node.op.kind].build
+        assert build is not None  # no reader takes another's stream
+        part = build(place)
+        self.streams.extend(part.streams)
+        self.processes.extend(part.processes)
 
     def _banked(self) -> list[str]:
         return [name for name, tables in self.tables.items() if any(table.banked for table in tables.values())]
@@ -267,7 +139,7 @@ class _Builder:
         """Coarse scores to a bank index for every banked node and the result."""
         coarse = self.carrier(self.network.output)
         numbers: Numbers = {"rows": self.edges[coarse].size, "lanes": self.lanes[coarse]}
-        config = _struct("c_route", {"score_t": f"t_{coarse}", "bank_t": "bank_index_t"}, numbers)
+        config = struct("c_route", {"score_t": f"t_{coarse}", "bank_t": "bank_index_t"}, numbers)
         ports = [(f"e_{coarse}", "in", self.taken[_ROUTE, 0]), (f"t_{coarse}", "scores", "coarse_scores")]
         self.streams.append(Stream("coarse_scores", f"t_{coarse}", self.edges[coarse].size, "all: the result waits"))
         for name in [*(f"b_{name}" for name in self._banked()), "bank_of_result"]:
@@ -283,13 +155,13 @@ class _Builder:
         types = {"score_t": f"t_{output}"}
         numbers: Numbers = {"rows": layout.scores, "lanes": self.lanes[output], "row_bits": ROW_BITS}
         fine = f"e_{output}", "in", self.taken[_RESULT, 0]
-        out = "beat_t", _OUT, "out"
+        out = "beat_t", OUT, "out"
         if route is None:
-            config = _struct("c_result", types, numbers)
+            config = struct("c_result", types, numbers)
             self.processes.append(Process(_RESULT, "result<c_result>", config, (fine, out)))
             return
         types |= {"coarse_t": f"t_{self.carrier(self.network.output)}", "bank_t": "bank_index_t"}
-        config = _struct("c_result", types, {**numbers, "coarse_rows": layout.coarse})
+        config = struct("c_result", types, {**numbers, "coarse_rows": layout.coarse})
         coarse = types["coarse_t"], "coarse", "coarse_scores"
         branch = "bank_index_t", "branch", "bank_of_result"
         ports = coarse, branch, fine, out
@@ -309,8 +181,8 @@ def declarations(graph: Graph) -> Iterator[str]:
         if process.config:
             yield process.config
         ports = ", ".join(f"hls::stream<{element}>& {parameter}" for element, parameter, _ in process.ports)
-        streams = [parameter for _, parameter, _ in process.ports if parameter != _BANK]
-        bank = [f"{_BANK}.read()"] if len(streams) < len(process.ports) else []
+        streams = [parameter for _, parameter, _ in process.ports if parameter != BANK]
+        bank = [f"{BANK}.read()"] if len(streams) < len(process.ports) else []
         yield f"static void f_{process.name}({ports}) {{"
         yield "#pragma HLS INLINE off  // a process of its own"
         for table in process.words:
@@ -334,7 +206,7 @@ def frame_function(graph: Graph) -> Iterator[str]:
         yield f"#pragma HLS STREAM variable = {stream.name} depth = {stream.depth}{why}"
     for process in graph.processes:
         yield f"    f_{process.name}({', '.join(stream for *_, stream in process.ports)});"
-        out = [stream for _, parameter, stream in process.ports if parameter == _OUT]
+        out = [stream for _, parameter, stream in process.ports if parameter == OUT]
         for edge in process.records:
             yield f'    CROSSLOOM_EDGE("{edge}", {out[0]})'
     yield "}\n"

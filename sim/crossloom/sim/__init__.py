@@ -1,7 +1,7 @@
 """The definition of a Crossloom network: types, operators, artifact, and the exact integer simulator."""
 
-from .compare import Comparison, Difference, compare
-from .cost import Cost, cost
+from .comparison import Comparison, Difference, compare
+from .cost_model import Cost, cost
 from .errors import (
     ArtifactError,
     ConfigError,

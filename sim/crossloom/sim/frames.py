@@ -2,8 +2,9 @@
 
 HLS, RTL, the virtual board and the driver take their formats from here.
 
-A *frame* is one image: its codes in channels-last order, each in a field of 1, 2, 4, 8, 16 or 32 bits (the least
-that holds the input's type), two's complement where the type is signed, from the least significant bit up.
+A *frame* is one image: its codes step by step, each step's in channels-last order, in fields of 1, 2, 4, 8, 16 or 32
+bits (the least that holds the input's type), two's complement where the type is signed, from the least significant bit
+up.
 A *result* is a header beat and one signed beat a score: for a routed network the coarse scores, then the fine ones of
 the branch that ran, all rows of the capacity; for a flat network its scores.
 A *load* carries the weights identity and every tensor that may change without a new core, `load_fields` in order.
@@ -23,16 +24,15 @@ import numpy.typing as npt
 
 from .errors import DeviceError, InputError
 from .identity import canonical_json, structure, weights_sha256
-from .network import Network, Node
+from .network import Network
 from .npy import npy_bytes
-from .ops import Conv2d, Dense, Requant, Threshold
 from .ops.base import parameters
-from .types import AnyArray, IntArray, bits_of
+from .types import AnyArray, IntArray
 
 BEAT_BITS = 64
 IDENTITY_BEATS = 256 // BEAT_BITS
-SHIFT_BITS = 8
 ROW_BITS = BRANCH_BITS = 16  # of a header beat: row, branch, then the status
+CLASSES_BITS = ROW_BITS + 1  # how many rows a branch uses
 
 Beats = npt.NDArray[np.uint64]
 
@@ -145,25 +145,13 @@ def frame_layout(network: Network) -> FrameLayout:
     return FrameLayout(
         edge.type.bits,
         edge.type.signed,
-        edge.size,
-        beats_of(edge.size, edge.type.bits),
+        edge.image_size,
+        beats_of(edge.image_size, edge.type.bits),
         coarse,
         scores,
         1 + coarse + scores,
         last[0].beat + beats_of(last[0].count, last[0].bits) if last else 0,
     )
-
-
-def _tensors(node: Node, threshold_bits: int) -> Iterator[tuple[str, tuple[int, ...], int, bool]]:
-    """Name, shape, width and sign of an operator's tensors."""
-    op = node.op
-    if isinstance(op, Dense | Conv2d):
-        yield "weight", op.weight.shape, op.weight_type.bits, op.weight_type.signed
-        yield "bias", op.bias.shape, op.bias_bits, True
-    elif isinstance(op, Requant):
-        yield "shift", op.shift.shape, SHIFT_BITS, True
-    elif isinstance(op, Threshold):
-        yield "thresholds", op.thresholds.shape, threshold_bits, True
 
 
 def load_fields(network: Network) -> Iterator[LoadField]:
@@ -177,18 +165,14 @@ def load_fields(network: Network) -> Iterator[LoadField]:
     for index, nodes, edges in network.sections():
         section = 0 if index is None else index + 1
         if index is not None:
-            yield LoadField(section, "", "classes", (1,), ROW_BITS + 1, False, beat)
+            yield LoadField(section, "", "classes", (1,), CLASSES_BITS, False, beat)
             beat += 1
         for node in nodes:
             if index is None and node.name not in network.head:
                 continue
-            source = edges[node.inputs[0]].type
-            # As `structure` has it: one code above the accumulator stands for "never".
-            threshold_bits = bits_of(min(source.lo, -1), source.hi + 1)
-            for tensor, shape, bits, signed in _tensors(node, threshold_bits):
-                field = LoadField(section, node.name, tensor, shape, bits, signed, beat)
-                yield field
-                beat += beats_of(field.count, bits)
+            for tensor in node.op.tensors([edges[name] for name in node.inputs]):
+                yield LoadField(section, node.name, tensor.name, tensor.shape, tensor.bits, tensor.signed, beat)
+                beat += beats_of(tensor.count, tensor.bits)
 
 
 def load_beats(network: Network) -> Beats:

@@ -86,7 +86,7 @@ class Golden:
         images = _golden_array(rest, "images", "|u1", (None, *shape))
         codes = {}
         for name, edge in network.edges.items():
-            codes[name] = _golden_array(rest, f"codes.{name}", edge.type.dtype.str, (len(images), *edge.shape))
+            codes[name] = _golden_array(rest, f"codes.{name}", edge.type.dtype.str, (len(images), *edge.image_shape))
         found = _golden_array(rest, "digests", "<u8", (None, len(network.edges)))
         if not 1 <= len(images) <= min(len(found), FULL_IMAGES):
             raise ArtifactError(

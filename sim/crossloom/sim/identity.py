@@ -9,7 +9,6 @@ from typing import Any
 from .network import Network
 from .npy import npy_bytes
 from .schema import encode
-from .structure import edge_structure, node_structure
 
 
 def canonical_json(value: object) -> bytes:
@@ -20,9 +19,9 @@ def canonical_json(value: object) -> bytes:
 def structure(network: Network) -> dict[str, Any]:
     """What hardware is built for: graph, shapes, integer types, widths and banks, without any value or class name."""
     plain: dict[str, Any] = {
-        "input": edge_structure(network.edges["input"]),
+        "input": network.edges["input"].structure(),
         "levels": network.input.levels,
-        "nodes": [node_structure(n, network.edges) for n in network.nodes],
+        "nodes": [n.structure(network.edges) for n in network.nodes],
         "output": network.output,
         "route": None,
     }
@@ -32,7 +31,7 @@ def structure(network: Network) -> dict[str, Any]:
             "output": route.output,
             "capacity": route.capacity,
             "banks": len(route.branches),
-            "nodes": [node_structure(n, network.edges) for n in route.branches[0].nodes],
+            "nodes": [n.structure(network.edges) for n in route.branches[0].nodes],
         }
     return plain
 

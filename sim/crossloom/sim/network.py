@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from .errors import NetworkError
 from .ops import Edge, Op
 from .ops.quantize import check_stream_type
-from .structure import node_structure
 from .types import IntArray, QType, check_identifier, check_int, check_network_name, frozen_ints
 
 INPUT = "input"
@@ -75,6 +75,16 @@ class Node:
             )
         for name in self.inputs:
             check_identifier(f"node {self.name!r}: input", name)
+
+    def structure(self, edges: Mapping[str, Edge]) -> dict[str, Any]:
+        """The operator as hardware sees it; the banks of a routed network must agree on it."""
+        return {
+            "name": self.name,
+            "op": self.op.kind,
+            "inputs": list(self.inputs),
+            "edge": edges[self.name].structure(),
+            **self.op.structure([edges[name] for name in self.inputs]),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +180,12 @@ class Network:
         return MappingProxyType(edges)
 
     @cached_property
+    def producers(self) -> Mapping[str, Node]:
+        """The node of every edge but the input, by name, in execution order; of the branches the first one's."""
+        nodes = (*self.nodes, *(self.route.branches[0].nodes if self.route else ()))
+        return MappingProxyType({node.name: node for node in nodes})
+
+    @cached_property
     def _trunk_edges(self) -> Mapping[str, Edge]:
         edges = {INPUT: Edge(self.input.shape, self.input.type)}
         _check_size("input", edges[INPUT])
@@ -222,12 +238,12 @@ class Network:
     def _check_banks(self, route: Route) -> None:
         """Raise NetworkError unless every branch asks for the same hardware as the first."""
         sections = [(nodes, edges) for index, nodes, edges in self.sections() if index is not None]
-        first = [node_structure(node, sections[0][1]) for node in sections[0][0]]
+        first = [node.structure(sections[0][1]) for node in sections[0][0]]
         for branch, (nodes, edges) in zip(route.branches[1:], sections[1:], strict=True):
             if len(nodes) != len(first):
                 raise NetworkError(f"branch {branch.name!r}: {len(nodes)} nodes; the first branch has {len(first)}")
             for node, wanted in zip(nodes, first, strict=True):
-                found = node_structure(node, edges)
+                found = node.structure(edges)
                 for key in wanted:
                     if found.get(key) != wanted[key]:
                         raise NetworkError(
@@ -248,16 +264,16 @@ def _infer(nodes: Sequence[Node], edges: dict[str, Edge], banked: Iterable[str],
     for node in nodes:
         where = f"{prefix}node {node.name!r} ({node.op.kind})"
         try:
-            edges[node.name] = node.op.infer(where, [edges[name] for name in node.inputs], node.name in banked)
+            edges[node.name] = node.op.output_edge(where, [edges[name] for name in node.inputs], node.name in banked)
         except NetworkError as error:
             raise error if str(error).startswith(where) else NetworkError(f"{where}: {error}") from None
         _check_size(where, edges[node.name])
 
 
 def _check_size(where: str, edge: Edge) -> None:
-    if edge.size > MAX_EDGE:
+    if edge.image_size > MAX_EDGE:
         raise NetworkError(
-            f"{where}: {edge.size} codes per image, {list(edge.shape)}; at most {MAX_EDGE} are supported"
+            f"{where}: {edge.image_size} codes per image, {list(edge.image_shape)}; at most {MAX_EDGE} are supported"
         )
 
 
@@ -307,8 +323,8 @@ def _check_class_names(classes: tuple[str, ...]) -> None:
 
 
 def _check_logits(what: str, edge: Edge, rows: int, meaning: str) -> None:
-    if edge.shape != (rows,):
-        raise NetworkError(f"network: {what} has shape {list(edge.shape)}; needed [{rows}], {meaning}")
+    if edge.image_shape != (rows,):
+        raise NetworkError(f"network: {what} has shape {list(edge.image_shape)}; needed [{rows}], {meaning}")
     if edge.type.common_frac is None:
         raise NetworkError(f"network: {what} has one frac per channel; logits need one common frac")
 

@@ -23,8 +23,8 @@ class Result:
     `logits` int64 (N, classes), or with a route the coarse logits (N, branches). With a route, `branch` int64 (N,)
     is the branch that ran and `fine` int64 (N, capacity) its logits, else both are None. `labels` int64 (N,).
     `scores` (N, classes) int64; with a route a masked array, classes of branches that did not run being masked.
-    `macs` int64 (N,): multiply-accumulates really done for each image. `edges`: the requested codes, (N, *shape)
-    in the smallest dtype of their type.
+    `macs` int64 (N,): multiply-accumulates really done for each image. `edges`: the requested codes,
+    (N, *image_shape) in the smallest dtype of their type.
     """
 
     logits: IntArray
@@ -61,12 +61,12 @@ class _Section:
             sources, edge = [edges[name] for name in node.inputs], edges[node.name]
             later = outputs.union(*(n.inputs for n in nodes[i + 1 :]))
             live[node.name] = edge
-            held = sum(e.size * e.carrier.itemsize for e in live.values())
-            peak = max(peak, held + node.op.scratch(sources, edge))
+            held = sum(e.image_size * e.carrier.itemsize for e in live.values())
+            peak = max(peak, held + node.op.scratch(sources, edge) * (1 if node.op.timed else edge.steps))
             last = tuple(name for name in live if name not in later)
             for name in last:
                 del live[name]
-            steps.append(_Step(node.name, node.op.kernel(sources, edge), node.inputs, last))
+            steps.append(_Step(node.name, node.op.batch_kernel(sources, edge), node.inputs, last))
             macs += node.op.macs(edge)
         return _Section(tuple(steps), macs, peak)
 
@@ -113,7 +113,7 @@ class Simulator:
         for name in wanted:
             if name not in network.edges:
                 raise InputError(f"run: no edge {str(name)[:80]!r}; this network has {', '.join(network.edges)}")
-        kept = {n: np.empty((count, *network.edges[n].shape), network.edges[n].type.dtype) for n in wanted}
+        kept = {n: np.empty((count, *network.edges[n].image_shape), network.edges[n].type.dtype) for n in wanted}
         logits = np.empty((count, network.edges[network.output].size), np.int64)
         branch = np.empty(count, np.int64) if route else None
         fine = np.empty((count, route.capacity), np.int64) if route else None

@@ -46,6 +46,15 @@ def bits_of(lo: int, hi: int) -> int:
     return max(1, hi.bit_length())
 
 
+def signed_bits(lo: int, hi: int) -> int:
+    """Width in two's complement, sign bit included even where no value is negative: what hardware adds and compares in.
+
+    >>> signed_bits(0, 15), signed_bits(-8, 7)
+    (5, 4)
+    """
+    return bits_of(min(lo, -1), hi)
+
+
 def code_dtype(lo: int, hi: int) -> np.dtype[Any]:
     """Return the smallest little-endian two's complement numpy dtype of 8, 16, 32 or 64 bits that holds lo..hi."""
     for size in (1, 2, 4):

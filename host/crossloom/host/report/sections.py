@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from crossloom.sim.cost import Cost, LayerCost
+from crossloom.sim.cost_model import Cost, LayerCost
 
 from ..commands.tables import percent
 from .figures import Figures, Mistake

@@ -6,23 +6,20 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeAlias
 
 import numpy as np
 
 from ..errors import InputError
-from ..ops import Conv2d, Dense, Edge
+from ..ops import Edge, Linear
 from ..types import EXACT_FLOAT64, AnyArray, IntArray
 from .cells import Cells, Reader, ideal_cells, physical_cells
-from .mapping import Block, blocks, patches, place_values, planes
+from .mapping import Block, blocks, place_values, planes
 from .order import coupling, greedy_order, moments, swann_order
 from .readout import FINEST_STEP, GAIN_BITS, Adc, calibrated_range, fitted_gain, full_range
 from .spec import ArraySpec, Physics
 from .tile import FloatArray
 
 _log = logging.getLogger(__name__)
-
-Layer: TypeAlias = Dense | Conv2d
 
 # Input vectors that a layer is calibrated with, taken evenly from those that there are.
 CALIBRATION_VECTORS = 1024
@@ -48,7 +45,7 @@ class LayerPlan:
     """A layer cut into arrays and ordered, for any wires; `samples` are calibration inputs (groups, V, fan-in)."""
 
     where: str
-    op: Layer
+    op: Linear
     input: Edge
     output: Edge
     spec: ArraySpec
@@ -63,7 +60,7 @@ class LayerPlan:
 
 def plan_layer(
     where: str,
-    op: Layer,
+    op: Linear,
     edges: tuple[Edge, Edge],
     spec: ArraySpec,
     codes: IntArray | None,
@@ -82,7 +79,7 @@ def plan_layer(
     if spec.calibrates or samples:
         if codes is None or len(codes) == 0:
             raise InputError(f"{where}: no inputs to calibrate with; needed at least one image")
-        every = patches(op, codes.astype(edges[0].type.dtype))
+        every = op.patches(codes.astype(edges[0].type.dtype))
         count = every.shape[1]
         seen = every[:, np.linspace(0, count - 1, min(count, CALIBRATION_VECTORS)).astype(np.intp)]
     placed = tuple(_place(block, edges[0], spec, seen, columns) for block in blocks(where, op, spec))
@@ -180,7 +177,7 @@ class ArrayLayer:
         by chunks of vectors.
         """
         plan = self.plan
-        every = patches(plan.op, x.astype(plan.input.type.dtype))
+        every = plan.op.patches(x.astype(plan.input.type.dtype))
         total = np.zeros((every.shape[1], plan.output.channels))
         for array in self.arrays:
             self._add(array, every[array.placed.block.group], total)

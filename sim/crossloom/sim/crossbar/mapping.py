@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from ..ops import Conv2d, Dense
-from ..ops.base import padded_batch
+from ..ops import Linear
 from ..types import AnyArray, IntArray, QType
 from .spec import ArraySpec
 from .tile import FloatArray
@@ -56,22 +55,7 @@ def planes(codes: IntArray, type_: QType) -> AnyArray:
     return np.stack([(codes >> j) & 1 for j in range(type_.bits)]).astype(bool)
 
 
-def patches(op: Dense | Conv2d, x: AnyArray) -> AnyArray:
-    """Return (groups, N * OH * OW, fan-in): what each product of the layer reads from codes x (N, *shape).
-
-    Fan-in runs over kernel rows, kernel columns, channels of the group, as `weight` does; padding is a code.
-    """
-    if isinstance(op, Dense):
-        return x[None]
-    _, kh, kw, per_group = op.weight.shape
-    x = padded_batch(x, op.pad, op.pad_code)
-    view = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))[:, :: op.stride[0], :: op.stride[1]]
-    n, oh, ow = view.shape[:3]
-    view = view.reshape(n, oh, ow, op.groups, per_group, kh, kw).transpose(3, 0, 1, 2, 5, 6, 4)
-    return view.reshape(op.groups, n * oh * ow, kh * kw * per_group)
-
-
-def blocks(where: str, op: Dense | Conv2d, spec: ArraySpec) -> tuple[Block, ...]:
+def blocks(where: str, op: Linear, spec: ArraySpec) -> tuple[Block, ...]:
     """Cut a layer's weights into arrays: inputs in full tiles and a rest, outputs with all their columns together.
 
     The slices follow from the weights' type, so that other weights of the type fit the same arrays. Raises
@@ -89,8 +73,7 @@ def blocks(where: str, op: Dense | Conv2d, spec: ArraySpec) -> tuple[Block, ...]
             f"{where}: an output takes {per_output} columns ({slices} slices of either sign), the array has "
             f"{spec.columns}; needed wider arrays or more bits a cell"
         )
-    groups = op.groups if isinstance(op, Conv2d) else 1
-    weight = op.weight.reshape(groups, len(op.weight) // groups, -1).astype(np.int64)
+    weight = op.weight.reshape(op.groups, len(op.weight) // op.groups, -1).astype(np.int64)
     shift = spec.cell_bits * np.arange(slices)
     signs = np.ldexp(1.0, shift)[:, None] * [1.0, -1.0]  # (slices, 2)
     step, found = spec.columns // per_output, []

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..network import Branch, Network, Node, Route
-from ..ops import Conv2d, Dense, Edge, Kernel
-from ..ops.base import parameters
+from ..ops import Edge, Kernel, Linear
 from ..simulator import run
 from ..types import AnyArray, IntArray
-from .layer import ArrayLayer, Layer, LayerPlan, build_layer, plan_layer
+from .layer import ArrayLayer, LayerPlan, build_layer, plan_layer
 from .spec import ArraySpec, Physics
 
 
-class _ArrayDense(Dense):
-    """A Dense layer whose kernel reads arrays; its type, bounds and structure stay those of the operator."""
+def _on_arrays(op: Linear, layer: ArrayLayer) -> Linear:
+    """The operator with a kernel that reads arrays; its type, bounds and structure stay."""
 
-    layer: ArrayLayer
+    def kernel(inputs: Sequence[Edge], output: Edge) -> Kernel:
+        return layer.accumulate
 
-    def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
-        """Return the arrays' estimate."""
-        return self.layer.accumulate
-
-
-class _ArrayConv2d(Conv2d):
-    """As _ArrayDense, for Conv2d."""
-
-    layer: ArrayLayer
-
-    def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
-        """Return the arrays' estimate."""
-        return self.layer.accumulate
-
-
-def _on_arrays(op: Layer, layer: ArrayLayer) -> Layer:
-    made: _ArrayDense | _ArrayConv2d = (_ArrayDense if isinstance(op, Dense) else _ArrayConv2d)(**parameters(op))
-    object.__setattr__(made, "layer", layer)  # no field: the banks of a route may differ in it
+    made = copy(op)
+    object.__setattr__(made, "kernel", kernel)  # no field: the banks of a route may differ in it
     return made
 
 
@@ -89,7 +74,7 @@ class ArrayNetwork:
 def _mapped(network: Network) -> Iterator[tuple[int | None, Node, Edge, Edge]]:
     for index, nodes, edges in network.sections():
         for node in nodes:
-            if isinstance(node.op, Dense | Conv2d):
+            if isinstance(node.op, Linear):
                 yield index, node, edges[node.inputs[0]], edges[node.name]
 
 
@@ -126,7 +111,7 @@ def plan_network(
     codes = layer_inputs(network, images) if measured and images is not None else {}
     layers = {}
     for index, node, x, y in _mapped(network):
-        assert isinstance(node.op, Dense | Conv2d)
+        assert isinstance(node.op, Linear)
         where = node.name
         if index is not None and network.route is not None:
             where = f"{network.route.branches[index].name}/{node.name}"

@@ -21,7 +21,7 @@ from ..simulator import run
 from ..types import AnyArray, IntArray
 from .cells import Cells, Reader, ideal_cells
 from .layer import Array, ArrayLayer, Conversions
-from .mapping import patches, planes
+from .mapping import planes
 from .pipeline import ArrayNetwork, bind, build_network, layer_inputs, plan_network
 from .readout import GAIN_BITS, Adc
 from .spec import ArraySpec, Physics
@@ -206,7 +206,7 @@ def compare_twins(
 def _code_differences(layer: ArrayLayer, twin: ArrayLayer, codes: IntArray) -> tuple[FloatArray, FloatArray]:
     """Codes of the twin, and of cells without physics, less those of the physics: flat, over some of the inputs."""
     plan = layer.plan
-    every = patches(plan.op, codes.astype(plan.input.type.dtype))
+    every = plan.op.patches(codes.astype(plan.input.type.dtype))
     some = every[:, np.linspace(0, every.shape[1] - 1, min(every.shape[1], _VECTORS)).astype(np.intp)]
     errors, ideals = [], []
     for array, other in zip(layer.arrays, twin.arrays, strict=True):

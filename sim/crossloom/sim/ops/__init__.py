@@ -1,8 +1,8 @@
 """The operators: data, bounds and the exact kernel that defines each one."""
 
-from .base import Edge, Kernel, Op
+from .base import Edge, Kernel, Op, Tensor, Window
 from .join import Add, Concat, Flatten
-from .linear import Conv2d, Dense
+from .linear import Conv2d, Dense, Linear
 from .pool import MaxPool, SumPool
 from .quantize import Requant, Threshold
 
@@ -19,9 +19,12 @@ __all__ = [
     "Edge",
     "Flatten",
     "Kernel",
+    "Linear",
     "MaxPool",
     "Op",
     "Requant",
     "SumPool",
+    "Tensor",
     "Threshold",
+    "Window",
 ]

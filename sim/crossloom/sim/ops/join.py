@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import NetworkError
 from ..types import AnyArray, QType
-from .base import Edge, Kernel, Op, accumulator_edge, need_image, need_stream
+from .base import Edge, Index, Kernel, Op, accumulator_edge, need_image, need_stream
 from .quantize import check_stream_type
 
 MAX_ALIGN = 31
@@ -53,6 +53,10 @@ class Add(Op):
 
         return run
 
+    def structure(self, inputs: Sequence[Edge]) -> dict[str, Any]:
+        """The alignment shifts: all that scales change in hardware."""
+        return {"shifts": list(self.shifts(self.kind, inputs))}
+
     def scratch(self, inputs: Sequence[Edge], output: Edge) -> int:
         """Both scaled operands."""
         return 2 * output.size * output.carrier.itemsize
@@ -86,6 +90,15 @@ class Concat(Op):
 
         return run
 
+    def reads(self, index: tuple[int, ...], inputs: Sequence[Edge]) -> tuple[Index | None, ...]:
+        """One code of the one input that has this channel."""
+        found: list[Index | None] = []
+        channel = index[-1]
+        for x in inputs:
+            found.append((*index[:-1], channel) if 0 <= channel < x.channels else None)
+            channel -= x.channels
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class Flatten(Op):
@@ -109,3 +122,7 @@ class Flatten(Op):
             return x.reshape(len(x), -1)
 
         return run
+
+    def reads(self, index: tuple[int, ...], inputs: Sequence[Edge]) -> tuple[Index | None, ...]:
+        """The pixel's code."""
+        return (tuple(int(i) for i in np.unravel_index(index[0], inputs[0].shape)),)

@@ -14,12 +14,12 @@ from .base import (
     Edge,
     Kernel,
     Op,
+    Window,
     accumulator_edge,
     check_tuple,
     need_image,
     need_stream,
     padded_batch,
-    window_shape,
     window_views,
 )
 from .linear import MAX_WINDOW
@@ -48,7 +48,11 @@ class MaxPool(Op):
         (x,) = inputs
         need_stream(where, x, self.kind)
         h, w, c = need_image(where, x, self.kind)
-        return Edge((*window_shape(where, (h, w), self.kernel_size, self.stride, self.pad), c), x.type)
+        return Edge((*self.window(inputs).output(where, (h, w)), c), x.type)
+
+    def window(self, inputs: Sequence[Edge]) -> Window:
+        """Padded with the least code of the input's type."""
+        return Window(self.kernel_size, self.stride, self.pad, inputs[0].type.lo)
 
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
         """Return the running maximum of the window's shifted views."""
@@ -67,9 +71,8 @@ class MaxPool(Op):
         """The padded input."""
         if not any(self.pad):
             return 0
-        h, w, c = inputs[0].shape
-        padded = (h + self.pad[0] + self.pad[1]) * (w + self.pad[2] + self.pad[3]) * c
-        return padded * output.carrier.itemsize
+        h, w = self.window(inputs).padded(inputs[0].shape)
+        return h * w * output.channels * output.carrier.itemsize
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,13 @@ class SumPool(Op):
         count = self.kernel_size[0] * self.kernel_size[1]
         if count & (count - 1) == 0:
             frac += count.bit_length() - 1
-        size = window_shape(where, (h, w), self.kernel_size, self.stride, (0, 0, 0, 0))
+        size = self.window(inputs).output(where, (h, w))
         lo, hi = x.type.lo * count, x.type.hi * count
         return accumulator_edge(where, (*size, c), lo, hi, frac, count * max(abs(x.type.lo), abs(x.type.hi)))
+
+    def window(self, inputs: Sequence[Edge]) -> Window:
+        """Without padding."""
+        return Window(self.kernel_size, self.stride, (0, 0, 0, 0), inputs[0].type.lo)
 
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
         """Return the running sum of the window's shifted views."""

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import NetworkError
-from ..types import EXACT_FLOAT32, MAX_CODE_BITS, AnyArray, IntArray, QType, Rounding, check_int, frozen_ints
-from .base import Edge, Kernel, Op, spread
+from ..types import (
+    EXACT_FLOAT32,
+    MAX_CODE_BITS,
+    AnyArray,
+    IntArray,
+    QType,
+    Rounding,
+    check_int,
+    frozen_ints,
+    signed_bits,
+)
+from .base import Edge, Kernel, Op, Tensor, spread
 
 MIN_SHIFT, MAX_SHIFT = -16, 47
+# Loads and tables hold a shift in a byte. A memory needs less: as an offset from the least one, one of 64 values.
+SHIFT_BITS = 8
+LEAST_SHIFT_BITS = (MAX_SHIFT - MIN_SHIFT).bit_length()
 MAX_THRESHOLDS = 65535
 # Up to this many thresholds a comparison each is faster than a binary search.
 FEW_THRESHOLDS = 16
@@ -81,6 +94,14 @@ class Requant(Op):
             return codes.reshape(acc.shape)
 
         return run
+
+    def tensors(self, inputs: Sequence[Edge]) -> tuple[Tensor, ...]:
+        """The shifts."""
+        return (Tensor("shift", self.shift.shape, SHIFT_BITS, True, False),)
+
+    def memory_bits(self, inputs: Sequence[Edge]) -> int:
+        """Shifts as offsets."""
+        return int(self.shift.size) * LEAST_SHIFT_BITS
 
     def scratch(self, inputs: Sequence[Edge], output: Edge) -> int:
         """One wide copy."""
@@ -188,6 +209,15 @@ class Threshold(Op):
             return y
 
         return run_search
+
+    def tensors(self, inputs: Sequence[Edge]) -> tuple[Tensor, ...]:
+        """The thresholds, compared with an accumulator in two's complement; "never" is one above its highest value."""
+        type_ = inputs[0].type
+        return (Tensor("thresholds", self.thresholds.shape, signed_bits(type_.lo, type_.hi + 1), True, False),)
+
+    def structure(self, inputs: Sequence[Edge]) -> dict[str, Any]:
+        """With the width of a threshold."""
+        return {**super().structure(inputs), "threshold_bits": self.tensors(inputs)[0].bits}
 
     def scratch(self, inputs: Sequence[Edge], output: Edge) -> int:
         """Keys and positions of the search."""

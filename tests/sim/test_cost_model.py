@@ -69,8 +69,8 @@ def test_thresholds_are_counted_at_their_own_width():
         Node("fc", _dense(2, 4), ("t",)),
     )
     network = Network("t", INPUT, (Node("flat", Flatten(), ("input",)), *nodes), "fc", ("a", "b"))
-    # fc0 reaches 0..96, 7 bits unsigned; "never" is 97
-    assert {layer.name: layer.memory_bits for layer in cost(network).layers}["t"] == 12 * 7
+    # fc0 reaches 0..96 and "never" is 97: 8 bits in two's complement, in which accumulators are added
+    assert {layer.name: layer.memory_bits for layer in cost(network).layers}["t"] == 12 * 8
 
 
 def test_without_route_the_flat_baseline_is_the_network_itself():

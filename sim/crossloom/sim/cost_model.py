@@ -7,12 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .network import INPUT, Network
-from .ops import Conv2d, Dense, Requant, Threshold
-from .ops.quantize import MAX_SHIFT, MIN_SHIFT
-from .structure import node_structure
-
-# One bit more than the range needs would be waste: -16..47 is an offset of 6 bits.
-SHIFT_BITS = (MAX_SHIFT - MIN_SHIFT).bit_length()
 
 
 @dataclass(frozen=True)
@@ -78,25 +72,18 @@ def cost(network: Network) -> Cost:
             continue
         for node in nodes:
             op, edge, copies = node.op, edges[node.name], 1 if index is None else banks
-            parameters = memory = weight_bits = 0
-            if isinstance(op, Conv2d | Dense):
-                weight_bits = op.weight_type.bits
-                parameters = int(op.weight.size + op.bias.size)
-                memory = int(op.weight.size) * weight_bits + int(op.bias.size) * op.bias_bits
-            elif isinstance(op, Requant):
-                memory = int(op.shift.size) * SHIFT_BITS
-            elif isinstance(op, Threshold):
-                memory = int(op.thresholds.size) * int(node_structure(node, edges)["threshold_bits"])
+            sources = [edges[name] for name in node.inputs]
+            tensors = op.tensors(sources)
             layers.append(
                 LayerCost(
                     node.name,
                     op.kind,
                     edge.shape,
                     edge.type.bits,
-                    weight_bits,
-                    parameters * copies,
+                    next((tensor.bits for tensor in tensors if tensor.name == "weight"), 0),
+                    sum(tensor.count for tensor in tensors if tensor.parameter) * copies,
                     op.macs(edge),
-                    memory * copies,
+                    op.memory_bits(sources) * copies,
                     copies,
                 )
             )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .network import Network, Node
-from .ops import Conv2d, Dense, MaxPool, SumPool
 from .types import AnyArray
 
 MAX_SHOWN = 12
@@ -16,7 +15,10 @@ MAX_SHOWN = 12
 
 @dataclass(frozen=True)
 class Difference:
-    """One code that differs: `index` is (h, w, c) or (c,) on `edge` of image number `image`."""
+    """One code that differs: `index` is (h, w, c) or (c,) on `edge` of image number `image`.
+
+    `step` is the time step, None on an edge without time.
+    """
 
     edge: str
     op: str
@@ -25,13 +27,13 @@ class Difference:
     expected: int
     found: int
     inputs: str
+    step: int | None = None
 
     def __str__(self) -> str:
         at = ", ".join(map(str, self.index))
+        place = f"image {self.image}, [{at}]" if self.step is None else f"image {self.image}, step {self.step}, [{at}]"
         made = f"; made from {self.inputs}" if self.inputs else ""
-        return (
-            f"edge {self.edge} ({self.op}), image {self.image}, [{at}]: {self.found} instead of {self.expected}{made}"
-        )
+        return f"edge {self.edge} ({self.op}), {place}: {self.found} instead of {self.expected}{made}"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Comparison:
 def compare(
     network: Network, expected: Mapping[str, AnyArray], found: Mapping[str, AnyArray], first_image: int = 0
 ) -> Comparison:
-    """Compare the edges (N, *shape) that `found` has with `expected`, in execution order.
+    """Compare the edges (N, *image_shape) that `found` has with `expected`, in execution order.
 
     `first_image` is the number of the batch's first image in the whole set. The inputs of a difference are taken
     from `expected`, where it has them.
@@ -69,48 +71,32 @@ def compare(
         if first is None:
             image, *at = (int(i) for i in np.argwhere(wrong)[0])
             index = tuple(at)
-            node = _producer(network, name)
+            step = index[0] if network.edges[name].steps > 1 else None
+            node = network.producers.get(name)
             first = Difference(
                 name,
                 node.op.kind if node else "input",
                 first_image + image,
-                index,
+                index if step is None else index[1:],
                 int(expected[name][(image, *index)]),
                 int(found[name][(image, *index)]),
-                _inputs(node, {k: v[image] for k, v in expected.items()}, index) if node else "",
+                _inputs(network, node, {k: v[image] for k, v in expected.items()}, index) if node else "",
+                step,
             )
     return Comparison(codes, differences, first)
 
 
-def _producer(network: Network, edge: str) -> Node | None:
-    return next((n for _, nodes, _ in network.sections() for n in nodes if n.name == edge), None)
-
-
-def _inputs(node: Node, edges: Mapping[str, AnyArray], index: tuple[int, ...]) -> str:
-    """The input codes that a node reads for one output position, shortened."""
+def _inputs(network: Network, node: Node, codes: Mapping[str, AnyArray], index: tuple[int, ...]) -> str:
+    """The input codes that a node reads for one output position (in its image), shortened."""
+    sources = [network.edges[name] for name in node.inputs]
+    step: tuple[int, ...] = ()
+    if network.edges[node.name].steps > 1 and not node.op.timed:
+        step, index = index[:1], index[1:]
     parts = []
-    for name in node.inputs:
-        codes = edges.get(name)
-        if codes is None:
+    for name, read in zip(node.inputs, node.op.reads(index, sources), strict=True):
+        if name not in codes or read is None:
             continue
-        if isinstance(node.op, Conv2d | MaxPool | SumPool):
-            kernel = node.op.weight.shape[1:3] if isinstance(node.op, Conv2d) else node.op.kernel_size
-            top, left = (0, 0) if isinstance(node.op, SumPool) else (node.op.pad[0], node.op.pad[2])
-            y, x = index[0] * node.op.stride[0] - top, index[1] * node.op.stride[1] - left
-            window = codes[max(y, 0) : max(y + kernel[0], 0), max(x, 0) : max(x + kernel[1], 0)]
-            codes = window[..., _channels_read(node.op, index[2])]
-        elif not isinstance(node.op, Dense) and codes.size == edges[node.name].size:
-            codes = codes.reshape(edges[node.name].shape)[index]
-        flat = np.ravel(codes).tolist()
+        flat = np.ravel(codes[name][(*step, *read)]).tolist()
         shown = ", ".join(map(str, flat[:MAX_SHOWN])) + (f", ... ({len(flat)} codes)" if len(flat) > MAX_SHOWN else "")
         parts.append(f"{name} {shown or 'padding alone'}")
     return "; ".join(parts)
-
-
-def _channels_read(op: Conv2d | MaxPool | SumPool, channel: int) -> slice:
-    """The input channels that one output channel reads."""
-    if not isinstance(op, Conv2d):
-        return slice(channel, channel + 1)
-    out, *_, per_group = op.weight.shape
-    first = channel // (out // op.groups) * per_group
-    return slice(first, first + per_group)

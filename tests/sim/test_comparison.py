@@ -6,6 +6,7 @@ from handmade import dense, routed_network
 
 from crossloom.sim import (
     Add,
+    Concat,
     Conv2d,
     Edge,
     Flatten,
@@ -65,6 +66,7 @@ SQUARE = (Node("flat", Flatten(), ("input",)), Node("n", dense(24, 24, 1), ("fla
         ([Node("n", Requant(np.array([0]), Rounding.FLOOR, QType(0, 63)), ("input",))], (3, 2, 1), "input 23"),
         ([Node("n", Flatten(), ("input",))], (7,), "input 7"),
         ([Node("n", Add(), ("input", "input"))], (1, 1, 0), "input 8; input 8"),
+        ([Node("n", Concat(), ("input", "input"))], (1, 1, 3), "input 9"),
         (SQUARE, (5,), "flat 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ... (24 codes)"),
     ],
 )

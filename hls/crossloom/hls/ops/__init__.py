@@ -1,0 +1,23 @@
+"""The native flow's registry: what each kind of operator becomes."""
+
+from typing import Any
+
+from .base import Fold, Native, Table
+from .join import ADD, CONCAT, FLATTEN
+from .linear import CONV2D, DENSE
+from .pool import MAXPOOL, SUMPOOL
+from .quantize import REQUANT, THRESHOLD
+
+NATIVE: dict[str, Native[Any]] = {
+    "dense": DENSE,
+    "conv2d": CONV2D,
+    "requant": REQUANT,
+    "threshold": THRESHOLD,
+    "maxpool": MAXPOOL,
+    "sumpool": SUMPOOL,
+    "add": ADD,
+    "concat": CONCAT,
+    "flatten": FLATTEN,
+}
+
+__all__ = ["NATIVE", "Fold", "Native", "Table"]
