@@ -19,7 +19,7 @@ from crossloom.sim.builder import Section, finish, finish_routed
 
 from .inputs import FloatArray
 from .layers import RAW, LayerBuilder, Seen, Value, identifier
-from .trace import Recorder, trace
+from .tracing import Recorder, trace
 
 
 @dataclass(frozen=True, eq=False)

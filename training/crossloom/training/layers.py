@@ -38,7 +38,7 @@ from crossloom.sim.types import IntArray, bits_of
 
 from .inputs import FloatArray
 from .quantized import activation_type, bias_codes, codes_of, frac_of, int_range, rounding_of, weight_codes
-from .trace import Tap, plain
+from .tracing import Tap, plain
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from .hierarchical import AnyNetwork, Hierarchical, rows_of
 from .inputs import FloatArray, to_float
 from .quantized import codes_of
 from .runs import load_run
-from .trace import Recorder, plain
+from .tracing import Recorder, plain
 
 MIN_SAMPLES = 1000
 BATCH = 128
