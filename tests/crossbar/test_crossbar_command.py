@@ -14,7 +14,7 @@ from crossloom.host.crossbar_page import page
 from crossloom.host.report.document import MARKER
 from crossloom.sim import Artifact, InputError, load, make_golden, random_network, save
 from crossloom.sim.crossbar import RERAM, ArraySpec, Physics, Point, Sweep, study, sweep
-from crossloom.sim.crossbar.study import _maps
+from crossloom.sim.crossbar.analysis import _maps
 
 DEFAULTS = {
     "rho": "1e-4,2e-3", "methods": "none,gain", "cells": "8t-sram", "law": "linear", "rows": 128, "columns": 128,

@@ -9,7 +9,7 @@ import pytest
 from crossloom.sim.crossbar import ArraySpec, gate_currents, make_ladders, overhead
 from crossloom.sim.crossbar.cells import parts_of
 from crossloom.sim.crossbar.order import coupling, greedy_order, loss, moments, swann_order, ways
-from crossloom.sim.crossbar.overhead import COSTS_7NM
+from crossloom.sim.crossbar.order_cost import COSTS_7NM
 
 
 def problem(seed, rows, columns=12, vectors=200, depth=3):

@@ -7,7 +7,7 @@ import pytest
 
 from crossloom.sim import InputError, load
 from crossloom.sim.crossbar import ArraySpec, Physics, method_spec, sweep, wilson
-from crossloom.sim.crossbar.sweep import split
+from crossloom.sim.crossbar.accuracy import split
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from crossloom.sim import InputError, load, run
 from crossloom.sim.crossbar import ArraySpec, Physics, build_network, plan_network
 from crossloom.sim.crossbar.cells import ideal_cells
 from crossloom.sim.crossbar.twin import twin_product
-from crossloom.sim.crossbar.twin_network import compare_twins, tabulate, tile_config, twin_network
+from crossloom.sim.crossbar.twin_layers import compare_twins, tabulate, tile_config, twin_network
 
 SPECS = {
     "all rows": ArraySpec(),

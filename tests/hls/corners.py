@@ -4,24 +4,20 @@ import numpy as np
 
 from crossloom.sim import (
     Add,
-    Branch,
     Concat,
     Conv2d,
     Dense,
-    Edge,
     Flatten,
     Input,
     MaxPool,
-    Network,
-    Node,
     QType,
     Requant,
     Rounding,
-    Route,
     SumPool,
     Threshold,
     random_codes,
 )
+from crossloom.sim.builder import Section, finish, finish_routed
 
 RNG = np.random.default_rng(7)
 NIBBLE = QType(-8, 7)
@@ -40,22 +36,21 @@ OUTPUTS = {
 class Chain:
     """Nodes one after the other, each reading the one before unless told otherwise."""
 
-    def __init__(self, shape, type_=NIBBLE, prefix="n"):
+    def __init__(self, shape, type_=NIBBLE):
         self.input = Input(shape, type_, np.array([[type_.lo], [type_.hi]]))
-        self.edges = {"input": Edge(shape, type_)}
-        self.nodes, self.prefix = [], prefix
+        self.section = Section.of_input(self.input)
+
+    @property
+    def edges(self):
+        return self.section.edges
 
     @property
     def last(self):
-        return list(self.edges)[-1]
+        return self.section.last
 
-    def add(self, op, *inputs, banked=False):
+    def add(self, op, *inputs):
         """Append an operator and return the name of its edge."""
-        inputs = inputs or (self.last,)
-        name = f"{self.prefix}{len(self.nodes)}"
-        self.edges[name] = op.infer(name, [self.edges[i] for i in inputs], banked)
-        self.nodes.append(Node(name, op, inputs))
-        return name
+        return self.section.add(op, *inputs)
 
     def clip(self, type_=NIBBLE):
         """Codes of another type, values kept where they fit."""
@@ -76,7 +71,7 @@ class Chain:
         if rows:
             self.dense(rows, ties=True)
         count = self.edges[self.last].size
-        return Network(name, self.input, tuple(self.nodes), self.last, tuple(map(str, range(count))))
+        return finish(name, self.input, self.section, list(map(str, range(count))))
 
 
 def weights(shape, bits, signed=True):
@@ -182,26 +177,23 @@ def routed(name, source, coarse_from_source=False):
     if source != "input":
         chain.add(conv(4, (2, 2), 2))
         source = chain.clip()
-    head = Chain((3, 3, 2), prefix="h")
-    head.edges = dict(chain.edges)
-    for op in (Flatten(), dense(3, chain.edges[source].size, ties=True)):
-        head.add(op, head.last if head.nodes else source, banked=True)
+    head = Chain((3, 3, 2))
+    head.section = chain.section.head("h_")
+    head.add(Flatten(), source)
+    head.dense(3, ties=True)
     if coarse_from_source:
         # The coarse scores are codes that the branches read as well.
         head.clip(QType(-50, 50))
         source = head.last
-    branches = []
+    branches = {}
     for index, classes in enumerate(((6,), (0, 2, 4, 5), (1, 3))):
-        bank = Chain((3, 3, 2), prefix="f")
-        bank.edges = {source: head.edges[source]}
-        bank.flat()
-        size = bank.edges[bank.last].size
-        bank.add(dense(5, size, bias_bits=7), banked=True)
+        bank = Chain((3, 3, 2))
+        bank.section = head.section.branch(source, "f_")
+        bank.dense(5, bias_bits=7)
         bank.add(Threshold(np.sort(RNG.integers(-60, 60, (5, 9)), axis=1), -4, 1, 0))
-        bank.add(dense(4, 5, ties=True), banked=True)
-        branches.append(Branch(f"branch{index}", classes, tuple(bank.nodes)))
-    route = Route(source, bank.last, 4, tuple(branches))
-    return Network(name, chain.input, (*chain.nodes, *head.nodes), head.last, tuple("abcdefg"), route)
+        bank.dense(4, ties=True)
+        branches[f"branch{index}"] = classes, bank.section
+    return finish_routed(name, chain.input, chain.section, head.section, branches, tuple("abcdefg"), source)
 
 
 def flattened_logits(name):

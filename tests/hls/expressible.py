@@ -1,21 +1,17 @@
 """Networks drawn as `random_network` draws them, with the choices that the hls4ml flow refuses replaced."""
 
 from dataclasses import replace
-from importlib import import_module
-from unittest.mock import patch
 
 from crossloom.sim.network import Network
 from crossloom.sim.ops import Conv2d, MaxPool, Op, SumPool
-from crossloom.sim.random_network import _Builder
+from crossloom.sim.random_networks import Drawing, drawn_network
 from crossloom.sim.types import QType
 
-drawing = import_module("crossloom.sim.random_network")  # the package's name for it is the function
 
-
-class _Expressible(_Builder):
+class _Expressible(Drawing):
     """Clips that ap_fixed makes, zeros around images, whole windows without padding, no thresholds."""
 
-    def add(self, op: Op, *inputs: str, name: str | None = None) -> str:
+    def add(self, op: Op, *inputs: str) -> str:
         if isinstance(op, Conv2d):
             one_row = op.weight.shape[1] == 1 < op.weight.shape[2]
             op = replace(op, pad_code=0, stride=(1, op.stride[1]) if one_row else op.stride)
@@ -24,7 +20,7 @@ class _Expressible(_Builder):
         elif isinstance(op, SumPool):
             h, w = (1 << (n.bit_length() - 1) for n in op.kernel_size)
             op = SumPool((h, w), (h, w))
-        return super().add(op, *inputs, name=name)
+        return super().add(op, *inputs)
 
     def code_type(self) -> QType:
         bits = int(self.plan.integers(1, 9))
@@ -38,6 +34,4 @@ class _Expressible(_Builder):
 
 def expressible_network(seed: int, size: int = 5) -> Network:
     """As `random_network`, within what the hls4ml flow takes."""
-    with patch.object(drawing, "_Builder", _Expressible):
-        network: Network = drawing.random_network(seed, size)
-    return network
+    return drawn_network(_Expressible, seed, size)

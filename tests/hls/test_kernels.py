@@ -30,7 +30,8 @@ def test_a_kernel_is_exact_on_a_corner(simulations, name):
 
 def test_the_corners_reach_ties_on_both_sides_of_zero_at_every_shift():
     network = NETWORKS["round-word-half_even"]
-    sums = run(network, codes=corner_codes(network), edges=("n0",)).edges["n0"]
+    first = network.nodes[0].name
+    sums = run(network, codes=corner_codes(network), edges=(first,)).edges[first]
     for channel, shift in enumerate(network.nodes[1].op.shift):
         if shift > 0:
             half = 1 << (int(shift) - 1)

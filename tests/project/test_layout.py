@@ -29,8 +29,8 @@ LOADERS = {"torch": "weights_only=True", "np": "allow_pickle=False", "numpy": "a
 # torch.nn.Module subclasses and functions of tensors throughout, and what calls those on every line: nothing in
 # them works without torch, and nothing outside training imports them except inside a function.
 NEEDS_TORCH = {
-    "export", "folding", "grow", "hierarchical", "layers", "loop", "models", "physics", "prove", "quantized",
-    "quantizers", "restore", "runs", "steps", "trace", "workflow",
+    "batchnorm", "export", "growing", "hierarchical", "layers", "loop", "models", "physics", "prove", "quantized",
+    "quantizers", "restore", "runs", "steps", "tracing", "workflow",
 }  # fmt: skip
 ALLOWED = {
     "sim": {"sim"},

@@ -11,7 +11,7 @@ from crossloom.rtl.tile.driver import read_counters, run_tile, write_tile
 from crossloom.sim import load
 from crossloom.sim.crossbar import ArraySpec, Physics, build_network, plan_network
 from crossloom.sim.crossbar.twin import plain_config, twin_product
-from crossloom.sim.crossbar.twin_network import tile_config, twin_network
+from crossloom.sim.crossbar.twin_layers import tile_config, twin_network
 
 SMALL = {"Rows": 64, "Cols": 32, "Lanes": 8}
 CLEAR = 2

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("brevitas", reason="Brevitas is not installed")
 
 from crossloom.sim.errors import ConfigError  # noqa: E402 - after the skip
-from crossloom.training.folding import folded  # noqa: E402
+from crossloom.training.batchnorm import folded  # noqa: E402
 from crossloom.training.hierarchical import (  # noqa: E402
     build_float_network,
     build_quantized_network,

@@ -17,12 +17,12 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU  # no
 from torch import nn  # noqa: E402
 
 from crossloom.sim.errors import ConfigError, ExportError, InputError  # noqa: E402
+from crossloom.training.batchnorm import fold_batch_norm  # noqa: E402
 from crossloom.training.config import parse_config  # noqa: E402
-from crossloom.training.folding import fold_batch_norm  # noqa: E402
 from crossloom.training.inputs import input_values, to_float  # noqa: E402
 from crossloom.training.models import build_float, build_quantized, quantize  # noqa: E402
 from crossloom.training.quantizers import BiasQuant, activation_quantizer, weight_quantizer  # noqa: E402
-from crossloom.training.trace import trace  # noqa: E402
+from crossloom.training.tracing import trace  # noqa: E402
 
 LAYERS: list[dict[str, Any]] = [
     {"type": "conv", "channels": 6},

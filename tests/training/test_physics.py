@@ -17,7 +17,8 @@ from crossloom.host import find_design  # noqa: E402 - after the skip
 from crossloom.sim import load, run  # noqa: E402
 from crossloom.sim.crossbar import ArraySpec, Physics, build_network, plan_network  # noqa: E402
 from crossloom.sim.errors import ConfigError, ExportError  # noqa: E402
-from crossloom.training.datasets import digits, exclude  # noqa: E402
+from crossloom.training.data.digits import digits  # noqa: E402
+from crossloom.training.data.regroup import exclude  # noqa: E402
 from crossloom.training.inputs import to_float  # noqa: E402
 from crossloom.training.loop import assess  # noqa: E402
 from crossloom.training.physics import OnArrays, fine_tune  # noqa: E402

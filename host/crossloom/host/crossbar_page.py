@@ -10,7 +10,7 @@ import numpy as np
 
 from crossloom.sim import Artifact
 from crossloom.sim.crossbar import ArraySpec, Physics, Point, Study, overhead
-from crossloom.sim.crossbar.study import BIN, BINS
+from crossloom.sim.crossbar.analysis import BIN, BINS
 from crossloom.sim.types import AnyArray
 
 from .commands.tables import percent

@@ -17,7 +17,7 @@ from .identity import structure, structure_sha256, weights_sha256
 from .loom import Artifact, load, save
 from .network import Branch, Input, Network, Node, Route
 from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Requant, SumPool, Threshold
-from .random_network import random_codes, random_network
+from .random_networks import random_codes, random_network
 from .simulator import Result, input_codes, run
 from .types import QType, Rounding
 

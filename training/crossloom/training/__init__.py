@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .config import load_config as load_config
     from .config import override as override
     from .config import parse_config as parse_config
-    from .datasets import Dataset as Dataset
-    from .datasets import digits as digits
-    from .datasets import exclude as exclude
-    from .datasets import load_dataset as load_dataset
+    from .data.digits import digits as digits
+    from .data.labelled import Dataset as Dataset
+    from .data.loading import load_dataset as load_dataset
+    from .data.regroup import exclude as exclude
     from .hierarchical import Hierarchical as Hierarchical
     from .hierarchy import Hierarchy as Hierarchy
     from .hierarchy import discover as discover
@@ -49,10 +49,10 @@ _WHERE = {
     "load_config": "config",
     "override": "config",
     "parse_config": "config",
-    "Dataset": "datasets",
-    "digits": "datasets",
-    "exclude": "datasets",
-    "load_dataset": "datasets",
+    "Dataset": "data.labelled",
+    "digits": "data.digits",
+    "exclude": "data.regroup",
+    "load_dataset": "data.loading",
     "Hierarchical": "hierarchical",
     "Hierarchy": "hierarchy",
     "discover": "hierarchy",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .config import AugmentationConfig
-from .datasets import Images
+from .data.labelled import Images
 
 
 def augment(images: Images, how: AugmentationConfig, rng: np.random.Generator) -> Images:

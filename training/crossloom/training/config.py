@@ -12,6 +12,7 @@ import tomllib
 
 from crossloom.sim.errors import ConfigError
 
+from .data.registry import NAMED_DATA
 from .rules import (
     boolean,
     choice,
@@ -31,7 +32,6 @@ MAX_FILE = 1 << 20
 MAX_LAYERS = 256
 MAX_NESTING = 2
 MAX_NAME = 64
-NAMED_DATA = ("digits", "mnist", "fashion-mnist")
 _SECTIONS = ("data", "quantization", "training", "hierarchy")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 
@@ -255,10 +255,9 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
     if data.name is None and data.path is None:
         known = ", ".join(f'"{n}"' for n in NAMED_DATA)
         refuse(source, "data", "name", "missing, and path too", f"one of {known}, or a path", 'write name = "digits"')
-    if data.name == "digits" and data.path is not None:
-        refuse(
-            source, "data", "path", f"found {shown(data.path)} beside name 'digits'", "one of them", "remove the other"
-        )
+    if data.name is not None and data.path is not None and not NAMED_DATA[data.name].needs_folder:
+        found = f"found {shown(data.path)} beside name {data.name!r}"
+        refuse(source, "data", "path", found, "one of them", "remove the other")
     training_table = subtable(source, "training", table.get("training", {}))
     augmentation = read_section(
         source, "training.augmentation", training_table.pop("augmentation", {}), AugmentationConfig

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crossloom.sim.errors import ConfigError, MissingExtraError
 from crossloom.sim.network import MAX_BRANCHES
 
-from .labelled import Ints
+from .data.labelled import Ints
 from .rules import shown
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]

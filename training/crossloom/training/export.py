@@ -14,15 +14,16 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from crossloom.sim import Branch, Conv2d, Dense, Edge, ExportError, Network, NetworkError, Node, Route
+from crossloom.sim import Conv2d, Dense, Edge, ExportError, Network, NetworkError
+from crossloom.sim.builder import Section, finish, finish_routed
 
 from .inputs import FloatArray
 from .layers import RAW, LayerBuilder, Seen, Value, identifier
-from .trace import Recorder, trace
+from .tracing import Recorder, trace
 
 
 @dataclass(frozen=True, eq=False)
-class Section:
+class TracedSection:
     """A traced torch model, or a part of one; `seen` has every edge of it that torch computes too."""
 
     traced: fx.GraphModule
@@ -35,7 +36,7 @@ class Exported:
 
     network: Network
     values: FloatArray
-    sections: tuple[Section, ...]
+    sections: tuple[TracedSection, ...]
 
     @property
     def edges(self) -> int:
@@ -54,7 +55,7 @@ def convert(
     """
     try:
         section, build, output, _ = _section("model", model, None, shape, values)
-        network = Network(name, build.input_table(), tuple(build.nodes), output.edge or "", tuple(classes))
+        network = finish(name, build.input_table(), build.section, classes, output.edge or "")
     except NetworkError as error:
         raise ExportError(f"model: {error}") from error
     return Exported(network, values, (section,))
@@ -82,21 +83,23 @@ def convert_routed(
         raise ExportError(f"model: {count}; needed at least 2 branches, and members for each; correct them")
     try:
         section, build, source, reached = _section("trunk", trunk, None, shape, values, stream=True)
-        sections, nodes, known = [section], list(build.nodes), dict(build.edges)
+        sections, known = [section], build.section.edges
         part = partial(_section, shape=shape, values=values, start=source)
         head_section, head_build, coarse, _ = part("head", head, reached, known=known)
         sections.append(head_section)
-        nodes += head_build.nodes
-        banks, output = [], RAW
+        banks: dict[str, Section] = {}
+        output = RAW
         for bank, branch in branches.items():
             found, branch_build, output, _ = part(f"branch {bank!r}", branch, reached, known=head_build.edges)
             sections.append(found)
-            banks.append(branch_build.nodes)
-        named = zip(branches, members, _alike(list(branches), banks), strict=True)
-        banked = tuple(Branch(bank, tuple(rows), tuple(own)) for bank, rows, own in named)
+            banks[bank] = branch_build.section
+        _make_alike(banks)
+        named = {bank: (rows, banks[bank]) for bank, rows in zip(banks, members, strict=True)}
         assert source.edge is not None and coarse.edge is not None and output.edge is not None
-        route = Route(source.edge, output.edge, branch_build.edges[output.edge].size, banked)
-        network = Network(name, build.input_table(), tuple(nodes), coarse.edge, tuple(classes), route)
+        parts = build.section, head_build.section, named
+        network = finish_routed(
+            name, build.input_table(), *parts, classes, source.edge, coarse=coarse.edge, fine=output.edge
+        )
     except NetworkError as error:
         raise ExportError(f"model: {error}") from error
     return Exported(network, values, tuple(sections))
@@ -112,7 +115,7 @@ def _section(
     stream: bool = False,
     start: Value = RAW,
     known: Mapping[str, Edge] | None = None,
-) -> tuple[Section, LayerBuilder, Value, Any]:
+) -> tuple[TracedSection, LayerBuilder, Value, Any]:
     """Trace a model and build its nodes; return (section, builder, what it returns, that in torch for one image).
 
     `reads` is what the section reads in torch, None for a grey image.
@@ -130,26 +133,25 @@ def _section(
         ) from error
     build = LayerBuilder(seen, shape, values, start=start, known=known, banked=start.edge is not None)
     output = _Walk(traced, build).all(stream)
-    return Section(traced, build.seen), build, output, recorder.result
+    return TracedSection(traced, build.seen), build, output, recorder.result
 
 
-def _alike(names: Sequence[str], banks: Sequence[list[Node]]) -> list[list[Node]]:
-    """Return the banks with every bias as wide as the widest of its layer; refuse those of other layers."""
-    first, *_ = kinds = [[(node.name, node.op.kind) for node in nodes] for nodes in banks]
-    for name, found in zip(names, kinds, strict=True):
-        if found != first:
+def _make_alike(banks: Mapping[str, Section]) -> None:
+    """Make every bias as wide as the widest of its layer in any bank; refuse banks of other layers."""
+    kinds = {name: [(node.name, node.op.kind) for node in bank.nodes] for name, bank in banks.items()}
+    first = next(iter(banks))
+    for name, found in kinds.items():
+        if found != kinds[first]:
             raise ExportError(
-                f"branch {name!r}: other layers than {names[0]!r} ({_listed(found)}; there {_listed(first)}); needed "
-                "the same layers in every branch"
+                f"branch {name!r}: other layers than {first!r} ({_listed(found)}; there {_listed(kinds[first])}); "
+                "needed the same layers in every branch"
             )
-    for nodes in zip(*banks, strict=True):
-        ops = [node.op for node in nodes]
-        bits = max((op.bias_bits for op in ops if isinstance(op, Conv2d | Dense)), default=0)
-        for bank, (node, op) in enumerate(zip(nodes, ops, strict=True)):
-            if isinstance(op, Conv2d | Dense):
-                index = banks[bank].index(node)
-                banks[bank][index] = replace(node, op=replace(op, bias_bits=bits))
-    return list(banks)
+    for index in range(len(kinds[first])):
+        nodes = [bank.nodes[index] for bank in banks.values()]
+        bits = max((node.op.bias_bits for node in nodes if isinstance(node.op, Conv2d | Dense)), default=0)
+        for bank, node in zip(banks.values(), nodes, strict=True):
+            if isinstance(node.op, Conv2d | Dense):
+                bank.nodes[index] = replace(node, op=replace(node.op, bias_bits=bits))
 
 
 def _listed(nodes: Sequence[tuple[str, str]]) -> str:

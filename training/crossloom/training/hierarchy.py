@@ -18,8 +18,8 @@ from crossloom.sim.errors import ConfigError, NetworkError
 from crossloom.sim.network import MAX_BRANCHES
 from crossloom.sim.types import MAX_NAME, check_identifier
 
+from .data.labelled import Dataset, Ints
 from .discovery import FloatArray, group_classes
-from .labelled import Dataset, Ints
 from .rules import shown, suggestion
 
 MAX_FILE = 8 << 20

@@ -25,12 +25,12 @@ from crossloom.sim import (
     Input,
     MaxPool,
     NetworkError,
-    Node,
     QType,
     Requant,
     Rounding,
     SumPool,
 )
+from crossloom.sim.builder import Section
 from crossloom.sim.network import INPUT
 from crossloom.sim.ops import Op
 from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
@@ -38,7 +38,7 @@ from crossloom.sim.types import IntArray, bits_of
 
 from .inputs import FloatArray
 from .quantized import activation_type, bias_codes, codes_of, frac_of, int_range, rounding_of, weight_codes
-from .trace import Tap, plain
+from .tracing import Tap, plain
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,16 @@ class LayerBuilder:
         banked: bool = False,
     ) -> None:
         self.recorded, self.shape, self.values = recorded, shape, values
-        self.start, self.banked = start, banked
-        self.nodes: list[Node] = []
-        self.edges: dict[str, Edge] = dict(known or {})
+        self.start = start
+        self.section = Section(dict(known or {}), banked=banked)
         self.seen: dict[str, Seen] = {}
         self.table: IntArray | None = None
         self.current: fx.Node
+
+    @property
+    def edges(self) -> dict[str, Edge]:
+        """The edges that are there."""
+        return self.section.edges
 
     def tap(self, name: str = "", call: int = 0) -> Tap:
         """The result of the current node, or a call of a quantizer inside it."""
@@ -106,16 +110,10 @@ class LayerBuilder:
             if source.relu:
                 raise ExportError(f"{self.where()}: it reads a ReLU that is not quantized; use QuantReLU")
             names.append(source.edge)
-        base, number = name, 1
-        while name in self.edges or name == INPUT:
-            number += 1
-            name = f"{base}_{number}"
         try:
-            edge = op.infer(self.where(), [self.edges[n] for n in names], self.banked)
+            name = self.section.add(op, *names, name=self.section.unused(name), where=self.where())
         except NetworkError as error:
             raise ExportError(str(error)) from error
-        self.edges[name] = edge
-        self.nodes.append(Node(name, op, tuple(names)))
         if tap is not None:
             self.seen[name] = Seen(tap, order)
         return Value(name, order=order)
@@ -155,7 +153,7 @@ class LayerBuilder:
             return self.raw(where, quantizer, type_, tap)
         edge = self.edges[x.edge]
         # What can be rewritten keeps its quantizer: another bank, or later weights, may need it.
-        if edge.type == type_ and not edge.accumulator and not self.banked:
+        if edge.type == type_ and not edge.accumulator and not self.section.banked:
             return x
         return self.requant(where, replace(x, relu=False), type_, rounding, name, tap)
 
@@ -163,7 +161,7 @@ class LayerBuilder:
         """Quantize an edge to the type `out`, whose frac decides the shifts."""
         frac = self.edges[x.edge or ""].type.frac
         fracs = frac if isinstance(frac, tuple) else (frac,)
-        if self.banked:
+        if self.section.banked:
             # One shift a channel even where these are equal: they may differ in another bank.
             fracs = tuple(int(f) for f in np.broadcast_to(fracs, self.edges[x.edge or ""].channels))
         assert isinstance(out.frac, int)
@@ -217,7 +215,7 @@ class LayerBuilder:
         if module.bias is not None:
             bias = bias_codes(where, self.recorded.get(self.tap("bias_quant")), acc, len(codes))
         bias_bits = bits_of(min(int(bias.min()), -1), max(int(bias.max()), 0))
-        if self.banked:
+        if self.section.banked:
             bias_bits = BANK_BIAS_BITS * max(2, -(-bias_bits // BANK_BIAS_BITS))
         hidden = module.output_quant.is_quant_enabled
         tap = None if hidden else self.tap()

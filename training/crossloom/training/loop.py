@@ -20,11 +20,10 @@ from crossloom.sim.errors import ConfigError
 
 from .augment import augment
 from .config import Config, TrainingConfig, config_dict
-from .datasets import Dataset, Ints
+from .data.labelled import Dataset, Ints, check_classes
 from .hierarchical import AnyNetwork, Hierarchical, build_float_network, build_quantized_network, quantize
 from .hierarchy import Hierarchy, discover, from_dataset, read_hierarchy, write_hierarchy
 from .inputs import FloatArray, input_values, to_float
-from .labelled import check_classes
 from .runs import (
     CHECKPOINT,
     HIERARCHY,

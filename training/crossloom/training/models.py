@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from crossloom.sim.errors import ConfigError
 
+from .batchnorm import fold_batch_norm, folded
 from .config import Config, QuantizationConfig
-from .folding import fold_batch_norm, folded
 from .inputs import input_values, to_float
 from .plan import ConvStep, DenseStep, FlattenStep, Plan, PoolStep, ResidualStep, Step, make_plan
 from .quantizers import BiasQuant, activation_quantizer, calibrate, weight_quantizer

@@ -26,9 +26,9 @@ from crossloom.sim.types import AnyArray
 
 from .augment import augment
 from .config import override
-from .datasets import Dataset
+from .data.labelled import Dataset
 from .export import Exported
-from .grow import labels_in
+from .growing import labels_in
 from .hierarchical import AnyNetwork, Hierarchical
 from .inputs import to_float
 from .layers import identifier
@@ -36,7 +36,7 @@ from .loop import assess
 from .prove import convert_model
 from .restore import recipe_of, restore
 from .steps import batches_of, learning_rate, optimizer, torch_threads
-from .trace import plain
+from .tracing import plain
 
 EPOCHS = 5
 CALIBRATION_IMAGES = 40

@@ -26,12 +26,12 @@ from crossloom.sim import (
 from crossloom.sim.identity import weights_sha256
 from crossloom.sim.types import EXACT_FLOAT32, AnyArray, IntArray
 
-from .export import Exported, Section, convert, convert_routed
+from .export import Exported, TracedSection, convert, convert_routed
 from .hierarchical import AnyNetwork, Hierarchical, rows_of
 from .inputs import FloatArray, to_float
 from .quantized import codes_of
 from .runs import load_run
-from .trace import Recorder, plain
+from .tracing import Recorder, plain
 
 MIN_SAMPLES = 1000
 BATCH = 128
@@ -80,7 +80,7 @@ def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
     return edges
 
 
-def _section_edges(section: Section, reads: Any, types: Mapping[str, Edge]) -> tuple[dict[str, IntArray], Any]:
+def _section_edges(section: TracedSection, reads: Any, types: Mapping[str, Edge]) -> tuple[dict[str, IntArray], Any]:
     """Return the codes of a section's edges, and what it returns in torch."""
     recorder = Recorder(section.traced, {seen.tap for seen in section.seen.values()})
     found = recorder.record(reads)

@@ -11,7 +11,7 @@ from crossloom.sim import ExportError, QType, Rounding
 from crossloom.sim.types import AnyArray, IntArray
 
 from .quantizers import CHANNEL_SPAN
-from .trace import plain
+from .tracing import plain
 
 _ROUNDINGS = {"ROUND": Rounding.HALF_EVEN, "FLOOR": Rounding.FLOOR}
 

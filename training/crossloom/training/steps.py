@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .config import TrainingConfig
-from .labelled import Ints
+from .data.labelled import Ints
 
 
 def optimizer(learned: Sequence[nn.Parameter], training: TrainingConfig) -> torch.optim.Optimizer:

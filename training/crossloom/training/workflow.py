@@ -14,10 +14,13 @@ import numpy as np
 from crossloom.sim import Artifact, ConfigError
 from crossloom.sim.crossbar import ArraySpec, Physics
 
-from .config import NAMED_DATA, Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
-from .datasets import Dataset, Images, Ints, exclude, load_dataset
+from .config import Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
+from .data.labelled import Dataset, Images, Ints
+from .data.loading import load_dataset
+from .data.registry import NAMED_DATA
+from .data.regroup import exclude
 from .export import Exported
-from .grow import EPOCHS, Grown, grow, labels_in
+from .growing import EPOCHS, Grown, grow, labels_in
 from .loop import train
 from .physics import Tuned, fine_tune, tuning_steps
 from .prove import MIN_SAMPLES, Proof, convert_run, prove, write_artifact
@@ -202,7 +205,7 @@ def grow_and_export(
 ) -> Growth:
     """Add the class `name` to a hierarchical artifact, prove the result equal, and save it at `path`.
 
-    Raises ConfigError or ExportError; see `grow.grow`.
+    Raises ConfigError or ExportError; see `growing.grow`.
     """
     count = EPOCHS if epochs is None else epochs
     with bars("growing", count) if bars else nullcontext() as tick:

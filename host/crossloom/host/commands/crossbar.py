@@ -14,7 +14,7 @@ import numpy as np
 from crossloom.sim import InputError, load
 from crossloom.sim.crossbar import DEVICES, ArraySpec, Device, Physics, Sweep, overhead, steps, study, sweep
 from crossloom.sim.crossbar.nonlinear import SHAPES, CellLaw
-from crossloom.sim.crossbar.twin_network import TwinPoint, compare_twins
+from crossloom.sim.crossbar.twin_layers import TwinPoint, compare_twins
 from crossloom.sim.types import AnyArray
 
 from ..crossbar_page import page, shown

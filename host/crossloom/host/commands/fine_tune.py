@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
 def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     """Return the images to tune with: those named, or the data set that the design was trained on."""
-    from crossloom.training.datasets import exclude
+    from crossloom.training.data.registry import NAMED_DATA
+    from crossloom.training.data.regroup import exclude
     from crossloom.training.restore import recipe_of
     from crossloom.training.workflow import TEST, find_dataset
 
     data = replace(recipe_of(artifact).data, exclude=())  # what was left out may have been added since
     used = str(artifact.info.get("dataset", "")).removesuffix(TEST)
-    if not args.data and (data.name is None or data.name != used or (data.name != "digits" and not args.data_dir)):
+    known = NAMED_DATA.get(data.name or "")
+    if not args.data and (known is None or known.name != used or (known.needs_folder and not args.data_dir)):
         raise InputError(
             f"{args.design}: its training data ({used[:60]!r}) is not at hand; needed to tune with; name it by --data"
             f"{', or its folder by --data-dir' if data.name and data.name == used else ''}"

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     """Return the images to grow with: those named, the data set that the design was trained on, or both together."""
     from crossloom.training.config import DataConfig
-    from crossloom.training.datasets import with_class
+    from crossloom.training.data.registry import NAMED_DATA
+    from crossloom.training.data.regroup import with_class
     from crossloom.training.rules import read_section
     from crossloom.training.workflow import TEST, find_dataset
 
@@ -37,7 +38,8 @@ def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
         return given
     # A recipe that names one data set may have been trained on another, by --data.
     used = str(artifact.info.get("dataset", "")).removesuffix(TEST)
-    if data.name is None or data.name != used or (data.name != "digits" and not args.data_dir):
+    named = NAMED_DATA.get(data.name or "")
+    if named is None or named.name != used or (named.needs_folder and not args.data_dir):
         at = f" ({used[:60]!r})" if used else ""
         raise InputError(
             f"{args.design}: its training data{at} is not at hand; needed the new class and every class it knows; "

@@ -1,5 +1,7 @@
 """Crossbar physics: exact wire resistance in voltage and gate mode, device models, and whole networks on arrays."""
 
+from .accuracy import METHODS, Point, Sweep, method_spec, sweep, wilson
+from .analysis import Study, steps, study
 from .devices import DEVICES, FEFET, RERAM, SRAM_8T, Device, Quantity, drift, program, read_noise, stick
 from .drop import cell_losses, cell_volts
 from .elimination import TransferCache, transfer, transfers
@@ -7,13 +9,11 @@ from .gate import Ladders, LadderTable, gate_currents, make_ladders, prepare, se
 from .layer import ArrayLayer, LayerPlan, build_layer, plan_layer
 from .nonlinear import CellLaw, ConvergenceError, NonlinearSolution, solve_nonlinear
 from .order import greedy_order, loss, swann_order
-from .overhead import COSTS_7NM, Costs, Overhead, overhead
+from .order_cost import COSTS_7NM, Costs, Overhead, overhead
 from .pipeline import ArrayNetwork, NetworkPlan, build_network, correct, plan_network
 from .spec import ArraySpec, Physics
-from .study import Study, steps, study
-from .sweep import METHODS, Point, Sweep, method_spec, sweep, wilson
 from .tile import Tile, make_tile
-from .twin_network import TwinPoint, compare_twins, tile_config, twin_network
+from .twin_layers import TwinPoint, compare_twins, tile_config, twin_network
 from .voltage import Solution, apply_transfer, solve
 
 __all__ = [

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from crossloom.sim.errors import ExportError
 
 from .quantizers import BiasQuant
-from .trace import trace
+from .tracing import trace
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 _FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Linear)

@@ -19,13 +19,13 @@ from ..errors import InputError
 from ..network import Network
 from ..simulator import run
 from ..types import AnyArray, IntArray
+from .accuracy import method_spec, split
 from .cells import Cells, Reader, ideal_cells
 from .layer import Array, ArrayLayer, Conversions
 from .mapping import planes
 from .pipeline import ArrayNetwork, bind, build_network, layer_inputs, plan_network
 from .readout import GAIN_BITS, Adc
 from .spec import ArraySpec, Physics
-from .sweep import method_spec, split
 from .tile import FloatArray
 from .twin import CODE_BITS, TABLE_FRACTION, TwinConfig, table_field
 

@@ -25,7 +25,8 @@ from crossloom.sim.schema import encode
 
 from .augment import augment
 from .config import Config, override
-from .datasets import Dataset, Ints, exclude
+from .data.labelled import Dataset, Ints
+from .data.regroup import exclude
 from .export import Exported
 from .hierarchical import Hierarchical, build_routed, learned_of, rows_of
 from .hierarchy import Hierarchy

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,66 +14,19 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("brevitas", reason="Brevitas is not installed")
 
-from crossloom.sim import Artifact, Network, load, run
+from pets import CLASSES, EPOCHS, GROUPS, NEW, accuracy, branch_of, faster, pictures, recipe, trained
+
+from crossloom.sim import Artifact, load, run
 from crossloom.sim.errors import CrossloomError, ExportError
 from crossloom.sim.identity import structure_sha256, weights_sha256
 from crossloom.sim.schema import encode
-from crossloom.training.config import Config, parse_config
-from crossloom.training.datasets import Dataset, exclude, split
-from crossloom.training.grow import RATE, Grown, _Training, grow, place
+from crossloom.training.data.labelled import Dataset
+from crossloom.training.data.regroup import exclude
+from crossloom.training.growing import Grown, _Training, grow, place
 from crossloom.training.inputs import to_float
 from crossloom.training.prove import prove
 from crossloom.training.restore import restore
-from crossloom.training.workflow import grow_and_export, train_and_export
-
-warnings.filterwarnings("ignore", category=UserWarning)
-
-GROUPS = {"cats": ["lion", "lynx"], "dogs": ["wolf", "fox"], "fish": ["carp", "pike"]}
-NEW = ("puma", "tiger", "manul", "otter")  # cats, the first three; the last looks like a dog or like a fish
-EPOCHS = 4
-CLASSES = ("wolf", "puma", "carp", "lion", "fox", "tiger", "lynx", "pike", "manul", "otter")
-
-
-def pictures(classes: Sequence[str] = CLASSES, count: int = 30, size: int = 6) -> Dataset:
-    """Noisy 6x6 pictures: a pattern of the super-class, and one of the class."""
-    rng = np.random.default_rng(0)
-    of_class = {name: group for group, names in GROUPS.items() for name in names}
-    of_class |= dict.fromkeys(NEW[:3], "cats") | {"otter": "fish"}
-    shared = {group: 110 * rng.integers(0, 2, (size, size)) for group in GROUPS}
-    own = {name: shared[of_class[name]] + 60 * rng.integers(0, 2, (size, size)) for name in CLASSES}
-    mixed = np.stack([shared["dogs"], shared["fish"]] * (count // 2 + 1))[:count]
-    own["otter"] = mixed + 60 * rng.integers(0, 2, (size, size))
-    images = {name: np.clip(own[name] + rng.normal(0, 12, (count, size, size)), 0, 255) for name in CLASSES}
-    stacked = np.concatenate([images[name] for name in classes]).astype(np.uint8)[..., None]
-    labels = np.repeat(np.arange(len(classes)), count)
-    superclasses = tuple(of_class[name] for name in classes)
-    return Dataset("pictures", tuple(classes), 256, stacked, labels, *split(stacked, labels, 0.2), superclasses)
-
-
-def recipe(spare: int = 2, seed: int = 1, **parts: Any) -> Config:
-    conv, flat, dense = {"type": "conv", "channels": 4}, {"type": "flatten"}, {"type": "dense"}
-    hidden = {"type": "dense", "units": 8}
-    table = {
-        "name": "pets",
-        "data": {"path": "pictures"},
-        "hierarchy": {"spare": spare},
-        "layers": [conv, {"type": "maxpool"}],
-        "coarse": [flat, dense],
-        "branch": [flat, hidden, dense],
-        "training": {
-            "epochs": 2,
-            "float_epochs": 4,
-            "batch_size": 12,
-            "float_learning_rate": 2e-2,
-            "learning_rate": 1e-2,
-            "seed": seed,
-        },
-    }
-    return parse_config({**table, **parts}, "pets.toml")
-
-
-def trained(folder: Path, config: Config, dataset: Dataset) -> Artifact:
-    return train_and_export(config, dataset, folder).artifact
+from crossloom.training.workflow import grow_and_export
 
 
 @pytest.fixture(scope="module")
@@ -90,25 +41,10 @@ def artifact(tmp_path_factory: pytest.TempPathFactory, data: Dataset) -> Artifac
     return faster(load(folder / "pets.loom"))
 
 
-def faster(artifact: Artifact) -> Artifact:
-    """The artifact with a recipe by which a few epochs are enough to grow."""
-    config = copy.deepcopy(artifact.info["config"])
-    config["training"]["learning_rate"] = 0.01 / RATE
-    return replace(artifact, info={**artifact.info, "config": config})
-
-
 @pytest.fixture(scope="module")
 def grown(artifact: Artifact, data: Dataset) -> dict[bool, Grown]:
     """Grown by one class, with the coarse head kept (True) and retrained (False)."""
     return {kept: grow(artifact, data, "puma", keep_coarse=kept, epochs=EPOCHS) for kept in (True, False)}
-
-
-def branch_of(network: Network, name: str) -> int:
-    assert network.route is not None
-    return next(k for k, b in enumerate(network.route.branches) if b.name == name)
-
-
-# -- what changes -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -163,13 +99,6 @@ def test_the_class_goes_where_the_mean_softmax_of_the_coarse_logits_is_greatest(
 
 
 # -- the figures ------------------------------------------------------------------------------------------------
-
-
-def accuracy(network: Network, data: Dataset, classes: Sequence[str]) -> float:
-    """Share of the test images of these classes that are answered with their own name."""
-    rows = [i for i in data.test if data.classes[data.labels[i]] in classes]
-    answers = [network.classes[label] for label in run(network, data.images[rows]).labels]
-    return float(np.mean([answer == data.classes[data.labels[i]] for answer, i in zip(answers, rows, strict=True)]))
 
 
 def test_both_results_are_those_of_the_artifacts_that_each_way_writes(
@@ -396,7 +325,7 @@ def test_a_bias_that_outgrows_its_declared_width_is_one_line(
 ) -> None:
     import torch
 
-    from crossloom.training import grow as module
+    from crossloom.training import growing as module
 
     real = module._with_class
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .network import INPUT, Branch, Input, Network, Node, Route
-from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Op, Requant, SumPool, Threshold
+from .builder import Section, finish, finish_routed
+from .network import INPUT, Input, Network, Node
+from .ops import Add, Concat, Conv2d, Dense, Flatten, MaxPool, Op, Requant, SumPool, Threshold
 from .ops.quantize import MAX_SHIFT, MIN_SHIFT
 from .types import IntArray, QType, Rounding
 
@@ -18,21 +19,16 @@ WIDE_SHARE = 0.15  # layers with weights and biases that push sums past 2^24, fl
 
 
 @dataclass
-class _Builder:
-    """Appends checked nodes. `plan` draws the structure, `values` the tensors, so that banks can share a plan."""
+class Drawing:
+    """A section being drawn: `plan` draws its structure, `values` the tensors, so that banks can share a plan."""
 
     plan: np.random.Generator
     values: np.random.Generator
-    prefix: str
-    banked: bool
-    edges: dict[str, Edge]
-    nodes: list[Node] = field(default_factory=list)
+    section: Section
 
-    def add(self, op: Op, *inputs: str, name: str | None = None) -> str:
-        name = name or f"{self.prefix}{op.kind}{len(self.nodes)}"
-        self.edges[name] = op.infer(name, [self.edges[i] for i in inputs], self.banked)
-        self.nodes.append(Node(name, op, inputs))
-        return name
+    def add(self, op: Op, *inputs: str) -> str:
+        """Append an operator; return its edge's name."""
+        return self.section.add(op, *inputs)
 
     def pick(self, *options: object) -> int:
         """Index of one of the options, evenly."""
@@ -64,7 +60,7 @@ class _Builder:
 
     def conv(self, x: str, out: int | None = None, stride: int | None = None) -> str:
         """A convolution of any kind; `out` and `stride` fix what a join needs."""
-        h, w, c = self.edges[x].shape
+        h, w, c = self.section.edges[x].shape
         kinds = ("full", "full", "pointwise", "grouped", "depthwise")
         kind = kinds[self.pick(*kinds)]
         out = out or int(self.plan.integers(1, MAX_CHANNELS + 1))
@@ -82,7 +78,7 @@ class _Builder:
             pad = same if kernel[0] > h or kernel[1] > w or self.pick(False, True) else (0, 0, 0, 0)
             if self.plan.random() < 0.2:
                 pad = (pad[0] + int(self.plan.integers(3)), *pad[1:])
-        type_ = self.edges[x].type
+        type_ = self.section.edges[x].type
         weight, weight_type, bias_bits, bias = self.weights((out, *kernel, c // groups))
         code = int(self.plan.integers(type_.lo, type_.hi, endpoint=True))
         code = 0 if type_.lo <= 0 <= type_.hi and self.pick(False, True) else code
@@ -94,7 +90,7 @@ class _Builder:
         After a layer, `values` draws the shifts and the weights' fracs make up for them, so that banks differ
         in shifts but not in the fracs of their edges; `frac` asks for one.
         """
-        edge, node = self.edges[acc], self.nodes[-1] if self.nodes else None
+        edge, node = self.section.edges[acc], self.section.nodes[-1] if self.section.nodes else None
         layer = node.op if node and node.name == acc and isinstance(node.op, Conv2d | Dense) else None
         rounding = list(Rounding)[self.pick(*Rounding)]
         per_channel = layer is not None and bool(self.pick(False, True))
@@ -116,7 +112,7 @@ class _Builder:
 
     def _rescale(self, node: Node, op: Conv2d | Dense, shift: IntArray, out_frac: int) -> None:
         """Give the layer the weight fracs that such shifts imply, and a channel that always ties."""
-        x_frac = self.edges[node.inputs[0]].type.frac
+        x_frac = self.section.edges[node.inputs[0]].type.frac
         assert isinstance(x_frac, int)
         fracs = tuple(out_frac + int(s) - x_frac for s in shift)
         bias, weight = op.bias.copy(), op.weight.copy()
@@ -126,12 +122,11 @@ class _Builder:
             # Nothing but an odd multiple of half a step: a tie in every image.
             weight[row], bias[row] = 0, (1 << (s - 1)) * (1 if self.values.random() < 0.5 else -1)
         type_ = QType(op.weight_type.lo, op.weight_type.hi, fracs if len(fracs) > 1 else fracs[0])
-        self.nodes.pop()
-        self.add(replace(op, weight=weight, bias=bias, weight_type=type_), *node.inputs, name=node.name)
+        self.section.swap_last(replace(op, weight=weight, bias=bias, weight_type=type_))
 
     def threshold(self, acc: str) -> str:
         """A Threshold: bipolar, few or many steps; sentinels, duplicates and reachable values mixed."""
-        edge = self.edges[acc]
+        edge = self.section.edges[acc]
         kinds = ("bipolar", "few", "many")
         kind = kinds[self.pick(*kinds)]
         count = (
@@ -154,7 +149,7 @@ class _Builder:
 
     def step(self, x: str) -> str:
         """One random block from stream to stream; keeps an image an image."""
-        h, w, _ = self.edges[x].shape
+        h, w, _ = self.section.edges[x].shape
         kinds = ("conv", "conv", "maxpool", "sumpool", "residual", "concat", "requant")
         kind = kinds[self.pick(*kinds)]
         if kind == "maxpool":
@@ -167,7 +162,7 @@ class _Builder:
             stride = int(self.plan.integers(1, 3)), int(self.plan.integers(1, 3))
             return self.quantize(self.add(SumPool(kernel, stride), x))
         if kind == "residual":
-            y = self.requant(self.conv(x, self.edges[x].channels, 1), self.code_type())
+            y = self.requant(self.conv(x, self.section.edges[x].channels, 1), self.code_type())
             return self.quantize(self.add(Add(), x, y))
         if kind == "concat":
             a = self.requant(self.conv(x, None, 1), self.code_type(), 3)
@@ -179,9 +174,9 @@ class _Builder:
 
     def logits(self, x: str, rows: int) -> str:
         """Flatten and a Dense layer in which two rows are equal, so that argmax ties."""
-        if len(self.edges[x].shape) == 3:
+        if len(self.section.edges[x].shape) == 3:
             x = self.add(Flatten(), x)
-        weight, type_, bias_bits, bias = self.weights((rows, self.edges[x].size))
+        weight, type_, bias_bits, bias = self.weights((rows, self.section.edges[x].size))
         a, b = self.values.choice(rows, 2, replace=False)
         weight[a], bias[a] = weight[b], bias[b]
         return self.add(Dense(weight, bias, type_, bias_bits), x)
@@ -195,8 +190,13 @@ def random_network(seed: int, size: int = 5) -> Network:
     half a step; rows of extreme weights and biases; thresholds that always or never fire; equal logits; branches
     with masked rows. Sides are at most 9, channels at most 16, so that RTL and HLS can replay many.
     """
+    return drawn_network(Drawing, seed, size)
+
+
+def drawn_network(kind: type[Drawing], seed: int, size: int) -> Network:
+    """As `random_network`, its choices made by another kind of drawing."""
     rng = np.random.default_rng([seed, size])
-    first = _Builder(rng, rng, "", False, {})
+    first = kind(rng, rng, Section({}))
     type_ = first.code_type()
     channels = int(rng.integers(1, 5))
     flat = rng.random() < 0.1
@@ -208,43 +208,42 @@ def random_network(seed: int, size: int = 5) -> Network:
     type_ = QType(type_.lo, type_.hi, int(rng.integers(0, 8)))
     network_input = Input(shape, type_, table)
     routed = size >= 2 and rng.random() < 1 / 3
-    x = INPUT
-    first.edges[INPUT] = Edge(shape, type_)
+    trunk, x = replace(first, section=Section.of_input(network_input)), INPUT
     for _ in range(size // 2 if routed else size):
-        x = _flat_step(first, x) if flat else first.step(x)
-    if not routed:
-        rows = int(rng.integers(2, 8))
-        output = first.logits(x, rows)
-        return Network(f"random-{seed}-{size}", network_input, tuple(first.nodes), output, _class_names(rows))
-    return _routed(f"random-{seed}-{size}", network_input, first, x, size, flat)
+        x = _flat_step(trunk, x) if flat else trunk.step(x)
+    name = f"random-{seed}-{size}"
+    if routed:
+        return _routed(name, network_input, trunk, x, size, flat)
+    rows = int(rng.integers(2, 8))
+    trunk.logits(x, rows)
+    return finish(name, network_input, trunk.section, _class_names(rows))
 
 
-def _routed(name: str, network_input: Input, trunk: _Builder, source: str, size: int, flat: bool) -> Network:
+def _routed(name: str, network_input: Input, trunk: Drawing, source: str, size: int, flat: bool) -> Network:
     rng = trunk.plan
     if source == INPUT:
         source = trunk.requant(INPUT, trunk.code_type())
     count, capacity = int(rng.integers(2, 5)), int(rng.integers(2, 7))
-    head = _Builder(rng, rng, "head_", True, trunk.edges)
-    coarse = head.logits(source, count)
+    head = replace(trunk, section=trunk.section.head("head_"))
+    head.logits(source, count)
     used = [int(rng.integers(1, capacity + 1)) for _ in range(count)]
     classes = [int(c) for c in rng.permutation(sum(used))]
-    plan_seed, branches, output = int(rng.integers(1 << 31)), [], ""
+    plan_seed = int(rng.integers(1 << 31))
+    branches = {}
     for index in range(count):
-        bank = _Builder(np.random.default_rng(plan_seed), rng, "fine_", True, {source: trunk.edges[source]})
+        plan, section = np.random.default_rng(plan_seed), trunk.section.branch(source, "fine_")
+        bank = replace(trunk, plan=plan, section=section)
         x = source
         for _ in range(size - size // 2):
             x = _flat_step(bank, x) if flat else bank.step(x)
-        output = bank.logits(x, capacity)
-        own = tuple(classes.pop() for _ in range(used[index]))
-        branches.append(Branch(f"branch{index}", own, tuple(bank.nodes)))
-    route = Route(source, output, capacity, tuple(branches))
-    nodes = (*trunk.nodes, *head.nodes)
-    return Network(name, network_input, nodes, coarse, _class_names(sum(used)), route)
+        bank.logits(x, capacity)
+        branches[f"branch{index}"] = [classes.pop() for _ in range(used[index])], bank.section
+    return finish_routed(name, network_input, trunk.section, head.section, branches, _class_names(sum(used)), source)
 
 
-def _flat_step(builder: _Builder, x: str) -> str:
-    weight, type_, bias_bits, bias = builder.weights((int(builder.plan.integers(2, 17)), builder.edges[x].size))
-    return builder.quantize(builder.add(Dense(weight, bias, type_, bias_bits), x))
+def _flat_step(drawn: Drawing, x: str) -> str:
+    weight, type_, bias_bits, bias = drawn.weights((int(drawn.plan.integers(2, 17)), drawn.section.edges[x].size))
+    return drawn.quantize(drawn.add(Dense(weight, bias, type_, bias_bits), x))
 
 
 def _class_names(count: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..network import Network
 from ..types import AnyArray, IntArray
+from .accuracy import Sweep, method_spec, split, sweep
 from .cells import array_tile
 from .drop import cell_losses, cell_volts
 from .gate import make_ladders
@@ -17,7 +18,6 @@ from .layer import PlacedBlock
 from .mapping import planes
 from .pipeline import build_network, layer_inputs, plan_network
 from .spec import ORDERS, ArraySpec, Physics
-from .sweep import Sweep, method_spec, split, sweep
 from .tile import FloatArray
 
 ADC_BITS = (3, 4, 5, 6, 7, 8)

@@ -1,0 +1,93 @@
+"""Data sets with classes left out, or with one of another data set added."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from crossloom.sim.errors import ConfigError
+
+from ..rules import shown, suggestion
+from .labelled import Dataset
+
+log = logging.getLogger(__name__)
+
+
+def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """Return the data set without the classes `names`; what remains keeps its order, its name and its part.
+
+    Where fewer than 2 super-classes remain, or as many as classes, the result has none and a warning says so. Raises
+    ConfigError for a name that is no class, one named twice, and where fewer than 2 classes remain.
+    """
+    if not names:
+        return dataset
+    where = f"{dataset.name}: class to exclude"
+    for i, name in enumerate(names):
+        if name not in dataset.classes:
+            found = f"{shown(name)} is none of its {len(dataset.classes)} classes"
+            advice = suggestion(name, list(dataset.classes), "correct the name")
+            raise ConfigError(f"{where}: {found}; needed one of them; {advice}")
+        if name in names[:i]:
+            raise ConfigError(f"{where}: {shown(name)} is there twice; needed distinct classes; write it once")
+    kept = [label for label, name in enumerate(dataset.classes) if name not in names]
+    if len(kept) < 2:
+        raise ConfigError(f"{where}: {len(kept)} class(es) would remain; needed at least 2; exclude fewer")
+    label_of = np.full(len(dataset.classes), -1)
+    label_of[kept] = np.arange(len(kept))
+    stays = np.isin(dataset.labels, kept)
+    index_of = np.cumsum(stays) - 1
+    train, validation, test = (index_of[p[stays[p]]] for p in (dataset.train, dataset.validation, dataset.test))
+    superclasses = None
+    if dataset.superclasses is not None:
+        superclasses = tuple(dataset.superclasses[label] for label in kept)
+        if not 2 <= len(set(superclasses)) < len(kept):
+            found = f"{len(set(superclasses))} super-class(es) of {len(kept)} classes remain"
+            log.warning("%s: %s, which is no hierarchy; it goes on without super-classes", dataset.name, found)
+            superclasses = None
+    return replace(
+        dataset,
+        classes=tuple(dataset.classes[label] for label in kept),
+        images=dataset.images[stays],
+        labels=label_of[dataset.labels[stays]],
+        train=train,
+        validation=validation,
+        test=test,
+        superclasses=superclasses,
+    )
+
+
+def with_class(dataset: Dataset, other: Dataset, name: str) -> Dataset:
+    """Return the data set with the class `name` of another one as its last; images keep their parts.
+
+    Images that the data set has of that class itself are left out. Raises ConfigError where the other has no such
+    class, or its images have another shape or values beyond the data set's levels.
+    """
+    where = f"{other.name}: class {shown(name)}"
+    if name not in other.classes:
+        raise ConfigError(f"{where}: no images; needed some; {suggestion(name, list(other.classes), 'add them')}")
+    if other.shape != dataset.shape:
+        found = f"images of {list(other.shape)}"
+        raise ConfigError(f"{where}: {found}; needed {list(dataset.shape)} as in {dataset.name}; resize them")
+    own = exclude(dataset, [name]) if name in dataset.classes else dataset
+    label = other.classes.index(name)
+    images = other.images[other.labels == label]
+    if int(images.max()) >= own.levels:
+        found = f"value {int(images.max())}"
+        raise ConfigError(f"{where}: {found}; needed below {own.levels}, the levels of {own.name}; scale the images")
+    index_of = np.cumsum(other.labels == label) - 1 + len(own.images)
+    added = [index_of[p[other.labels[p] == label]] for p in (other.train, other.validation, other.test)]
+    parts = zip((own.train, own.validation, own.test), added, strict=True)
+    train, validation, test = (np.concatenate(pair) for pair in parts)
+    return Dataset(
+        own.name,
+        (*own.classes, name),
+        own.levels,
+        np.concatenate([own.images, images]),
+        np.concatenate([own.labels, np.full(len(images), len(own.classes), np.int64)]),
+        train,
+        validation,
+        test,
+    )
