@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from crossloom.sim.errors import DeviceError
 from crossloom.sim.frames import (
-    Answers,
     Beats,
     field_bits,
     fixed_sha256,
@@ -24,6 +23,7 @@ from crossloom.sim.frames import (
 )
 from crossloom.sim.identity import structure_sha256, weights_sha256
 from crossloom.sim.network import INPUT, Network
+from crossloom.sim.result import Result
 from crossloom.sim.types import AnyArray, IntArray
 
 from .core_registers import CORE, COUNTERS, IDENTITY_WORDS, RESET
@@ -292,7 +292,7 @@ class CoreModel:
         self._frames = np.array(frames, np.uint64)
         return CoreRun(beats, first, last)
 
-    def run(self, codes: IntArray) -> tuple[Answers, CoreRun]:
+    def run(self, codes: IntArray) -> tuple[Result, CoreRun]:
         """Run input codes (N, *shape), N may be 0; raises what `run_beats` and `read_results` raise."""
         run = self.run_beats(frame_beats(self.network, codes))
         return read_results(self.network, run.beats), run

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crossloom.sim.frames import Answers, read_results
+from crossloom.sim.frames import read_results
 from crossloom.sim.network import INPUT
 from crossloom.sim.ops import Flatten
+from crossloom.sim.result import Result
 from crossloom.sim.types import AnyArray, IntArray
 
 from .errors import RtlError
@@ -34,7 +35,7 @@ class EngineRun:
     """
 
     beats: NDArray[np.uint64]
-    answers: Answers
+    answers: Result
     edges: dict[str, IntArray]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
