@@ -210,6 +210,86 @@ def test_the_physics_alone_may_import_scipy_and_the_listed_files_alone_torch():
     assert broken(Path("host/crossloom/host/layers.py"), "import torch")
 
 
+def module_of(path):
+    return ".".join(path.with_suffix("").parts[1:]).removesuffix(".__init__")
+
+
+class Untyped(ast.NodeTransformer):
+    """Leaves out what only type checkers read."""
+
+    def visit_If(self, node):
+        return [self.visit(child) for child in node.orelse] if is_typing(node) else self.generic_visit(node)
+
+
+def importers(sources, later):
+    """Which of our modules each module imports when it runs; `later`: inside functions too."""
+    modules = {module_of(path): Untyped().visit(ast.parse(text)) for path, text in sources.items()}
+    graph = {}
+    for path in sources:
+        name, found = module_of(path), set()
+        for full in imported(modules[name], path)[later]:
+            # The name may be that of something in a module; a folder stands for its __init__.
+            target = full if full in modules else full.rpartition(".")[0]
+            if target in modules and not name.startswith(f"{target}."):
+                found.add(target)
+        graph[name] = found - {name}
+    return graph
+
+
+def circle(graph):
+    """Some circle of a graph as a list of its nodes; none as an empty one."""
+    done = set()
+    for start in graph:
+        stack = [(start, iter(graph[start]))]
+        while stack:
+            node, rest = stack[-1]
+            following = next((n for n in rest if n not in done), None)
+            if following is None:
+                done.add(node)
+                stack.pop()
+            elif following in (way := [n for n, _ in stack]):
+                return way[way.index(following) :]
+            else:
+                stack.append((following, iter(graph[following])))
+    return []
+
+
+def folders(graph):
+    """The same graph with a folder below a stage's as one node."""
+
+    def of(name):
+        return ".".join(name.split(".")[:3])
+
+    joined = {}
+    for name, targets in graph.items():
+        joined.setdefault(of(name), set()).update({of(t) for t in targets} - {of(name)})
+    return joined
+
+
+def test_no_module_and_no_folder_imports_itself_through_others():
+    graph = importers({path: (ROOT / path).read_text() for path in sources()}, later=1)
+    assert circle(graph) == []
+    assert circle(folders(graph)) == []
+    assert {"crossloom.host.report.page", "crossloom.host.pages"} & graph["crossloom.host.commands.report"]
+
+
+def test_the_guard_sees_a_circle_also_through_functions_and_folders():
+    root = Path("host/crossloom/host")
+    texts = {
+        root / "a.py": "from . import b",
+        root / "b.py": "def f():\n    from .c.d import x",
+        root / "c" / "d.py": "import crossloom.host.a",
+        root / "c" / "e.py": "",
+        root / "f.py": "if TYPE_CHECKING:\n    from . import g",
+        root / "g.py": "from . import f",
+    }
+    assert len(circle(importers(texts, later=1))) == 3
+    assert circle(importers(texts, later=0)) == []
+    texts[root / "c" / "d.py"], texts[root / "c" / "e.py"] = "", "from .. import a"
+    graph = importers(texts, later=1)
+    assert circle(graph) == [] and len(circle(folders(graph))) == 3
+
+
 def test_no_namespace_folder_has_an_init_file():
     assert not [str(p) for stage in ALLOWED for p in ROOT.glob(f"{stage}/crossloom/__init__.py")]
     assert {path.parts[0] for path in sources()} >= {"sim", "training", "host"}

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from test_wheel import python310
 
+from crossloom.host.backends import BACKENDS
+from crossloom.host.cli import parser
+from crossloom.host.commands.demo import DESIGN
+
 ROOT = Path(__file__).parents[2]
 # Without what an outer make hands down: its options and its variables.
 QUIET = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")}
@@ -64,6 +68,35 @@ def test_the_snippet_of_the_readme_runs(tmp_path):
     )
     assert found.returncode == 0, found.stderr
     assert "integer" in found.stdout
+
+
+def subparsers(parser):
+    """Name and parser of each command."""
+    for action in parser._actions:
+        if hasattr(action, "_name_parser_map"):
+            yield from action.choices.items()
+
+
+def commands(parser, before=""):
+    """The commands of a parser, each with its words."""
+    for name, sub in subparsers(parser):
+        yield from list(commands(sub, f"{before}{name} ")) or [f"{before}{name}"]
+
+
+def test_the_readme_lists_every_command_and_the_helps_name_what_there_is():
+    text = (ROOT / "README.md").read_text()
+    told = set()
+    for line in re.findall(r"^ {4}crossloom (.*?)(?: {3}.*)?$", text, re.M):
+        first, *others = line.split(" | ")
+        words = first.split()
+        told |= {" ".join(words[:2]), words[0]}
+        told |= {word for other in others for word in (f"{words[0]} {other.split()[0]}", other.split()[0])}
+    missing = set(commands(parser())) - told
+    assert missing == set()
+    assert DESIGN in parser().format_help() and f"train {DESIGN}," in (ROOT / "Makefile").read_text()
+    helps = dict(subparsers(parser()))
+    for command in ("run", "verify"):
+        assert all(device in helps[command].format_help() for device in BACKENDS), command
 
 
 def test_links_of_the_readme_lead_somewhere():
