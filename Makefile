@@ -4,15 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-long lint bench clean
+.PHONY: help demo test test-long lint release-check bench figures clean
 
 help:
-	@echo "make demo       train digits-cnn, prove it bit for bit and run it (about 2 minutes)"
-	@echo "make test       the tests"
-	@echo "make test-long  the tests that take minutes as well"
-	@echo "make lint       ruff and mypy --strict"
-	@echo "make bench      speed and memory of the integer simulator"
-	@echo "make clean      remove .venv, caches and runs"
+	@echo "make demo           train digits-sha, prove it bit for bit, run it and report (about 3 minutes)"
+	@echo "make test           the tests"
+	@echo "make test-long      the tests that take minutes as well"
+	@echo "make lint           ruff and mypy --strict"
+	@echo "make release-check  lint and tests; results of other sources are an error, not a warning"
+	@echo "make bench          speed and memory of the integer simulator"
+	@echo "make figures        write the results in benchmarks/ into README.md and docs/"
+	@echo "make clean          remove .venv, caches and runs"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "crossloom: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.11" >&2; exit 1; }
@@ -35,8 +37,14 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+release-check: export CROSSLOOM_RELEASE = 1
+release-check: lint test
+
 bench: $(STAMP)
 	$(BIN)/crossloom bench sim
+
+figures: $(STAMP)
+	$(BIN)/python benchmarks/figures.py
 
 clean:
 	rm -rf $(VENV) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

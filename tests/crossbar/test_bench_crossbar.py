@@ -11,7 +11,7 @@ from nodal import voltage_currents
 from crossloom.sim import InputError
 from crossloom.sim.crossbar import make_tile
 
-bench = import_module("crossloom.host.commands.bench_crossbar")
+bench = import_module("crossloom.host.commands.bench.crossbar")
 
 
 @pytest.fixture

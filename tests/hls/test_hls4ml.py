@@ -34,7 +34,6 @@ from crossloom.sim import (
     Route,
     SumPool,
     Threshold,
-    input_codes,
     load,
     random_codes,
     random_network,
@@ -199,16 +198,6 @@ def corners():
         ("a", "b", "c", "d"),
         Route("input", "fine", 3, branches),
     )
-
-
-def test_shipped_designs_differ_in_no_logit_no_coarse_decision_and_no_branch(tmp_path):
-    artifacts = [shipped("digits-cnn"), shipped("digits-sha")]
-    simulations = hls4ml_simulations([a.network for a in artifacts], tmp_path, optimize=1)
-    for artifact, simulation in zip(artifacts, simulations, strict=True):
-        codes = input_codes(artifact.network.input, artifact.golden.inputs)
-        assert len(codes) == 360
-        assert_exact(simulation, codes)
-    assert simulations[1].calls().sum() == 360 and (simulations[1].calls() > 0).all()
 
 
 def test_corners_of_graphs_and_every_rounding_are_exact(tmp_path):

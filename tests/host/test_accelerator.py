@@ -5,7 +5,7 @@ import pytest
 
 from crossloom.host import Accelerator, design_names, find_design
 from crossloom.host.accelerator import Prediction
-from crossloom.sim import ArtifactError, DeviceError, InputError, load, run
+from crossloom.sim import ArtifactError, DeviceError, InputError, Result, load, run
 
 
 def test_the_accelerator_answers_as_the_integer_simulator_does(flat, routed):
@@ -39,7 +39,8 @@ def test_scores_of_branches_that_did_not_run_are_absent(routed):
 def test_top_k_is_sorted_breaks_ties_to_the_lowest_index_and_leaves_absent_classes_out():
     rows = [[5, 7, 7, -9], [1, 2, 3, 4], [-8, 0, -3, 0]]
     scores = np.ma.MaskedArray(rows, mask=[[0, 0, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1]])
-    found = Prediction(np.array([1, 3, 2]), None, scores, np.zeros(3), None, "simulated", "x", tuple("abcd"))
+    labels = np.array([1, 3, 2])
+    found = Prediction(Result(scores, None, None, labels, scores, np.zeros(3)), "simulated", "x", tuple("abcd"))
     assert found.top_k(3).tolist() == [[1, 2, 0], [3, 1, None], [2, 0, None]]
     assert found.top_k(1)[:, 0].tolist() == [1, 3, 2]
     for k in (0, 5, True, 1.0):

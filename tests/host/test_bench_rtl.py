@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossloom.host.cli import main
-from crossloom.host.commands import bench_rtl
+from crossloom.host.commands.bench import rtl as bench_rtl
 from crossloom.rtl.compiler.program import Folding, compile_network
 from crossloom.rtl.core.cocotb_speed import Speed, compare_speed
 from crossloom.rtl.estimate.pipeline import streaming

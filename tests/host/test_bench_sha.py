@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossloom.host.cli import main
-from crossloom.host.commands import bench_sha
+from crossloom.host.commands.bench import sha as bench_sha
 from crossloom.sim import load
 
 RECIPE = """

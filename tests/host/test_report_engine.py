@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from crossloom.host import find_design
-from crossloom.host.engine import compiled
-from crossloom.host.report import engine as module
-from crossloom.host.report.engine import engine
+from crossloom.host.folding_choice import compiled
+from crossloom.host.report import engine_drawing as module
+from crossloom.host.report.engine_drawing import engine
 from crossloom.rtl import RtlError
 from crossloom.rtl.estimate.cycles import image_cycles
 from crossloom.rtl.estimate.layers import model_layers

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from crossloom.host import Accelerator, find_design
+from crossloom.host.backends import open_backend
 from crossloom.host.cli import main
-from crossloom.host.engine import compiled, folding_of
+from crossloom.host.folding_choice import compiled, folding_of
 from crossloom.rtl import RtlError
 from crossloom.rtl.compiler.program import Folding
 from crossloom.rtl.estimate.cycles import image_cycles
 from crossloom.rtl.estimate.layers import model_layers
-from crossloom.sim import DeviceError, InputError, MissingExtraError, compare, load, run
+from crossloom.sim import DeviceError, InputError, MissingExtraError, compare, differing, input_codes, load, run
 
 AROUND = 4  # cycles that the AXI ports add to the engine's, first and last beat counted
 
@@ -54,16 +55,28 @@ def test_every_edge_of_a_batch_is_shown_and_equal(routed, images, monkeypatch):
     monkeypatch.setattr("crossloom.host.backends.TRACED", 7)  # more than one part
     network = routed.network
     codes = network.input.table[images.astype(np.int64).reshape(images.shape), 0]
-    shown = routed._backend.edges(codes)
-    assert set(shown) == set(network.edges) - {"input"}
+    result = routed._backend.run(codes, list(network.edges))
+    shown = result.edges
+    assert set(shown) == set(network.edges) - {"input"} and result.cycles is None
+    assert not differing(run(network, codes=codes), result).any()
     found = compare(network, run(network, codes=codes, edges=shown).edges, shown)
     assert (found.total, found.first) == (0, None)
+
+
+def test_a_device_builds_only_what_it_runs(routed, images):
+    codes = input_codes(routed.network.input, images[:3])
+    for edges, traced in (((), False), (["conv1"], True)):
+        backend, _ = open_backend(routed.network, "rtl")
+        assert not backend._models
+        found = backend.run(codes, edges)
+        assert (list(backend._models), list(found.edges)) == ([traced], list(edges))
+        backend.close()
 
 
 def test_no_images_are_no_cycles(routed, images):
     found = routed(images[:0])
     assert found.labels.shape == found.cycles.shape == (0,)
-    assert routed._backend.edges(np.zeros((0, 8, 8, 1), np.int32)) == {}
+    assert routed._backend.run(np.zeros((0, 8, 8, 1), np.int32), ["conv1"]).edges["conv1"].shape[0] == 0
 
 
 def test_threads_take_turns_on_one_device(routed, images):
@@ -82,16 +95,10 @@ def test_a_closed_device_answers_nothing(images):
             assert not running.done()
         accelerator.close()
         assert len(running.result().labels) == len(images)
-    for ask in (lambda: accelerator(images[:0]), lambda: accelerator._backend.edges(images[:1])):
+    for ask in (lambda: accelerator(images[:0]), lambda: accelerator._backend.run(images[:1], ["conv1"])):
         with pytest.raises(DeviceError, match="digits-sha: the device is closed; open another Accelerator"):
             ask()
     accelerator.close()
-
-
-def test_verify_knows_every_device_before_it_runs_one(capsys, monkeypatch):
-    monkeypatch.setattr("crossloom.host.commands.verify.open_backend", None)
-    assert main(["verify", "digits-cnn", "--devices", "rtl,foo"]) == 1
-    assert "device 'foo': unknown" in capsys.readouterr().err
 
 
 def test_run_tells_the_cycles_of_each_image(capsys):

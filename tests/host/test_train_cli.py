@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from crossloom.host.cli import main
-from crossloom.host.commands import bench_sim as bench
-from crossloom.sim import load, save
+from crossloom.host.commands.bench import sim as bench
+from crossloom.sim import InputError, load, save
 from crossloom.training import workflow
 from crossloom.training.config import override
 
@@ -88,63 +88,21 @@ def test_verify_refuses_the_run_of_another_network(capsys, run_dir):
     assert "its checkpoint holds other weights" in capsys.readouterr().err
 
 
-def test_verify_finds_golden_vectors_that_are_wrong(capsys, run_dir, tmp_path):
-    from dataclasses import replace
-
-    artifact = load(run_dir / "digits-cnn.loom")
-    digests = artifact.golden.digests.copy()
-    digests[7, 3] += 1
-    digests[9, 5] += 1
-    path = tmp_path / "wrong.loom"
-    save(replace(artifact, golden=replace(artifact.golden, digests=digests)), path)
-    code, data = _json(capsys, "verify", path)
-    assert code == 1
-    assert data["differences"]["golden"] == 2
-    edge = artifact.golden.edges[3]
-    assert data["first"]["golden"] == f"edge {edge}, image 7: the digest differs from the simulator's"
-
-
-def test_verify_finds_a_device_that_answers_otherwise(capsys, run_dir, monkeypatch):
-    from crossloom.host import backends
-
-    class Broken(backends.IntegerBackend):
-        name = "broken"
-
-        def run(self, codes):
-            found = super().run(codes)
-            found.scores[3, 0] += 1
-            return found
-
-    monkeypatch.setitem(backends.BACKENDS, "broken", Broken)
-    code, data = _json(capsys, "verify", run_dir / "digits-cnn.loom", "--devices", "integer,broken")
-    assert code == 1
-    assert data["differences"]["integer"] == 0
-    assert data["differences"]["broken"] == 1
-    assert data["first"]["broken"] == "image 3: scores, branch or label differ"
-
-
-def test_verify_finds_a_device_that_takes_another_branch(capsys, routed, monkeypatch):
-    from crossloom.host import backends
-
-    class Lost(backends.IntegerBackend):
-        def run(self, codes):
-            found = super().run(codes)
-            found.coarse[5] ^= 1
-            return found
-
-    monkeypatch.setitem(backends.BACKENDS, "lost", Lost)
-    code, data = _json(capsys, "verify", routed, "--devices", "lost,integer")
-    assert code == 1
-    assert data["differences"] == {"golden": 0, "lost": 1, "integer": 0}
-    assert data["first"]["lost"].startswith("image 5:")
-
-
 def test_demo_goes_the_whole_way_and_closes_with_the_line(capsys, tmp_path, monkeypatch):
-    found = workflow.find_recipe
-    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))
-    for _ in range(2):  # a second demo replaces the first
-        assert main(["demo", "--out", str(tmp_path)]) == 0
-        assert capsys.readouterr().out.splitlines()[-1] == "differences: 0"
+    found, short = workflow.find_recipe, {**SHORT, "hierarchy": {"discovery_epochs": 1}}
+    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), short))
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "differences: 0"
+    folder = tmp_path / "digits-sha"
+    assert {"checkpoint.pt", "digits-sha.loom", "report.html"} <= {path.name for path in folder.iterdir()}
+
+    def stop(config, dataset, out, **how):
+        assert out == folder and not folder.exists()
+        raise InputError("a second demo replaces the first")
+
+    monkeypatch.setattr(workflow, "train_and_export", stop)
+    assert main(["demo", "--out", str(tmp_path)]) == 1
+    assert "a second demo replaces the first" in capsys.readouterr().err
     (tmp_path / "other" / "digits-sha").mkdir(parents=True)
     assert main(["demo", "--out", str(tmp_path / "other")]) == 1
     assert "exists and is no earlier demo" in capsys.readouterr().err

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from test_wheel import python310
 
+from crossloom.host.backends import BACKENDS
+from crossloom.host.cli import parser
+from crossloom.host.commands.demo import DESIGN
+
 ROOT = Path(__file__).parents[2]
 # Without what an outer make hands down: its options and its variables.
 QUIET = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")}
@@ -18,7 +22,18 @@ def test_make_help_lists_every_target():
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
     found = subprocess.run(["make", "-s", "help"], cwd=ROOT, env=QUIET, capture_output=True, text=True, check=True)
     assert re.findall(r"^make (\S+)  ", found.stdout, re.M) == [t for t in targets if t != "help"]
-    assert {"demo", "test", "test-long", "lint", "bench"} <= set(targets)
+    assert {"demo", "test", "test-long", "lint", "bench", "figures", "release-check"} <= set(targets)
+
+
+def test_a_release_is_checked_by_lint_and_tests_that_take_stale_results_for_errors():
+    found = subprocess.run(
+        ["make", "-n", "release-check"], cwd=ROOT, env=QUIET, capture_output=True, text=True, check=True
+    )
+    assert (
+        "ruff check ." in found.stdout and "mypy" in found.stdout and '-m pytest -n 2 -q -m "not long"' in found.stdout
+    )
+    makefile = (ROOT / "Makefile").read_text()
+    assert "release-check: export CROSSLOOM_RELEASE = 1\nrelease-check: lint test\n" in makefile
 
 
 def test_ci_calls_the_same_command_as_the_readme():
@@ -44,9 +59,8 @@ def test_an_old_python_is_refused_in_one_line(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_the_readme_is_short_and_its_snippet_runs(tmp_path):
+def test_the_snippet_of_the_readme_runs(tmp_path):
     text = (ROOT / "README.md").read_text()
-    assert len(text.splitlines()) < 120
     snippet = re.search(r"```python\n(.*?)```", text, re.S)[1]
     assert len([line for line in snippet.splitlines() if line]) == 6
     found = subprocess.run(
@@ -54,6 +68,35 @@ def test_the_readme_is_short_and_its_snippet_runs(tmp_path):
     )
     assert found.returncode == 0, found.stderr
     assert "integer" in found.stdout
+
+
+def subparsers(parser):
+    """Name and parser of each command."""
+    for action in parser._actions:
+        if hasattr(action, "_name_parser_map"):
+            yield from action.choices.items()
+
+
+def commands(parser, before=""):
+    """The commands of a parser, each with its words."""
+    for name, sub in subparsers(parser):
+        yield from list(commands(sub, f"{before}{name} ")) or [f"{before}{name}"]
+
+
+def test_the_readme_lists_every_command_and_the_helps_name_what_there_is():
+    text = (ROOT / "README.md").read_text()
+    told = set()
+    for line in re.findall(r"^ {4}crossloom (.*?)(?: {3}.*)?$", text, re.M):
+        first, *others = line.split(" | ")
+        words = first.split()
+        told |= {" ".join(words[:2]), words[0]}
+        told |= {word for other in others for word in (f"{words[0]} {other.split()[0]}", other.split()[0])}
+    missing = set(commands(parser())) - told
+    assert missing == set()
+    assert DESIGN in parser().format_help() and f"train {DESIGN}," in (ROOT / "Makefile").read_text()
+    helps = dict(subparsers(parser()))
+    for command in ("run", "verify"):
+        assert all(device in helps[command].format_help() for device in BACKENDS), command
 
 
 def test_links_of_the_readme_lead_somewhere():

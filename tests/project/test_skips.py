@@ -1,6 +1,7 @@
 """The guard against unexpected skips does guard."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,41 +24,47 @@ WAYS = {
 }
 
 
-def run(folder, way, reason, ci, *options):
+def run(folder, ways, reason, ci, *options):
     (folder / "conftest.py").write_text(CONFTEST.read_text())
-    (folder / "test_it.py").write_text(WAYS[way].format(reason=reason))
+    for way in ways:
+        (folder / f"test_{way}.py").write_text(WAYS[way].format(reason=reason))
     (folder / "test_ok.py").write_text("def test_ok():\n    pass\n")
     environment = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("PYTEST")}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(folder)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
     return subprocess.run(
-        command, env=environment | ({"CI": ci} if ci else {}), cwd=folder, capture_output=True, text=True, check=False
+        [*command, *options, str(folder)],
+        env=environment | ({"CI": ci} if ci else {}),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way != "xfail"])
-def test_an_unexpected_skip_fails_in_ci(tmp_path, way):
-    found = run(tmp_path, way, "tool not found", "true")
+SKIPS = [way for way in WAYS if way != "xfail"]
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "workers share the tests"])
+def test_every_unexpected_skip_fails_in_ci(tmp_path, options):
+    found = run(tmp_path, SKIPS, "tool not found", "true", *options)
     assert found.returncode in (1, 2), found.stdout
-    assert "skipped in CI" in found.stdout
-    assert "tool not found" in found.stdout
+    for way in SKIPS:
+        assert f"test_{way}.py" in found.stdout
+    assert found.stdout.count("skipped in CI (") >= len(SKIPS) and "tool not found" in found.stdout
+    failed, passed, errors = (
+        int((re.search(rf"(\d+) {what}", found.stdout) or [0, 0])[1]) for what in ("failed", "passed", "error")
+    )
+    assert (failed + errors, passed) == (len(SKIPS), 1)
 
 
-@pytest.mark.parametrize("way", ["call", "file"])
-def test_an_unexpected_skip_fails_in_ci_when_workers_share_the_tests(tmp_path, way):
-    found = run(tmp_path, way, "tool not found", "true", "-n", "2")
-    assert found.returncode in (1, 2), found.stdout
-    assert "skipped in CI" in found.stdout
-
-
-@pytest.mark.parametrize("way", ["call", "mark", "file"])
 @pytest.mark.parametrize(("reason", "ci"), [("tool not found", ""), ("Python 3.10 not found", "true")])
-def test_an_expected_skip_and_one_on_a_persons_machine_pass(tmp_path, way, reason, ci):
-    found = run(tmp_path, way, reason, ci)
+def test_expected_skips_and_those_on_a_persons_machine_pass(tmp_path, reason, ci):
+    found = run(tmp_path, WAYS, reason, ci)
     assert found.returncode == 0, found.stdout
-    assert "1 passed, 1 skipped" in found.stdout
+    assert f"1 passed, {len(SKIPS)} skipped, 1 xfailed" in found.stdout
 
 
 def test_an_expected_failure_stays_expected_in_ci(tmp_path):
-    found = run(tmp_path, "xfail", "tool not found", "true")
+    found = run(tmp_path, ["xfail"], "tool not found", "true")
     assert found.returncode == 0, found.stdout
     assert "1 passed, 1 xfailed" in found.stdout

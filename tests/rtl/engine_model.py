@@ -15,8 +15,9 @@ from crossloom.rtl.core.trace import edges_of, taps_of
 from crossloom.rtl.errors import RtlError
 from crossloom.rtl.sources import sources_of
 from crossloom.rtl.verilator.model import build_model
-from crossloom.sim.frames import Answers, read_results
+from crossloom.sim.frames import read_results
 from crossloom.sim.network import INPUT
+from crossloom.sim.result import Result
 from crossloom.sim.types import AnyArray, IntArray
 
 TOP = "engine_sim"
@@ -33,7 +34,7 @@ class EngineRun:
     """
 
     beats: NDArray[np.uint64]
-    answers: Answers
+    answers: Result
     edges: dict[str, IntArray]
     first: NDArray[np.int64]
     last: NDArray[np.int64]

@@ -48,7 +48,7 @@ def test_places_that_no_bank_has_are_refused_and_answers_stay(design):
         model.write("BANK_DATA", rows)
         assert model.read("ERROR") == VALUE, f"a branch of {rows} classes"
     answers, _ = model.run(codes)
-    assert np.array_equal(answers.scores, wanted.fine) and np.array_equal(answers.branch, wanted.branch)
+    assert np.array_equal(answers.fine, wanted.fine) and np.array_equal(answers.branch, wanted.branch)
     # All rows of a branch may be in use.
     model.write("BANK_PART", 0)
     model.write("ERROR", 0xFFFFFFFF)

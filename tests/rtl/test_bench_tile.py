@@ -12,7 +12,7 @@ from crossloom.rtl.yosys import synth
 from crossloom.sim import InputError
 from crossloom.sim.crossbar.twin import twin_product
 
-bench = import_module("crossloom.host.commands.bench_tile")
+bench = import_module("crossloom.host.commands.bench.tile")
 
 
 def run(tmp_path, **changes):

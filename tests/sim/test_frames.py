@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossloom.sim import DeviceError, InputError, random_codes, random_network, run, weights_sha256
+from crossloom.sim import DeviceError, InputError, differing, random_codes, random_network, run, weights_sha256
 from crossloom.sim.frames import (
     IDENTITY_BEATS,
-    Answers,
     Status,
     beats_of,
     field_bits,
@@ -28,14 +27,6 @@ from crossloom.sim.frames import (
 
 ROUTED = [seed for seed in range(40) if random_network(seed).route][:6]
 FLAT = [seed for seed in range(40) if not random_network(seed).route][:4]
-
-
-def answers(network, codes):
-    found = run(network, codes=codes)
-    if network.route is None:
-        return Answers(found.labels, np.zeros_like(found.labels), None, found.logits)
-    rows = [network.route.branches[b].classes.index(label) for b, label in zip(found.branch, found.labels, strict=True)]
-    return Answers(np.array(rows), found.branch, found.logits, found.fine)
 
 
 def test_a_field_lies_from_the_least_significant_bit_up_and_never_across_beats():
@@ -66,16 +57,43 @@ def test_frames_and_results_carry_a_whole_network_there_and_back(seed):
     assert frames.shape == (12, layout.frame_beats)
     back = unpack(frames, layout.input_bits, layout.input_signed, layout.codes)
     assert np.array_equal(back.reshape(codes.shape), codes)
-    wanted = answers(network, codes)
+    wanted = run(network, codes=codes)
     beats = result_beats(network, wanted)
     assert beats.shape == (12, layout.result_beats)
     found = read_results(network, beats)
-    assert np.array_equal(found.row, wanted.row)
-    assert np.array_equal(found.branch, wanted.branch)
-    assert np.array_equal(found.scores, wanted.scores)
-    assert (found.coarse is None) == (network.route is None)
-    if network.route:
-        assert np.array_equal(found.coarse, wanted.coarse)
+    assert not differing(wanted, found).any()
+    assert np.array_equal(found.macs, wanted.macs)
+    assert np.array_equal(np.ma.getmaskarray(found.scores), np.ma.getmaskarray(wanted.scores))
+    assert np.array_equal(np.ma.filled(found.scores, 0), np.ma.filled(wanted.scores, 0))
+
+
+@pytest.mark.parametrize("seed", [3, 7])
+def test_the_label_is_the_row_that_the_core_names(seed):
+    network = random_network(seed, 3)
+    assert (network.route is not None) == (seed == 7)
+    wanted = run(network, codes=random_codes(network, seed, 20))
+    banks = (
+        [tuple(range(len(network.classes)))] if network.route is None else [b.classes for b in network.route.branches]
+    )
+    used = [banks[branch] for branch in (np.zeros(20, int) if wanted.branch is None else wanted.branch)]
+    others = [bank[(bank.index(label) + 1) % len(bank)] for bank, label in zip(used, wanted.labels, strict=True)]
+    assert (others != wanted.labels).any()
+    found = read_results(network, result_beats(network, replace(wanted, labels=np.array(others))))
+    assert found.labels.tolist() == others
+
+
+@pytest.mark.parametrize("seed", [ROUTED[0], FLAT[0]])
+def test_an_image_that_differs_in_anything_is_found(seed):
+    network = random_network(seed)
+    codes = random_codes(network, seed, 9)
+    wanted = run(network, codes=codes)
+    assert not differing(wanted, run(network, codes=codes)).any()
+    for name in ("labels", "logits", *(("branch", "fine") if network.route else ())):
+        changed = getattr(wanted, name).copy()
+        changed.reshape(9, -1)[4, -1] ^= 1
+        assert np.flatnonzero(differing(wanted, replace(wanted, **{name: changed}))).tolist() == [4], name
+    other = None if network.route else wanted.labels
+    assert differing(wanted, replace(wanted, branch=other)).all()
 
 
 def test_no_images_are_no_frames():
@@ -160,7 +178,7 @@ def test_the_fixed_identity_changes_with_the_trunk_alone():
 
 def test_a_result_with_a_bad_status_row_branch_or_size_is_refused():
     network = random_network(ROUTED[0])
-    good = result_beats(network, answers(network, random_codes(network, 0, 2)))
+    good = result_beats(network, run(network, codes=random_codes(network, 0, 2)))
     layout = frame_layout(network)
     for status in (Status.SHORT, Status.LONG, Status.FOREIGN):
         bad = good.copy()

@@ -16,7 +16,6 @@ import numpy as np
 from crossloom.sim.cache import cached, content_key
 from crossloom.sim.errors import DeviceError
 from crossloom.sim.frames import (
-    Answers,
     Beats,
     fixed_sha256,
     frame_beats,
@@ -26,6 +25,7 @@ from crossloom.sim.frames import (
 )
 from crossloom.sim.network import Network
 from crossloom.sim.programs import run_program
+from crossloom.sim.result import Result
 from crossloom.sim.types import AnyArray, IntArray
 
 from .errors import HlsError
@@ -131,7 +131,7 @@ class Simulation:
         self._call("run", _pointer(frames), ctypes.c_uint64(len(frames)), _pointer(results))
         return results
 
-    def run(self, codes: IntArray) -> Answers:
+    def run(self, codes: IntArray) -> Result:
         """Run input codes (N, *shape)."""
         return read_results(self.network, self.run_beats(frame_beats(self.network, codes)))
 

@@ -13,8 +13,7 @@ import numpy as np
 from crossloom.sim import Artifact, InputError, Network, input_codes, random_codes, run
 from crossloom.sim.chip import XC7Z020
 from crossloom.sim.folder import write_folder
-from crossloom.sim.frames import Answers, Beats, frame_beats, frame_layout, load_beats, result_beats
-from crossloom.sim.types import IntArray
+from crossloom.sim.frames import Beats, frame_beats, frame_layout, load_beats, result_beats
 
 from .errors import HlsError
 from .registers import ADDRESSES, CLOCK_MHZ, REGISTERS
@@ -83,15 +82,6 @@ def write_simulation(network: Network, flow: Flow, folder: Path, trace: bool) ->
     return path
 
 
-def simulated_answers(network: Network, codes: IntArray) -> Answers:
-    """What a core must answer to input codes (N, *shape)."""
-    found = run(network, codes=codes)
-    if network.route is None or found.branch is None or found.fine is None:
-        return Answers(found.labels, np.zeros(len(codes), np.int64), None, found.logits)
-    rows = [network.route.branches[b].classes.index(k) for b, k in zip(found.branch, found.labels, strict=True)]
-    return Answers(np.array(rows, np.int64), found.branch, found.logits, found.fine)
-
-
 def _lines(beats: Beats) -> bytes:
     return "".join(f"{int(beat):016x}\n" for beat in beats.ravel()).encode()
 
@@ -105,7 +95,7 @@ def _vectors(artifact: Artifact) -> dict[str, bytes]:
         codes = np.concatenate([golden.astype(codes.dtype), codes])
     return {
         "frames.txt": _lines(frame_beats(network, codes)),
-        "results.txt": _lines(result_beats(network, simulated_answers(network, codes))),
+        "results.txt": _lines(result_beats(network, run(network, codes=codes))),
     }
 
 

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator, Prediction
-    from .backends import Backend, Outcome
+    from .backends import Backend
     from .designs import design_names, find_design
 
 _HOMES = {
     "Accelerator": "accelerator",
     "Prediction": "accelerator",
     "Backend": "backends",
-    "Outcome": "backends",
     "design_names": "designs",
     "find_design": "designs",
 }
 
-__all__ = ["Accelerator", "Backend", "Outcome", "Prediction", "design_names", "find_design"]
+__all__ = ["Accelerator", "Backend", "Prediction", "design_names", "find_design"]
 
 
 def __getattr__(name: str) -> Any:

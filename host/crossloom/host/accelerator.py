@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from crossloom.sim import Artifact, InputError, Network, input_codes, load
+from crossloom.sim import Artifact, InputError, Network, Result, input_codes, load
 from crossloom.sim.types import AnyArray, IntArray
 
 from .backends import open_backend
@@ -20,22 +20,40 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Answers for N images.
+    """Answers for N images: `result` from the back end named `backend`.
 
-    `labels` int64 (N,) indices into `classes`; `coarse` int64 (N,), the super-class that ran, None for a flat
-    network; `scores` int64 (N, classes) logits at one common scale within an image's branch, masked for classes of
-    branches that did not run; `macs` and `cycles` int64 (N,) per image, `cycles` None where nothing clocked ran;
-    `origin` says what the figures are ("simulated", "measured"), `backend` what ran.
+    `origin` says what the figures are ("simulated", "measured"); `classes` are the names of the labels.
     """
 
-    labels: IntArray
-    coarse: IntArray | None
-    scores: AnyArray
-    macs: IntArray
-    cycles: IntArray | None
+    result: Result
     origin: str
     backend: str
     classes: tuple[str, ...]
+
+    @property
+    def labels(self) -> IntArray:
+        """Indices into `classes`, int64 (N,)."""
+        return self.result.labels
+
+    @property
+    def coarse(self) -> IntArray | None:
+        """The super-class that ran, int64 (N,); None for a flat network."""
+        return self.result.branch
+
+    @property
+    def scores(self) -> AnyArray:
+        """Logits int64 (N, classes), one scale within a branch; classes of branches that did not run are masked."""
+        return self.result.scores
+
+    @property
+    def macs(self) -> IntArray:
+        """Multiply-accumulates really done for each image, int64 (N,)."""
+        return self.result.macs
+
+    @property
+    def cycles(self) -> IntArray | None:
+        """Clock cycles of each image by itself, int64 (N,); None where nothing clocked ran."""
+        return self.result.cycles
 
     @property
     def names(self) -> list[str]:
@@ -66,7 +84,9 @@ class Accelerator:
 
     def __init__(self, design: str | os.PathLike[str], device: str = "auto") -> None:
         self.artifact: Artifact = load(find_design(design))
-        self._backend, self.reason = open_backend(self.artifact.network, device)
+        self._backend, self.reason = open_backend(self.network, device)
+        # What is missing or refused shows now, not with the first images.
+        self._backend.run(np.zeros((0, *self.network.input.shape), np.int64))
         if device == "auto":
             _log.info("%s: %s", self.network.name, self.reason)
 
@@ -86,16 +106,7 @@ class Accelerator:
         Raises InputError for another shape, dtype, NaN or a value out of range.
         """
         found = self._backend.run(input_codes(self.network.input, images))
-        return Prediction(
-            found.labels,
-            found.coarse,
-            found.scores,
-            found.macs,
-            found.cycles,
-            self._backend.origin,
-            self._backend.name,
-            self.network.classes,
-        )
+        return Prediction(found, self._backend.origin, self._backend.name, self.network.classes)
 
     def close(self) -> None:
         """Give the device back."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from crossloom.sim import DeviceError, Network, cost, run
-from crossloom.sim.frames import Answers, frame_beats, frame_layout, read_results
-from crossloom.sim.simulator import decide
-from crossloom.sim.types import AnyArray, IntArray
+from crossloom.sim import DeviceError, Network, Result, run
+from crossloom.sim.frames import frame_beats, frame_layout, read_results
+from crossloom.sim.network import INPUT
+from crossloom.sim.types import IntArray
 
 if TYPE_CHECKING:
     from crossloom.hls import Simulation
@@ -22,53 +22,23 @@ if TYPE_CHECKING:
 TRACED = 32  # images at a time whose edges are recorded; bounds the memory that they take
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a back end gives for N images.
-
-    `labels` int64 (N,); `coarse` int64 (N,), the branch that ran, and `coarse_scores` int64 (N, branches), both None
-    for a flat network; `scores` int64 (N, classes), masked where a branch did not run; `macs` int64 (N,); `cycles`
-    int64 (N,) clock cycles from first input beat to last output beat, None where nothing clocked ran.
-    """
-
-    labels: IntArray
-    coarse: IntArray | None
-    coarse_scores: IntArray | None
-    scores: AnyArray
-    macs: IntArray
-    cycles: IntArray | None
-
-
 class Backend(Protocol):
     """A place that runs one network. `origin` says what its figures are: measured, simulated or estimated."""
 
     name: str
     origin: str
 
-    def run(self, codes: IntArray) -> Outcome:
-        """Run checked input codes (N, *shape); raise DeviceError when the device fails."""
-        ...
+    def run(self, codes: IntArray, edges: Collection[str] = ()) -> Result:
+        """Run checked input codes (N, *shape) once: the answers, and of the edges asked for those that it can show.
 
-    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
-        """The codes (N, *shape) of every edge by name, where the device shows what is inside it; else none."""
+        What has to be compiled is compiled at the first run, of no images too. Raises DeviceError when the device
+        fails or is closed.
+        """
         ...
 
     def close(self) -> None:
         """Give the device back; a second call does nothing."""
         ...
-
-
-def outcome(network: Network, answers: Answers, cycles: IntArray | None = None) -> Outcome:
-    """What the results of a core mean: its own rows are the labels, absent classes are masked."""
-    route = network.route
-    if route is None:
-        labels, scores = answers.row, answers.scores
-    else:
-        _, scores = decide(network, answers.scores, answers.branch, answers.scores)
-        banks = [np.array(branch.classes) for branch in route.branches]
-        labels = np.array([banks[b][row] for b, row in zip(answers.branch, answers.row, strict=True)], np.int64)
-    macs = np.full(len(labels), cost(network).macs, np.int64)  # branches cost the same
-    return Outcome(labels, None if route is None else answers.branch, answers.coarse, scores, macs, cycles)
 
 
 class IntegerBackend:
@@ -80,15 +50,9 @@ class IntegerBackend:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def run(self, codes: IntArray) -> Outcome:
+    def run(self, codes: IntArray, edges: Collection[str] = ()) -> Result:
         """Run input codes (N, *shape)."""
-        result = run(self._network, codes=codes)
-        coarse_scores = None if result.branch is None else result.logits
-        return Outcome(result.labels, result.branch, coarse_scores, result.scores, result.macs, None)
-
-    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
-        """None: it is what others are compared with."""
-        return {}
+        return run(self._network, codes=codes, edges=edges)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -97,35 +61,39 @@ class IntegerBackend:
 class HlsBackend:
     """An HLS core behind its top function in C simulation: exact, without cycles. `flow` is "native" or "hls4ml".
 
-    Compiles on first use, which takes seconds, and finds the result again later. Raises HlsError for a network that
-    the flow refuses, and where there is no compiler; MissingExtraError without hls4ml.
+    Compiles on first use, which takes seconds, and finds the result again later; threads take turns. The first run
+    raises HlsError for a network that the flow refuses, and where there is no compiler; MissingExtraError without
+    hls4ml.
     """
 
     origin = "simulated"
 
     def __init__(self, network: Network, name: str, flow: str) -> None:
-        from crossloom.hls.device import open_simulation
+        from crossloom.hls.emit import flow_of
 
         self.name = name
         self._network, self._flow = network, flow
-        self._simulation = open_simulation(network, flow)
-        self._traced: Simulation | None = None
+        self._traces = flow_of(flow).traces
+        self._simulations: dict[bool, Simulation] = {}  # by whether it records every edge
+        self._turn = Lock()
 
-    def run(self, codes: IntArray) -> Outcome:
-        """Run input codes (N, *shape)."""
-        return outcome(self._network, self._simulation.run(codes))
+    def _simulation(self, trace: bool) -> Simulation:
+        from crossloom.hls.device import OPTIMIZE, open_simulation
 
-    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
-        """The codes of every edge, from a second core that records them; none from hls4ml."""
-        from crossloom.hls.device import open_simulation
-        from crossloom.hls.emit import flow_of
+        if trace not in self._simulations:
+            self._simulations[trace] = open_simulation(
+                self._network, self._flow, trace=trace, optimize=1 if trace else OPTIMIZE
+            )
+        return self._simulations[trace]
 
-        if not flow_of(self._flow).traces:
-            return {}
-        if self._traced is None:
-            self._traced = open_simulation(self._network, self._flow, trace=True, optimize=1)
-        self._traced.run(codes)
-        return self._traced.edges()
+    def run(self, codes: IntArray, edges: Collection[str] = ()) -> Result:
+        """Run input codes (N, *shape); with edges on a core that records them all, which hls4ml has not."""
+        with self._turn:
+            simulation = self._simulation(bool(edges) and self._traces)
+            found = simulation.run(codes)
+            if not edges or not self._traces:
+                return found
+            return replace(found, edges={name: codes for name, codes in simulation.edges().items() if name in edges})
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -134,7 +102,8 @@ class HlsBackend:
 class RtlBackend:
     """The generated core in Verilator behind its AXI ports: exact, with cycles.
 
-    Images go in one at a time, so that `cycles` is what one image takes by itself. Compiles on first use, which takes
+    Images go in one at a time, so that `cycles` is what one image takes by itself; where edges are asked for, on a
+    model that records them, images follow each other closely and `cycles` is None. Compiles on first use, which takes
     seconds to minutes, and finds the result again later. Threads take turns. Raises RtlError naming the layer that the
     engine cannot run; MissingExtraError without crossloom[rtl].
     """
@@ -143,13 +112,12 @@ class RtlBackend:
     origin = "simulated"
 
     def __init__(self, network: Network) -> None:
-        from .engine import compiled
+        from .folding_choice import compiled
 
         self._network = network
         self._plan = compiled(network)
         self._models: dict[bool, CoreModel] = {}  # by whether it records every edge
         self._turn, self._open = Lock(), True
-        self._model(trace=False)
 
     def _model(self, trace: bool) -> CoreModel:
         from crossloom.rtl.core.simulation import CoreModel
@@ -160,26 +128,27 @@ class RtlBackend:
             self._models[trace] = CoreModel(self._plan, trace=trace)
         return self._models[trace]
 
-    def run(self, codes: IntArray) -> Outcome:
-        """Run input codes (N, *shape)."""
+    def run(self, codes: IntArray, edges: Collection[str] = ()) -> Result:
+        """Run input codes (N, *shape); every edge but the input can be shown."""
         layout = frame_layout(self._network)
         beats, cycles = np.zeros((len(codes), layout.result_beats), np.uint64), np.zeros(len(codes), np.int64)
+        shown = {
+            name: np.zeros((len(codes), *edge.shape), np.int64)
+            for name, edge in self._network.edges.items()
+            if name in edges and name != INPUT
+        }
+        frames, step = frame_beats(self._network, codes), TRACED if shown else 1
         with self._turn:
-            model = self._model(trace=False)
-            for i, frame in enumerate(frame_beats(self._network, codes)):
-                one = model.run_beats(frame[None])
-                beats[i], cycles[i] = one.beats[0], one.latency[0]
-        return outcome(self._network, read_results(self._network, beats), cycles)
-
-    def edges(self, codes: IntArray) -> Mapping[str, AnyArray]:
-        """The codes of every edge, from a second model that records them while images follow each other closely."""
-        parts = []
-        with self._turn:
-            model = self._model(trace=True)
-            for start in range(0, len(codes), TRACED):
-                model.run(codes[start : start + TRACED])
-                parts.append(model.edges())
-        return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
+            model = self._model(trace=bool(shown))
+            for start in range(0, len(codes), step):
+                rows = slice(start, start + step)
+                one = model.run_beats(frames[rows])
+                beats[rows], cycles[rows] = one.beats, one.latency
+                if shown:
+                    found = model.edges()
+                    for name, kept in shown.items():
+                        kept[rows] = found[name]
+        return replace(read_results(self._network, beats), edges=shown, cycles=None if shown else cycles)
 
     def close(self) -> None:
         """Free the models, after what runs."""

@@ -25,8 +25,10 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON object instead of text")
         return sub
 
-    demo = command("demo", "train digits-cnn from its recipe, export it, prove it and run it")
-    demo.add_argument("--out", default="runs/demo", help="folder for the run (default: %(default)s)")
+    demo = command("demo", "train digits-sha from its recipe, export it, prove it, run it and write its report")
+    demo.add_argument(
+        "--out", default="runs/demo", help="the run goes to digits-sha in this folder (default: %(default)s)"
+    )
 
     train = command("train", "train a network from a TOML recipe and export it")
     train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml file")
@@ -56,10 +58,12 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--top", type=int, default=1, help="list this many classes per image (default: %(default)s)")
 
-    verify = command("verify", "compare every edge of every test image with the golden digests and the torch model")
+    verify = command(
+        "verify", "compare every edge of every test image with golden digests, the torch model and devices"
+    )
     verify.add_argument("design", help=DESIGN)
     verify.add_argument(
-        "--devices", default="", help="comma-separated devices to compare as well: hls-native, hls4ml, rtl"
+        "--devices", default="", help="comma-separated devices to compare as well: integer, hls-native, hls4ml, rtl"
     )
     verify.add_argument(
         "--run", dest="run_dir", help="folder of the training run with the checkpoint (default: runs/NAME)"
@@ -197,7 +201,7 @@ def parser() -> argparse.ArgumentParser:
     tune.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
     tune.add_argument("--out", help="file to write (default: runs/NAME-tuned/NAME.loom)")
 
-    kinds = commands.add_parser("bench", help="measure speed, memory and accuracy").add_subparsers(
+    kinds = commands.add_parser("bench", help="measure speed, memory, accuracy and resources").add_subparsers(
         dest="what", required=True, metavar="WHAT"
     )
     bench = command("sim", "measure the integer simulator beside Brevitas and float torch", kinds)

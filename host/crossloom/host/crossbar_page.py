@@ -13,10 +13,10 @@ from crossloom.sim.crossbar import ArraySpec, Physics, Point, Study, overhead
 from crossloom.sim.crossbar.analysis import BIN, BINS
 from crossloom.sim.types import AnyArray
 
-from .commands.tables import percent
 from .report.document import document
 from .report.markup import Markup, clip, el, join
 from .report.png import encode_png
+from .tables import percent
 
 _COLORS = 8
 _DASHES = (None, "7 4", "2 4")

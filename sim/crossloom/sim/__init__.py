@@ -18,7 +18,8 @@ from .loom import Artifact, load, save
 from .network import Branch, Input, Network, Node, Route
 from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Requant, SumPool, Threshold
 from .random_networks import random_codes, random_network
-from .simulator import Result, input_codes, run
+from .result import Result, differing
+from .simulator import input_codes, run
 from .types import QType, Rounding
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Threshold",
     "compare",
     "cost",
+    "differing",
     "digest",
     "digests",
     "input_codes",

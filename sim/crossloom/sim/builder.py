@@ -57,7 +57,7 @@ class Section:
             if source not in self.edges:
                 raise NetworkError(f"{where}: input {source!r} is missing; needed one of the nodes before it")
         node = Node(name, op, inputs)
-        self.edges[name] = op.infer(where, [self.edges[source] for source in inputs], self.banked)
+        self.edges[name] = op.output_edge(where, [self.edges[source] for source in inputs], self.banked)
         self.nodes.append(node)
         return name
 

@@ -27,6 +27,7 @@ from .identity import canonical_json, structure, weights_sha256
 from .network import Network
 from .npy import npy_bytes
 from .ops.base import parameters
+from .result import Result, decide, macs_of
 from .types import AnyArray, IntArray
 
 BEAT_BITS = 64
@@ -214,21 +215,11 @@ def frame_beats(network: Network, codes: IntArray) -> Beats:
     return pack(codes.reshape(len(codes), math.prod(codes.shape[1:])), network.edges["input"].type.bits)
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """N results: `row` int64 (N,), the best row; `branch` int64 (N,), 0 in a flat network; the scores of both levels.
+def read_results(network: Network, beats: Beats) -> Result:
+    """Take results (N, result_beats) apart; the labels are those of the rows that the core names.
 
-    `coarse` int64 (N, branches) or None; `scores` int64 (N, classes or capacity).
+    Raises DeviceError where a status is not OK or a row or branch not there.
     """
-
-    row: IntArray
-    branch: IntArray
-    coarse: IntArray | None
-    scores: IntArray
-
-
-def read_results(network: Network, beats: Beats) -> Answers:
-    """Take results (N, result_beats) apart; raise DeviceError where a status is not OK or a row or branch not there."""
     layout = frame_layout(network)
     if beats.shape[1:] != (layout.result_beats,):
         raise DeviceError(
@@ -253,12 +244,21 @@ def read_results(network: Network, beats: Beats) -> Answers:
         raise DeviceError(
             f"{network.name}: image {image}: row {row[image]} of branch {branch[image]}; there are {banks} rows"
         )
-    coarse = scores[:, : layout.coarse] if layout.coarse else None
-    return Answers(row, branch, coarse, scores[:, layout.coarse :])
+    macs = np.full(len(beats), macs_of(network), np.int64)
+    if network.route is None:
+        return Result(scores, None, None, row, scores, macs)
+    coarse, fine = scores[:, : layout.coarse], scores[:, layout.coarse :]
+    labels = np.array([network.route.branches[b].classes[r] for b, r in zip(branch, row, strict=True)], np.int64)
+    return Result(coarse, branch, fine, labels, decide(network, coarse, branch, fine)[1], macs)
 
 
-def result_beats(network: Network, answers: Answers) -> Beats:
-    """The results (N, result_beats) that a core gives for these answers: the inverse of `read_results`."""
-    header = answers.row | (answers.branch << ROW_BITS)
-    parts = [header[:, None], *([] if answers.coarse is None else [answers.coarse]), answers.scores]
+def result_beats(network: Network, result: Result) -> Beats:
+    """The results (N, result_beats) that a core gives: the inverse of `read_results`."""
+    if network.route is None or result.branch is None or result.fine is None:
+        parts = [result.labels[:, None], result.logits]
+    else:
+        branches = network.route.branches
+        rows = [branches[b].classes.index(label) for b, label in zip(result.branch, result.labels, strict=True)]
+        header = np.array(rows, np.int64) | (result.branch << ROW_BITS)
+        parts = [header[:, None], result.logits, result.fine]
     return np.concatenate(parts, axis=1).astype(np.int64).view(np.uint64)

@@ -10,30 +10,11 @@ import numpy as np
 from .errors import InputError
 from .network import INPUT, Input, Network, Node
 from .ops import Edge, Kernel
+from .result import Result, decide
 from .types import AnyArray, IntArray
 
 # Temporaries of one chunk of images; about a last-level cache, so that operators find their input still there.
 CHUNK_BYTES = 8 << 20
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What one batch of N images gave.
-
-    `logits` int64 (N, classes), or with a route the coarse logits (N, branches). With a route, `branch` int64 (N,)
-    is the branch that ran and `fine` int64 (N, capacity) its logits, else both are None. `labels` int64 (N,).
-    `scores` (N, classes) int64; with a route a masked array, classes of branches that did not run being masked.
-    `macs` int64 (N,): multiply-accumulates really done for each image. `edges`: the requested codes,
-    (N, *image_shape) in the smallest dtype of their type.
-    """
-
-    logits: IntArray
-    branch: IntArray | None
-    fine: IntArray | None
-    labels: IntArray
-    scores: AnyArray
-    macs: IntArray
-    edges: Mapping[str, IntArray]
 
 
 @dataclass(frozen=True)
@@ -233,24 +214,3 @@ def _look_up(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]
     index *= table.shape[1]
     index += np.arange(table.shape[1])
     return np.take(table.ravel(), index)
-
-
-def decide(
-    network: Network, logits: IntArray, branch: IntArray | None, fine: IntArray | None
-) -> tuple[IntArray, AnyArray]:
-    """Return labels and scores, as `Result` has them; ties go to the lowest index, rows past a class count are masked.
-
-    `logits` int64 (N, classes); with a route coarse logits (N, branches), `branch` int64 (N,) and `fine` int64
-    (N, capacity), else None both.
-    """
-    if network.route is None or branch is None or fine is None:
-        return np.argmax(logits, axis=1), logits
-    labels = np.empty(len(logits), np.int64)
-    shape = len(logits), len(network.classes)
-    scores = np.ma.MaskedArray(np.zeros(shape, np.int64), mask=np.ones(shape, bool))
-    for index, bank in enumerate(network.route.branches):
-        rows, classes = np.flatnonzero(branch == index), np.array(bank.classes)
-        own = fine[rows, : len(classes)]
-        labels[rows] = classes[np.argmax(own, axis=1)] if len(rows) else classes[:0]
-        scores[np.ix_(rows, classes)] = own
-    return labels, scores

@@ -7,8 +7,8 @@ import argparse
 from crossloom.sim import cost, load
 
 from ..designs import find_design
+from ..tables import table
 from . import Report
-from .tables import table
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -11,12 +11,13 @@ from pathlib import Path
 from crossloom.sim import InputError, cost, load
 
 from ..accelerator import Accelerator
+from ..extras import need_training
 from ..progress import bar
 from ..report.figures import measure
 from ..report.page import page
+from ..tables import percent, table
 from . import Report
-from .tables import percent, table
-from .train import need_training, summary
+from .train import summary
 from .verify import verify
 
 DESIGN = "digits-sha"
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> Report:
     say("verifying every edge of every test image ...")
     artifact = load(finished.path)
     images = dataset.images[dataset.test]
-    checks = verify(artifact, images, folder, asked=True, devices=["integer"])
+    checks = verify(artifact, images, folder, asked=True, devices=[])
     with Accelerator(finished.path) as accelerator:
         found = accelerator(images)
     labels = dataset.labels[dataset.test]

@@ -13,9 +13,9 @@ from crossloom.sim.identity import structure, structure_sha256, weights_sha256
 from crossloom.sim.schema import encode
 
 from ..designs import find_design
+from ..summary import accuracy_of
+from ..tables import percent, table
 from . import Report
-from .info import accuracy_of
-from .tables import percent, table
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, Any]:

@@ -12,11 +12,11 @@ from crossloom.sim.crossbar import ArraySpec, Physics, method_spec, wilson
 from crossloom.sim.identity import structure_sha256
 
 from ..designs import find_design
+from ..extras import need_training
 from ..progress import bar
+from ..tables import percent, table
 from . import Report
 from .crossbar import cells
-from .tables import percent, table
-from .train import need_training
 
 if TYPE_CHECKING:
     from crossloom.training import Dataset

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from crossloom.sim import Artifact, InputError, load
 
 from ..designs import find_design
+from ..extras import need_training
 from ..progress import bar
+from ..tables import percent, table
 from . import Report
-from .tables import percent, table
-from .train import need_training
 
 if TYPE_CHECKING:
     from crossloom.training import Dataset

@@ -9,12 +9,12 @@ from pathlib import Path
 from crossloom.sim import load
 
 from ..designs import find_design
+from ..pages import check_page, test_set, write_page
 from ..progress import bar
 from ..report.figures import measure
 from ..report.page import page
+from ..tables import percent, table
 from . import Report
-from .pages import check_page, test_set, write_page
-from .tables import percent, table
 
 
 def run(args: argparse.Namespace) -> Report:

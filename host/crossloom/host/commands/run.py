@@ -11,8 +11,8 @@ from crossloom.sim import InputError
 
 from ..accelerator import Accelerator
 from ..images import read_images
+from ..tables import table
 from . import Report
-from .tables import table
 
 SHOWN = 20
 

@@ -12,10 +12,10 @@ from crossloom.sim import InputError, load
 from crossloom.sim.chip import XC7Z020
 
 from ..designs import find_design
-from ..engine import folding_of
+from ..folding_choice import folding_of
 from ..progress import during
+from ..tables import table
 from . import Report
-from .tables import table
 
 if TYPE_CHECKING:
     from crossloom.rtl.compiler.program import Program

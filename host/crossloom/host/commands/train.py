@@ -5,27 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from crossloom.sim import InputError, MissingExtraError
+from crossloom.sim import InputError
 from crossloom.sim.identity import weights_sha256
 
+from ..extras import need_training
 from ..progress import bar
+from ..tables import percent, table
 from . import Report
-from .tables import percent, table
 
 if TYPE_CHECKING:
     from crossloom.training import Config, Dataset
     from crossloom.training.workflow import Finished
-
-
-def need_training() -> None:
-    """Raise MissingExtraError, naming the extra, where training's packages are not installed."""
-    try:
-        import brevitas  # noqa: F401  # only whether it is there
-        import torch  # noqa: F401  # as above
-    except ImportError as error:
-        raise MissingExtraError(
-            f"training: {error.name} is not installed; pip install 'crossloom[training]'"
-        ) from error
 
 
 def summary(finished: Finished) -> dict[str, Any]:

@@ -9,40 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from crossloom.sim import Artifact, ConfigError, InputError, compare, input_codes, load, simulated_digests
+from crossloom.sim import Artifact, ConfigError, InputError, compare, differing, input_codes, load, simulated_digests
 from crossloom.sim import run as simulate
 from crossloom.sim.types import AnyArray
 
-from ..backends import IntegerBackend, Outcome, check_device, open_backend
+from ..backends import check_device, open_backend
 from ..designs import find_design
+from ..extras import need_training
+from ..pages import test_images
 from ..progress import bar
+from ..tables import table
 from . import Report
-from .tables import table
-from .train import need_training
 
 CHUNK = 512  # images at a time on a device; bounds the memory that their edges take
-
-
-def _test_images(artifact: Artifact, args: argparse.Namespace) -> AnyArray:
-    golden = artifact.golden
-    if golden is None:
-        raise InputError(f"{args.design}: carries no golden vectors; export it with a test set")
-    if golden.inputs is not None:
-        return golden.inputs
-    need_training()
-    from crossloom.training.workflow import test_set
-
-    return test_set(artifact, args.data, args.data_dir)[0]
 
 
 def _golden(artifact: Artifact, images: AnyArray) -> tuple[int, str | None]:
     """Return how many (image, edge) digests differ, and the first one in words."""
     golden, network = artifact.golden, artifact.network
     assert golden is not None
-    if len(images) != golden.vectors:
-        raise InputError(
-            f"test images: {len(images)}; the golden digests are of {golden.vectors} images of {golden.dataset}"
-        )
     with bar("golden digests", len(images)) as progress:
         found = simulated_digests(network, images, progress)
     wrong = found != golden.digests
@@ -69,35 +54,24 @@ class _Found:
     of: str = ""
 
 
-def _differing(wanted: Outcome, found: Outcome) -> AnyArray:
-    """Which images (N,) have other scores, another branch or another label."""
-    wrong: AnyArray = found.labels != wanted.labels
-    for a, b in ((wanted.scores, found.scores), (wanted.coarse_scores, found.coarse_scores)):
-        if a is not None and b is not None:
-            differ = np.ma.getmaskarray(a) != np.ma.getmaskarray(b)
-            wrong |= (differ | (np.ma.filled(a, 0) != np.ma.filled(b, 0))).any(axis=1)
-    if wanted.coarse is not None and found.coarse is not None:
-        wrong |= found.coarse != wanted.coarse
-    return wrong
-
-
 def _device(artifact: Artifact, device: str, images: AnyArray) -> _Found:
     """Compare a device with the simulator: each image's scores, branch and label, and every edge that it shows.
 
-    Counts images that differ and codes that differ on edges.
+    Counts images that differ and codes that differ on edges. Either runs each image once.
     """
     network = artifact.network
-    codes = input_codes(network.input, images)
-    reference, count, edges, first = IntegerBackend(network), 0, 0, None
+    codes, names = input_codes(network.input, images), list(network.edges)
+    count, shown = 0, 0
+    first: str | None = None
     backend, _ = open_backend(network, device)
     try:
+        backend.run(codes[:0], names)  # compiles what has to be, before the bar begins
         with bar(device, len(codes)) as progress:
             for start in range(0, len(codes), CHUNK):
                 part = codes[start : start + CHUNK]
-                wrong = _differing(reference.run(part), backend.run(part))
-                shown = backend.edges(part)
-                compared = compare(network, simulate(network, codes=part, edges=shown).edges, shown, start)
-                count, edges = count + int(wrong.sum()) + compared.total, len(shown)
+                wanted, found = simulate(network, codes=part, edges=names), backend.run(part, names)
+                wrong, compared = differing(wanted, found), compare(network, wanted.edges, found.edges, start)
+                count, shown = count + int(wrong.sum()) + compared.total, len(found.edges)
                 if first is None and compared.first is not None:
                     first = str(compared.first)
                 elif first is None and wrong.any():
@@ -105,7 +79,7 @@ def _device(artifact: Artifact, device: str, images: AnyArray) -> _Found:
                 progress(start + len(part))
     finally:
         backend.close()
-    return _Found(count, first, f"{edges} edges, scores, labels" if edges else "scores, labels")
+    return _Found(count, first, f"{shown} edges, scores, labels" if shown else "scores, labels")
 
 
 def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> tuple[int | None, str | None]:
@@ -152,7 +126,7 @@ def verify(artifact: Artifact, images: AnyArray, run_dir: Path, asked: bool, dev
 def run(args: argparse.Namespace) -> Report:
     """Verify one design; exit code 1 on any difference."""
     artifact = load(find_design(args.design))
-    images = _test_images(artifact, args)
+    images = test_images(artifact, args)
     run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / artifact.network.name
     devices = [name.strip() for name in args.devices.split(",") if name.strip()]
     for name in devices:

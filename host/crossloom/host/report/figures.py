@@ -13,8 +13,8 @@ from crossloom.sim import run as simulate
 from crossloom.sim.identity import structure_sha256, weights_sha256
 from crossloom.sim.types import AnyArray, IntArray
 
-from ..commands.info import accuracy_of
-from ..commands.tables import percent
+from ..summary import accuracy_of
+from ..tables import percent
 from .records import Baseline, Grown, read_baselines, read_grown
 
 

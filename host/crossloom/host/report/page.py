@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from crossloom.sim.identity import structure_sha256, weights_sha256
 
-from ..commands.tables import percent
+from ..tables import percent
 from .document import document
-from .engine import engine
+from .engine_drawing import engine
 from .figures import Figures
 from .markup import Markup, clip, el, join
 from .sections import accuracy_sections, cost_sections, growing, mistakes

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from crossloom.sim.cost_model import Cost, LayerCost
 
-from ..commands.tables import percent
+from ..tables import percent
 from .figures import Figures, Mistake
 from .markup import Markup, clip, el, join
 from .matrix import NUMBERED, matrix

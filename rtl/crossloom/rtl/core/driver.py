@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossloom.sim.errors import DeviceError
-from crossloom.sim.frames import Answers, Beats, fixed_sha256, frame_beats, frame_layout, read_results
+from crossloom.sim.frames import Beats, fixed_sha256, frame_beats, frame_layout, read_results
 from crossloom.sim.identity import weights_sha256
 from crossloom.sim.network import Network
+from crossloom.sim.result import Result
 from crossloom.sim.types import IntArray
 
 from ..compiler.bank_layout import BankWord, bank_words
@@ -187,7 +188,7 @@ class Core:
         last = None if got.came is None else got.came.reshape(count, layout.result_beats)[:, -1]
         return CoreRun(beats, first, last)
 
-    def run(self, codes: IntArray) -> tuple[Answers, CoreRun]:
+    def run(self, codes: IntArray) -> tuple[Result, CoreRun]:
         """Run input codes (N, *shape), N may be 0; raises what `run_beats` and `read_results` raise."""
         run = self.run_beats(frame_beats(self.network, codes))
         return read_results(self.network, run.beats), run

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from . import Report
+from .. import Report
 
 
 def run(args: argparse.Namespace) -> Report:
     """Run the measurement that was asked for."""
-    report: Report = import_module(f".bench_{args.what}", __package__).run(args)
+    report: Report = import_module(f".{args.what}", __name__).run(args)
     return report

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from crossloom.sim import Artifact, load
 
-from ..designs import find_design
-from . import Report
+from ...designs import find_design
+from .. import Report
 
 
 def project_folder(artifact: Artifact, args: argparse.Namespace) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crossloom.sim import CrossloomError, Network, cost
 
-from ..engine import compiled
+from ..folding_choice import compiled
 from .markup import Markup, clip, el, join
 from .parts import PARTS, legend, section, wide
 

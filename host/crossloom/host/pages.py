@@ -1,4 +1,4 @@
-"""What the commands that write a page share: labelled test images to draw, and a file that may be written."""
+"""What commands share: the test images of a design, and the file of a page that may be written."""
 
 from __future__ import annotations
 
@@ -6,20 +6,34 @@ import argparse
 import os
 from pathlib import Path
 
-from crossloom.sim import Artifact, InputError
+from crossloom.sim import Artifact, Golden, InputError
 from crossloom.sim.types import AnyArray
 
-from ..report.document import MARKER
-from .train import need_training
+from .extras import need_training
+from .report.document import MARKER
+
+
+def test_images(artifact: Artifact, args: argparse.Namespace) -> AnyArray:
+    """Return the test images that the golden digests were made with: the design's own, or those of its data set."""
+    golden = _golden(artifact, args)
+    return golden.inputs if golden.inputs is not None else _from_training(artifact, golden, args)[0]
 
 
 def test_set(artifact: Artifact, args: argparse.Namespace) -> tuple[AnyArray, AnyArray]:
-    """Return the test images and labels that the golden digests were made with."""
-    golden = artifact.golden
-    if golden is None:
-        raise InputError(f"{args.design}: carries no golden vectors of test images; export it with a test set")
+    """Return the same images with their labels."""
+    golden = _golden(artifact, args)
     if golden.inputs is not None and golden.labels is not None:
         return golden.inputs, golden.labels
+    return _from_training(artifact, golden, args)
+
+
+def _golden(artifact: Artifact, args: argparse.Namespace) -> Golden:
+    if artifact.golden is None:
+        raise InputError(f"{args.design}: carries no golden vectors of test images; export it with a test set")
+    return artifact.golden
+
+
+def _from_training(artifact: Artifact, golden: Golden, args: argparse.Namespace) -> tuple[AnyArray, AnyArray]:
     need_training()
     from crossloom.training.workflow import test_set
 

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossloom.sim import InputError, Network, compare, input_codes, load
+from crossloom.sim import InputError, Network, compare, differing, input_codes, load
 from crossloom.sim import run as simulate
 from crossloom.sim.cache import cache_folder
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
-from ..designs import design_names, find_design
-from ..engine import compiled
-from ..progress import during
-from . import Report
-from .synth import resources
-from .tables import table
+from ...designs import design_names, find_design
+from ...folding_choice import compiled
+from ...progress import during
+from ...tables import table
+from .. import Report
+from ..synth import resources
 
 if TYPE_CHECKING:
     from crossloom.rtl.compiler.program import Program
@@ -107,9 +107,8 @@ def _simulated(name: str, program: Program) -> dict[str, Any]:
         model.close()
     wanted = simulate(network, codes=codes, edges=edges)
     differences = compare(network, wanted.edges, edges)
-    scores = wanted.logits if network.route is None else wanted.fine
-    wrong = differences.total + int((answers.scores != scores).sum())
-    branch = int(answers.branch[-1])
+    wrong = differences.total + int(differing(wanted, answers).sum())
+    branch = 0 if answers.branch is None else int(answers.branch[-1])
     _, last = run.clocked()
     cycles, measured = image_cycles(program, branch), layers_of(program, ((int(n), int(a), int(b)) for n, a, b in taps))
     return {

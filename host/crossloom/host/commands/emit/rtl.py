@@ -8,10 +8,10 @@ from pathlib import Path
 
 from crossloom.sim import load
 
-from ..designs import find_design
-from ..engine import compiled
-from . import Report
-from .synth import budget_of
+from ...designs import find_design
+from ...folding_choice import compiled
+from .. import Report
+from ..synth import budget_of
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -14,19 +14,20 @@ from typing import Any
 
 from crossloom.sim import DeviceError, InputError, load
 
-from ..designs import find_design
-from ..progress import bar
-from . import Report
-from .tables import table
+from ...designs import find_design
+from ...progress import bar
+from ...tables import table
+from .. import Report
 
 DEVICES = ("hls-native", "hls4ml")
 ROUNDS = 3  # fresh compilations of each flow
 MIN_RUNS = 5
+SECONDS = 0.5  # of a run
 
 
 def _timed(design: str, runs: int, devices: tuple[str, ...], cache: str) -> Any:
     """What a process of its own measures, with its own folder of compiled libraries."""
-    command = [sys.executable, "-m", f"{__package__}.hls_timing", design, str(runs), *devices]
+    command = [sys.executable, "-m", f"{__package__}.hls_timing", design, str(runs), str(SECONDS), *devices]
     environment = {**os.environ, "XDG_CACHE_HOME": cache}
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if found.returncode:

@@ -18,11 +18,11 @@ from crossloom.sim import Artifact, InputError, load
 from crossloom.sim import run as simulate
 from crossloom.sim.types import AnyArray
 
-from ..designs import find_design
-from ..progress import bar
-from . import Report
-from .tables import table
-from .train import need_training
+from ...designs import find_design
+from ...extras import need_training
+from ...progress import bar
+from ...tables import table
+from .. import Report
 
 BATCHES = (1, 256)
 MIN_RUNS = 5

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from crossloom.sim import InputError, cost, load
 
-from ..progress import bar
-from . import Report
-from .tables import percent, table
-from .train import need_training
+from ...extras import need_training
+from ...progress import bar
+from ...tables import percent, table
+from .. import Report
 
 if TYPE_CHECKING:
     from crossloom.training import Dataset

@@ -1,4 +1,4 @@
-"""Times HLS devices in a process of its own: `python -m crossloom.host.commands.hls_timing DESIGN ...`."""
+"""Times HLS devices in a process of its own: `python -m crossloom.host.commands.bench.hls_timing DESIGN RUNS ...`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 
 from crossloom.sim import Artifact, input_codes, load
 
-from ..backends import open_backend
-from ..designs import find_design
-
-SECONDS = 0.5
+from ...backends import open_backend
+from ...designs import find_design
 
 
 def open_seconds(artifact: Artifact, device: str) -> float:
-    """How long it takes to open a device, everything it imports included."""
+    """How long it takes until a device could run, everything it imports included."""
     start = time.perf_counter()
-    open_backend(artifact.network, device)[0].close()
+    backend, _ = open_backend(artifact.network, device)
+    backend.run(np.zeros((0, *artifact.network.input.shape), np.int64))
+    backend.close()
     return time.perf_counter() - start
 
 
-def images_per_second(artifact: Artifact, devices: list[str], runs: int) -> dict[str, float]:
-    """Medians of alternating runs over all golden inputs."""
+def images_per_second(artifact: Artifact, devices: list[str], runs: int, seconds: float) -> dict[str, float]:
+    """Medians of alternating runs of some seconds over all golden inputs."""
     assert artifact.golden is not None and artifact.golden.inputs is not None
     codes = np.asarray(input_codes(artifact.network.input, artifact.golden.inputs))
     backends = {device: open_backend(artifact.network, device)[0] for device in devices}
@@ -35,19 +35,19 @@ def images_per_second(artifact: Artifact, devices: list[str], runs: int) -> dict
     for _ in range(runs):
         for device, backend in backends.items():
             start, calls = time.perf_counter(), 0
-            while (spent := time.perf_counter() - start) < SECONDS:
+            while (spent := time.perf_counter() - start) < seconds:
                 backend.run(codes)
                 calls += 1
             found[device].append(calls * len(codes) / spent)
     return {device: statistics.median(speeds) for device, speeds in found.items()}
 
 
-def main(design: str, runs: int, devices: list[str]) -> None:
+def main(design: str, runs: int, seconds: float, devices: list[str]) -> None:
     """Print seconds to open one device, or with more runs than 0 the images a second of each device, as JSON."""
     artifact = load(find_design(design))
-    found = images_per_second(artifact, devices, runs) if runs else open_seconds(artifact, devices[0])
+    found = images_per_second(artifact, devices, runs, seconds) if runs else open_seconds(artifact, devices[0])
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:])

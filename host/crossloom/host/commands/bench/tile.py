@@ -11,9 +11,9 @@ from typing import Any
 from crossloom.sim import InputError
 from crossloom.sim.chip import XC7Z020
 
-from ..progress import bar, during
-from . import Report
-from .tables import table
+from ...progress import bar, during
+from ...tables import table
+from .. import Report
 
 # Rows read at a time, and in how many segments that reads 128 rows.
 SEGMENTS = {"128": 1, "64": 2, "32": 4}

@@ -17,9 +17,9 @@ from crossloom.sim import InputError
 from crossloom.sim.crossbar import gate_currents, make_ladders, make_tile, prepare, transfer
 from crossloom.sim.types import AnyArray
 
-from ..progress import bar
-from . import Report
-from .tables import table
+from ...progress import bar
+from ...tables import table
+from .. import Report
 
 ROWS = COLUMNS = 128
 VECTORS = 1024

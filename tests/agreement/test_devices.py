@@ -1,0 +1,118 @@
+"""Every device against the integer simulator: one check for every shipped design and for random networks.
+
+The simulator itself is held against golden digests in test_shipped_designs.py, against plain Python in tests/sim.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from expressible import expressible_network
+
+from crossloom.hls import HlsError
+from crossloom.host import backends, design_names, find_design
+from crossloom.host.cli import main
+from crossloom.host.commands import verify
+from crossloom.sim import (
+    Artifact,
+    compare,
+    differing,
+    input_codes,
+    load,
+    make_golden,
+    random_codes,
+    random_network,
+    run,
+    save,
+)
+
+DEVICES = [name for name in backends.BACKENDS if name != "integer"]
+# What a device does not show of a network.
+HIDDEN = {"hls-native": lambda edges: set(), "hls4ml": set, "rtl": lambda edges: {"input"}}
+# Every operator between them; the flat one has thresholds, which hls4ml refuses.
+RANDOM = {"flat": lambda: random_network(27, 6), "routed": lambda: expressible_network(1, 5)}
+
+
+def shipped(name):
+    """A design and the codes of all its test images."""
+    artifact = load(find_design(name))
+    return artifact.network, input_codes(artifact.network.input, artifact.golden.inputs)
+
+
+def agrees(device, network, codes):
+    """Assert that one run of a device gives the simulator's answers, and its codes on every edge that it can show."""
+    names = list(network.edges)
+    wanted = run(network, codes=codes, edges=names)
+    backend, _ = backends.open_backend(network, device)
+    try:
+        found = backend.run(codes, names)
+    finally:
+        backend.close()
+    assert not differing(wanted, found).any()
+    assert np.array_equal(found.macs, wanted.macs)
+    assert np.array_equal(np.ma.getmaskarray(found.scores), np.ma.getmaskarray(wanted.scores))
+    assert np.array_equal(np.ma.filled(found.scores, 0), np.ma.filled(wanted.scores, 0))
+    assert set(found.edges) == set(names) - HIDDEN[device](names)
+    compared = compare(network, wanted.edges, found.edges)
+    assert (compared.total, compared.first) == (0, None)
+    assert compared.codes == sum(len(codes) * network.edges[name].size for name in found.edges)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", design_names())
+def test_a_shipped_design_is_exact_on_all_its_test_images(device, name):
+    network, codes = shipped(name)
+    assert len(codes) == 360
+    agrees(device, network, codes)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", RANDOM)
+def test_a_random_network_is_exact(device, name):
+    network = RANDOM[name]()
+    codes = random_codes(network, 5, 40)
+    if (device, name) == ("hls4ml", "flat"):
+        with pytest.raises(HlsError, match=rf"^{network.name}: node '\w+' \(\w+\): "):
+            agrees(device, network, codes)
+        return
+    agrees(device, network, codes)
+
+
+def with_a_wrong_weight(network, images):
+    """The network with one weight of the busiest branch off by one, the first one that changes an answer."""
+    wanted, route = run(network, images), network.route
+    busy = np.bincount(wanted.branch).argmax()
+    nodes = route.branches[busy].nodes
+    at = max(i for i, node in enumerate(nodes) if hasattr(node.op, "weight"))
+    op = nodes[at].op
+    for index, code in enumerate(op.weight.flat):
+        weight = op.weight.copy()
+        weight.flat[index] += 1 if code < op.weight_type.hi else -1
+        changed = (*nodes[:at], replace(nodes[at], op=replace(op, weight=weight)), *nodes[at + 1 :])
+        branches = list(route.branches)
+        branches[busy] = replace(branches[busy], nodes=changed)
+        broken = replace(network, route=replace(route, branches=tuple(branches)))
+        if differing(wanted, run(broken, images)).any():
+            return broken
+    raise AssertionError("no weight matters")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_verify_tells_the_first_difference_of_a_device_with_one_wrong_weight(device, tmp_path, capsys, monkeypatch):
+    # A weight is only data to the RTL core above, but an HLS core is compiled again: a small one.
+    network = RANDOM["routed"]() if device == "rtl" else expressible_network(10, 3)
+    assert network.route
+    images = np.random.default_rng(0).integers(0, network.input.levels, (40, *network.input.shape), dtype=np.uint8)
+    broken = with_a_wrong_weight(network, images)
+    save(Artifact(network, {}, make_golden(network, "random", images, np.zeros(40, np.int64))), tmp_path / "x.loom")
+    opened = backends.BACKENDS[device]
+    monkeypatch.setitem(backends.BACKENDS, device, lambda given: opened(broken))
+    data = verify.verify(load(tmp_path / "x.loom"), images, tmp_path, False, [device])
+    wanted, wrong = (run(n, images, edges=list(network.edges)) for n in (network, broken))
+    shown = {name: wrong.edges[name] for name in network.edges if name not in HIDDEN[device](list(network.edges))}
+    answers, codes = differing(wanted, wrong), compare(network, wanted.edges, shown)
+    assert data["differences"] == {"golden": 0, device: int(answers.sum()) + codes.total}
+    first = f"image {np.flatnonzero(answers)[0]}: scores, branch or label differ"
+    assert data["first"] == {device: str(codes.first) if shown else first}
+    assert main(["verify", str(tmp_path / "x.loom"), "--devices", device]) == 1
+    assert data["first"][device] in capsys.readouterr().out
