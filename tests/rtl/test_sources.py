@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,8 @@ from crossloom.rtl.compiler.program import Folding, compile_network
 from crossloom.rtl.core.contents import core_parameters
 from crossloom.rtl.errors import RegisterError
 from crossloom.rtl.registers.tile_map import TILE
-from crossloom.rtl.sources import find_source, find_waivers, sources_of
+from crossloom.rtl.source_tables import FOLDERS, readme, row
+from crossloom.rtl.sources import find_source, find_sources, find_waivers, sources_of
 from crossloom.rtl.verilator.model import BEHAVIOURAL
 from crossloom.rtl.write_packages import MAPS
 from crossloom.sim import load, random_network
@@ -79,6 +81,17 @@ def test_the_sources_keep_the_rules_of_the_house():
         assert re.findall(r"^(?:module|package) (\w+)", text, re.M) == [path.stem]
         if path.stem not in ("core", "imc_tile"):
             assert not re.search(r"\b(aclk|aresetn|s_axi\w*|m_axis\w*)\b", re.sub(r"//.*", "", text)), path
+
+
+def test_every_folder_of_sources_has_its_table():
+    assert {path.parent.name for path in read_sources()} == set(FOLDERS)
+    for name in FOLDERS:
+        written = (find_sources() / name / "README.md").read_text(encoding="ascii")
+        assert written == readme(name), "run python -m crossloom.rtl.write_packages"
+        modules = [path.stem for path in read_sources() if path.parent.name == name]
+        assert [line for line in modules if f"[{line}](" not in written] == []
+    tests = {test for path in read_sources() for test in row(path)[2].replace("`", "").split(", ") if test}
+    assert [test for test in tests if not (Path(__file__).parent / test).is_file()] == []
 
 
 def test_the_package_is_what_the_map_says():

@@ -1,10 +1,11 @@
-"""Writes the SystemVerilog packages that Python defines: `python -m crossloom.rtl.write_packages`."""
+"""Writes what Python defines of the sources, packages and tables: `python -m crossloom.rtl.write_packages`."""
 
 from pathlib import Path
 
 from .compiler import engine_package, words
 from .registers.core_map import CORE
 from .registers.tile_map import TILE
+from .source_tables import FOLDERS, readme
 from .sources import find_sources
 
 MAPS = (CORE, TILE)
@@ -24,5 +25,12 @@ def write(folder: Path) -> list[Path]:
     return files
 
 
+def write_tables(folder: Path) -> None:
+    """Write the README of each folder of sources."""
+    for name in FOLDERS:
+        (folder / name / "README.md").write_text(readme(name), encoding="ascii")
+
+
 if __name__ == "__main__":
     write(find_sources())
+    write_tables(find_sources())

@@ -8,7 +8,8 @@
 // With two pixels, up to Dsp DSP48E1 slices take four products each, evenly over pairs of columns;
 // the rest is made of LUTs (array_pair). About 13 LUTs a product of 4 by 4 bits without DSP48E1.
 // Model: numpy's integer matrix product.
-// Testbench: tests/rtl/testbench_engine_array.py; more sizes and its cost: tests/rtl/test_array.py.
+// Testbench: tests/rtl/testbench_engine_array.py; more sizes and cost:
+// tests/rtl/test_array.py; proof that both forms agree: tests/rtl/test_engine_proofs.py.
 module array #(
   parameter  int unsigned Rows     = 32,
   parameter  int unsigned Cols     = 32,

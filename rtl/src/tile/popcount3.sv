@@ -1,4 +1,4 @@
-// Folds the products of three pairs of bits into a two-bit sum, in every position at once, one
+// Sums the products of three pairs of bits into a two-bit count, in every position at once, one
 // cycle later:
 //   {twos_o, ones_o}[k] = sum over j < 3 of a_i[j][k] & b_i[j][k]      0..3
 //
