@@ -100,6 +100,6 @@ def test_the_readme_lists_every_command_and_the_helps_name_what_there_is():
 
 
 def test_links_of_the_readme_lead_somewhere():
-    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("rtl/**/*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
