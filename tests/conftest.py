@@ -1,9 +1,14 @@
-"""What all tests share: Hypothesis' settings, and in continuous integration no unexpected skip."""
+"""What all tests share: one thread each, Hypothesis' settings, and in continuous integration no unexpected skip."""
 
 import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Small arrays gain nothing from threads, and those of torch and BLAS fight over the processors that two workers share.
+# Set before numpy or torch is imported, and for whatever tests start; a number that is given stays.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 # Shared machines are slow at odd moments; continuous integration repeats the same examples, people get new ones.
 settings.register_profile(

@@ -131,27 +131,26 @@ def test_a_class_is_added_from_the_designs_own_data_set_and_the_result_verifies(
     assert "exists already; needed a new file" in _refused(capsys, "grow", nine, "--class", "7")
 
 
-def test_the_coarse_head_is_kept_where_asked_and_both_results_are_shown(capsys, nine, tmp_path):
-    code, data = _json(
-        capsys, "grow", nine, "--class", "7", "--epochs", "1", "--keep-coarse", "--out", tmp_path / "a" / "b.loom"
-    )
+def test_the_coarse_head_is_kept_where_asked_and_both_results_are_shown(capsys, own, tmp_path):
+    argv = ("grow", own[0], "--data", own[1], "--class", ODD, "--epochs", "1", "--out")
+    code, data = _json(capsys, *argv, tmp_path / "a" / "b.loom", "--keep-coarse")
     assert code == 0
     assert data["coarse_retrained"] is False
     assert (data["old_after"], data["new_accuracy"]) == tuple(data["kept"].values())
     assert not [name for name in data["changed_tensors"] if name.startswith("coarse")]
     assert {"coarse_dense2.weight", "coarse_dense2.bias"} <= set(data["unchanged_tensors"])
-    assert main(["grow", str(nine), "--class", "7", "--epochs", "1", "--out", str(tmp_path / "c.loom")]) == 0
+    assert main([*map(str, argv), str(tmp_path / "c.loom")]) == 0
     text = capsys.readouterr().out
     assert "coarse head retrained (written)" in text
     assert "coarse head kept" in text
     assert "unchanged" in text
 
 
-def test_the_same_seed_writes_the_same_bytes(capsys, nine, tmp_path):
+def test_the_same_seed_writes_the_same_bytes(capsys, own, tmp_path):
     files = []
     for i, seed in enumerate(("5", "5", "6")):
-        argv = ["grow", nine, "--class", "7", "--epochs", "1", "--seed", seed, "--out", tmp_path / f"{i}.loom"]
-        assert main([*map(str, argv)]) == 0
+        argv = ["grow", own[0], "--data", own[1], "--class", ODD, "--epochs", "1", "--seed", seed]
+        assert main([*map(str, argv), "--out", str(tmp_path / f"{i}.loom")]) == 0
         files.append((tmp_path / f"{i}.loom").read_bytes())
     assert files[0] == files[1] != files[2]
 
@@ -257,16 +256,14 @@ def test_designs_that_cannot_grow_are_refused_in_one_line(capsys, nine, tmp_path
     assert "nonesuch" in _refused(capsys, "grow", "nonesuch", "--class", "7")
 
 
-def test_a_place_that_cannot_be_written_is_one_line(capsys, nine, tmp_path):
+def test_a_place_that_cannot_be_written_is_one_line(capsys, own, tmp_path):
     (tmp_path / "file").write_text("")
-    text = _refused(
-        capsys, "grow", nine, "--class", "7", "--epochs", "1", "--out", tmp_path / "file" / "sub" / "x.loom"
-    )
-    assert "cannot be made" in text
-    assert "exists already" in _refused(capsys, "grow", nine, "--class", "7", "--out", tmp_path)
+    argv = ("grow", own[0], "--data", own[1], "--class", ODD, "--epochs", "1", "--out")
+    assert "cannot be made" in _refused(capsys, *argv, tmp_path / "file" / "sub" / "x.loom")
+    assert "exists already" in _refused(capsys, *argv, tmp_path)
     if os.geteuid():
         (tmp_path / "locked").mkdir(mode=0o500)
-        _refused(capsys, "grow", nine, "--class", "7", "--epochs", "1", "--out", tmp_path / "locked" / "x.loom")
+        _refused(capsys, *argv, tmp_path / "locked" / "x.loom")
 
 
 # -- hierarchical training --------------------------------------------------------------------------------------
@@ -337,12 +334,12 @@ def test_one_line_where_too_many_classes_are_left_out(capsys, tmp_path):
     assert "'seven' is none of its 10 classes" in text
 
 
-def test_what_is_grown_still_says_what_it_computes(nine, tmp_path):
-    argv = ["grow", nine, "--class", "7", "--epochs", "1", "--out", tmp_path / "g.loom"]
+def test_what_is_grown_still_says_what_it_computes(own, tmp_path):
+    argv = ["grow", own[0], "--data", own[1], "--class", ODD, "--epochs", "1", "--out", tmp_path / "g.loom"]
     assert main([*map(str, argv)]) == 0
-    before, after = load(nine), load(tmp_path / "g.loom")
+    before, after = load(own[0]), load(tmp_path / "g.loom")
     assert weights_sha256(before.network) != weights_sha256(after.network)
     (record,) = after.info["grown"]
-    assert (record["class"], record["coarse_retrained"]) == ("7", True)
+    assert (record["class"], record["coarse_retrained"]) == (ODD, True)
     assert after.info["config"] == before.info["config"]
     assert after.info["dataset_sha256"] == before.info["dataset_sha256"]

@@ -1,5 +1,7 @@
 """The long way on the command line: train, verify, demo, bench, on a recipe cut short."""
 
+import contextlib
+import io
 import json
 
 import numpy as np
@@ -15,12 +17,21 @@ SHORT = {"training": {"epochs": 1, "float_epochs": 2}}
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    """A folder with a short run of the shipped recipe."""
+def trained(tmp_path_factory):
+    """A folder with a short run of the shipped recipe, and what `train --json` said of it."""
     folder = tmp_path_factory.mktemp("run")
-    config = override(workflow.find_recipe("digits-cnn", 3), SHORT)
-    workflow.train_and_export(config, workflow.find_dataset(config.data), folder)
-    return folder
+    argv = ["train", "digits-cnn", "--out", str(folder), "--seed", "3", "--json"]
+    found, said = workflow.find_recipe, io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))
+        assert main(argv) == 0
+    return folder, json.loads(said.getvalue())
+
+
+@pytest.fixture(scope="module")
+def run_dir(trained):
+    """The folder alone."""
+    return trained[0]
 
 
 def _json(capsys, *argv):
@@ -28,19 +39,16 @@ def _json(capsys, *argv):
     return code, json.loads(capsys.readouterr().out)
 
 
-def test_train_writes_a_proved_artifact_and_says_how_good_it_is(capsys, tmp_path, monkeypatch):
-    found = workflow.find_recipe
-    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))
-    code, data = _json(capsys, "train", "digits-cnn", "--out", tmp_path / "run", "--seed", "5")
-    assert code == 0
-    assert data["seed"] == 5
+def test_train_writes_a_proved_artifact_and_says_how_good_it_is(trained):
+    folder, data = trained
+    assert data["seed"] == 3
     assert data["proof"]["samples"] >= 1000
     artifact = load(data["artifact"])
     assert artifact.sha256 == data["sha256"]
-    assert artifact.info["seed"] == 5
-    assert str(tmp_path) not in json.dumps(dict(artifact.info))
+    assert artifact.info["seed"] == 3
+    assert str(folder.parent) not in json.dumps(dict(artifact.info))
     assert artifact.info["accuracy"]["value"] == data["test_accuracy"] == data["torch_test_accuracy"]
-    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    lines = (folder / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["phase"] for line in lines] == ["float", "float", "qat"]
 
 

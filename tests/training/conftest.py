@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -142,8 +143,16 @@ def build_case(
 
 @pytest.fixture(scope="session")
 def routed() -> Callable[..., Case]:
-    """Makes a hierarchical network of a trunk, a coarse head and a branch; see `build_case`."""
-    return build_case
+    """Makes a hierarchical network of a trunk, a coarse head and a branch; see `build_case`. Tests may change it."""
+    made: dict[str, Case] = {}
+
+    def case(*arguments: Any, **options: Any) -> Case:
+        key = repr((arguments, sorted(options.items())))
+        if key not in made:
+            made[key] = build_case(*arguments, **options)
+        return copy.deepcopy(made[key])
+
+    return case
 
 
 @pytest.fixture(scope="session")
