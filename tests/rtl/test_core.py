@@ -335,9 +335,10 @@ def test_half_written_banks_bear_no_name(core, sha, cases):
 
 
 def test_banks_written_by_hand_are_loaded_whole(core, sha, cases):
-    core.write("BANK_PLACE", core.program.banks[0].weights)
-    core.write("BANK_PART", 0)
-    core.write("BANK_DATA", 0x12345678)
+    for bank in core.program.banks:
+        core.write("BANK_PLACE", bank.weights)
+        core.write("BANK_PART", 0)
+        core.write("BANK_DATA", 0x12345678)
     core.load(sha.network)
     is_exact(core, *cases)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from other_banks import other_banks
 
 from crossloom.host import find_design
 from crossloom.rtl import build_model
@@ -42,6 +43,10 @@ def test_a_random_network_in_its_own_core_is_exact_on_every_edge(seed):
             compared = compare(network, expected.edges, edges)
             assert (compared.total, compared.first) == (0, None)
             assert compared.codes == sum(len(codes) * math.prod(network.edges[name].shape) for name in edges)
+        if network.route:  # weights, parameters, thresholds and rows of every bank, written by the driver
+            other = other_banks(network, seed, 0)
+            model.load(other)
+            right(model.run(codes)[0], run(other, codes=codes))
 
 
 @pytest.mark.parametrize(

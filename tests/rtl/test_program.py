@@ -16,6 +16,7 @@ from crossloom.rtl.compiler.program import Folding, compile_network
 from crossloom.rtl.compiler.words import Drain, Memory, Sweep, widths, word
 from crossloom.sim import (
     Add,
+    Concat,
     Conv2d,
     Dense,
     Edge,
@@ -96,6 +97,18 @@ def test_an_engine_takes_any_other_head_and_branches(seed, shifts):
     assert differing(target, random_codes(other, seed, 5)) == 0
 
 
+@pytest.mark.parametrize("seed", [1, 5])
+def test_words_of_a_head_that_are_alike_have_places_of_their_own(seed):
+    network = random_network(seed)
+    silent = tuple(
+        replace(n, op=replace(n.op, weight=n.op.weight * 0, bias=n.op.bias * 0)) if n.name == network.output else n
+        for n in network.nodes
+    )
+    compiled = compile_network(replace(network, nodes=silent), Folding(1, 1, 1, 1))
+    target = compile_network(network, compiled.folding, compiled.sizes)
+    assert rewritten(compiled, bank_words(bank_layout(compiled), network)) == memories(target)
+
+
 @pytest.mark.parametrize("out", [QType(0, 1), QType(-1, 0), QType(0, 3), QType(-2, 2), QType(-4, 3), QType(-5, 2)])
 @pytest.mark.parametrize("rounding", Rounding)
 def test_every_shift_has_an_equal_among_the_useful_ones(out, rounding):
@@ -154,12 +167,29 @@ def dense(name, source, inputs, out=3):
     return Node(name, Dense(np.ones((out, inputs), np.int64), np.zeros(out, np.int64), QType(-1, 1), 4), (source,))
 
 
-@pytest.mark.parametrize("field", ["features", "weights", "params", "x_bits", "acc_bits", "sweeps", "segments"])
+LACKING = ["features", "weights", "params", "x_bits", "acc_bits", "sweeps", "segments", "shift_min", "shift_max"]
+
+
+@pytest.mark.parametrize("field", LACKING)
 def test_an_engine_that_is_too_small_is_refused_by_what_it_lacks(field):
     network = random_network(3)
     least = compile_network(network, FOLDINGS[0]).sizes
+    less = getattr(least, field) + (1 if field == "shift_min" else -1)
     with pytest.raises(RtlError, match=rf"random-3-5: needs {field}"):
-        compile_network(network, FOLDINGS[0], replace(least, **{field: getattr(least, field) - 1}))
+        compile_network(network, FOLDINGS[0], replace(least, **{field: less}))
+
+
+@pytest.mark.parametrize("folding", FOLDINGS)
+def test_three_streams_are_joined_in_their_order(folding):
+    nodes = (
+        Node("conv", Conv2d(np.eye(3, 2, dtype=np.int64)[:, None, None], np.arange(3), QType(-1, 1), 8), ("input",)),
+        Node("codes", Requant([0], Rounding.FLOOR, QType(0, 5)), ("conv",)),
+        Node("join", Concat(), ("input", "codes", "input")),
+        Node("flat", Flatten(), ("join",)),
+        Node("logits", Dense(np.arange(336).reshape(3, 112), np.zeros(3, int), QType(0, 511), 4), ("flat",)),
+    )
+    network = small_network(*nodes)
+    assert differing(compile_network(network, folding), random_codes(network, 1, 5)) == 0
 
 
 @pytest.mark.parametrize("shift", [-2, 0, 3])
