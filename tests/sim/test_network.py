@@ -282,7 +282,7 @@ CASES = {
         "branches cover classes [0, 1, 1, 3, 4]; needed 0..4, each once",
     ),
     "a class in two branches beside all others": (
-        lambda: _routed(branch(0, (0, 1, 2)), branch(1, (2, 3, 4))),
+        lambda: with_branches(branch(0, (0, 1, 2)), branch(1, (2, 3, 4))),
         "branches cover classes [0, 1, 2, 2, 3, 4]; needed 0..4, each once",
     ),
     "coarse logits of another number": (
