@@ -1,6 +1,6 @@
 """The engine's registry: how it takes each kind of operator."""
 
-from .base import Lowered, SumsOf
+from .base import Lowered, Read, ReadOf
 from .join import ADD, CONCAT, FLATTEN
 from .linear import CONV2D, DENSE
 from .pool import MAXPOOL, SUMPOOL
@@ -18,4 +18,4 @@ LOWERED: dict[str, Lowered] = {
     "flatten": FLATTEN,
 }
 
-__all__ = ["LOWERED", "Lowered", "SumsOf"]
+__all__ = ["LOWERED", "Lowered", "Read", "ReadOf"]
