@@ -13,15 +13,16 @@ from crossloom.host import find_design
 from crossloom.sim import DeviceError, input_codes, load, random_codes, random_network
 
 QUICK = 25
+LEAKY = range(1000, 1006)  # seeds with LeakyReLU
 LONG = 300
 
 
 def test_random_networks_are_exact_on_every_edge(tmp_path):
-    check_random(range(QUICK), tmp_path)
+    check_random([*range(QUICK), *LEAKY], tmp_path)
 
 
 def test_the_types_of_synthesis_are_exact_too(tmp_path):
-    check_random(range(5), tmp_path, synthesis_types=True)
+    check_random([*range(5), *LEAKY[:2]], tmp_path, synthesis_types=True)
 
 
 @pytest.mark.long
@@ -44,7 +45,7 @@ def routed_networks():
 
 
 def test_loading_other_weights_into_a_running_core_is_exact_and_so_are_the_first_ones_again(tmp_path):
-    networks = routed_networks()[:4]
+    networks = [*routed_networks()[:3], random_network(LEAKY[0])]
     for network, simulation in zip(networks, simulate(networks, tmp_path, trace=True, optimize=0), strict=True):
         others = [rewritten(network, 1), rewritten(network, 2)]
         codes = random_codes(network, 1, 16)

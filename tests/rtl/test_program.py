@@ -34,7 +34,8 @@ from crossloom.sim import (
 )
 
 FOLDINGS = [Folding(8, 8, 2, 4), Folding(4, 8, 2, 2), Folding(16, 4, 1, 4), Folding(3, 6, 2, 3), Folding(1, 1, 1, 1)]
-SEEDS = range(100)
+# From 1000 on with LeakyReLU.
+SEEDS = [*range(100), *range(1000, 1040)]
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 DESIGNS = sorted(path.stem for path in BITSTREAMS.glob("*/*.loom"))
 
