@@ -12,9 +12,9 @@ from crossloom.hls.device import open_simulation
 from crossloom.host import find_design
 from crossloom.sim import DeviceError, input_codes, load, random_codes, random_network
 
-QUICK = (1, 3, 7, 8, 9, 11, 21)  # every operator at least twice, in trunks and banks
+QUICK = (1, 3, 7, 8, 9, 11, 21, 1000)  # every operator at least twice, in trunks and banks
 LONG = 300
-ROUTED = (7, 9)
+ROUTED = (7, 1000)
 
 
 def test_random_networks_are_exact_on_every_edge(tmp_path):
@@ -22,7 +22,7 @@ def test_random_networks_are_exact_on_every_edge(tmp_path):
 
 
 def test_the_types_of_synthesis_are_exact_too(tmp_path):
-    check_random((3, 9), tmp_path, synthesis_types=True)
+    check_random((3, 1000), tmp_path, synthesis_types=True)
 
 
 @pytest.mark.long

@@ -19,7 +19,10 @@ from crossloom.sim.frames import frame_beats, frame_layout, read_results
 FOLDINGS = [Folding(8, 4, 2, 2), Folding(6, 3, 1, 3), Folding(4, 8, 2, 4), Folding(4, 8, 2, 2, 9)]
 # Thresholds, sums that double, one pixel, many branches; the rest takes long.
 QUICK = [1, 8, 17]
-SEEDS = [pytest.param(seed, marks=[] if seed in QUICK else pytest.mark.long) for seed in [*range(24), 331]]
+SEEDS = [
+    pytest.param(seed, marks=[] if seed in QUICK else pytest.mark.long)
+    for seed in [*range(24), 331, *range(1000, 1012)]
+]
 
 
 def right(answers, expected):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from crossloom.sim import Conv2d, Dense, Edge, ExportError, Network, NetworkError
+from crossloom.sim import Conv2d, Dense, Edge, ExportError, LeakyReLU, Network, NetworkError
 from crossloom.sim.builder import Section, finish, finish_routed
+from crossloom.sim.ops.leaky import MAX_LEAK
 
 from .inputs import FloatArray
 from .layers import RAW, LayerBuilder, Seen, Value, identifier
@@ -235,6 +237,8 @@ class _Walk:
             return self.build.activation(where, module.act_quant, x, identifier(where), self.build.tap())
         if isinstance(module, nn.ReLU):
             return self.build.relu(x)
+        if isinstance(module, nn.LeakyReLU):
+            return self.leaky_relu(x, module.negative_slope)
         if isinstance(module, nn.Flatten):
             if (module.start_dim, module.end_dim) != (1, -1):
                 raise ExportError(
@@ -276,6 +280,10 @@ class _Walk:
             return self.build.concat([self.value(a) for a in args[0]], dim)
         if what in (functional.relu, torch.relu, "relu"):
             return self.build.relu(self.value(args[0]))
+        if what is functional.leaky_relu:
+            return self.leaky_relu(
+                self.value(args[0]), kwargs.get("negative_slope", args[1] if len(args) > 1 else 0.01)
+            )
         if what in (functional.dropout, functional.dropout2d, "contiguous", "clone", "detach"):
             return self.known[_node(args[0])]
         if what in (torch.flatten, "flatten"):
@@ -311,6 +319,17 @@ class _Walk:
             )
         return found
 
+    def leaky_relu(self, x: Value, slope: Any) -> Value:
+        """LeakyReLU, where its slope is 2^-1 to 2^-15, so that its product is a shift."""
+        leak = 1 - math.frexp(slope)[1] if isinstance(slope, float) else 0
+        if not 1 <= leak <= MAX_LEAK or slope != 2.0**-leak:
+            near = round(-math.log2(slope)) if isinstance(slope, float) and 0 < slope < 1 else 1
+            raise ExportError(
+                f"{self.build.where()}: negative_slope={slope}; needed 2**-1 to 2**-{MAX_LEAK}, whose product is a "
+                f"shift; train with 2**-{min(max(near, 1), MAX_LEAK)}"
+            )
+        return self.build.emit(self.build.name(), LeakyReLU(leak), x, tap=self.build.tap(), order=x.order)
+
     def functional_pool(self, what: Callable[..., Any]) -> Value:
         """Pooling called as a function."""
         args: list[Any] = list(self.build.current.args)
@@ -329,8 +348,8 @@ class _Walk:
 
 
 _SUPPORTED = (
-    "QuantConv2d, QuantLinear, QuantIdentity, QuantReLU, QuantEltwiseAdd, QuantCat, +, torch.cat, max and average "
-    "pooling, TruncAvgPool2d, flatten, Dropout"
+    "QuantConv2d, QuantLinear, QuantIdentity, QuantReLU, LeakyReLU, QuantEltwiseAdd, QuantCat, +, torch.cat, max and "
+    "average pooling, TruncAvgPool2d, flatten, Dropout"
 )
 
 
