@@ -80,10 +80,10 @@ def parts(network):
 
 
 def test_frames_come_through_with_the_depths_that_the_pragmas_ask_for(tmp_path):
-    networks = [random_network(seed) for seed in (1, 3, 7)]  # both joins and banks, one join, banks alone
+    networks = [random_network(seed) for seed in (3, 9)]  # streams side by side; sums, and banks
     assert all(map(parts, networks))
     library = compiled(networks, tmp_path)
-    assert [finishes(library, network) for network in networks] == [True] * 3
+    assert [finishes(library, network) for network in networks] == [True] * 2
 
 
 def test_the_shipped_designs_come_through_and_would_not_with_shallow_fifos(tmp_path):
