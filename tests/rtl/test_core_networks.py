@@ -62,7 +62,9 @@ def test_a_generated_top_answers_as_the_simulator_does(name, tmp_path, monkeypat
     else:
         artifact = load(find_design(name))
         network = artifact.network
-        codes = input_codes(network.input, artifact.golden.inputs)
+        codes = input_codes(network.input, artifact.golden.inputs[:24])  # all of them: test_engine_networks.py
+        ends = network.input.type.lo, network.input.type.hi
+        codes = np.concatenate([*(np.full_like(codes[:1], end) for end in ends), codes])
     generate(compile_network(network, FOLDINGS[0]), tmp_path)
     monkeypatch.chdir(tmp_path)
     frames, layout = frame_beats(network, codes), frame_layout(network)
