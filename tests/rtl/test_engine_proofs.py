@@ -93,7 +93,7 @@ def prove_twin(case, folder, change=("", "")):
     twin = twin.replace(*change) + "`else\n" + structure
     # SYNTHESIS would choose the adders' LUTs, whose models Yosys does not read here; they have a test of their own.
     texts["add3"] = "`undef SYNTHESIS\n" + texts["add3"]
-    texts["twin"] = f"`define {BEHAVIOURAL}\n" + twin.replace("module array ", "module array_twin ")
+    texts["twin"] = f"`define {BEHAVIOURAL}\n" + twin.replace("module array ", "module array_behavioural ")
     texts["array_proof"] = read("array_proof", PROOFS)
     names = ("Rows", "Cols", "Pix", "XBits", "WBits", "Dsp")
     latency = array_latency(*case)
