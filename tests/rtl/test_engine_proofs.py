@@ -85,7 +85,7 @@ def test_a_planted_bug_has_a_counterexample(top, right, wrong, tmp_path):
         prove_stream(top, {"Depth": 4} if top == "fifo" else {}, source.replace(right, wrong), tmp_path)
 
 
-def prove_twin(case, folder, change=("", "")):
+def prove_behavioural(case, folder, change=("", "")):
     """Prove that the array's twin, its text changed, gives the sums of the structure."""
     texts = {path.stem: read(path.stem) for path in sources_of("array")}
     twin, structure = read("array").split("`else\n")
@@ -103,8 +103,8 @@ def prove_twin(case, folder, change=("", "")):
 
 # Two products in LUTs of the shipped designs' widths, a lone row, and both kinds of sums in a column.
 @pytest.mark.parametrize("case", [(2, 1, 1, 4, 4, 0), (3, 1, 1, 2, 3, 0), (6, 2, 2, 2, 1, 4)])
-def test_the_array_and_its_twin_give_the_same_sums_for_all_inputs(case, tmp_path):
-    prove_twin(case, tmp_path)
+def test_the_array_and_its_behavioural_form_give_the_same_sums_for_all_inputs(case, tmp_path):
+    prove_behavioural(case, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,6 @@ def test_the_array_and_its_twin_give_the_same_sums_for_all_inputs(case, tmp_path
         ("x_sum = x_sum + x[r]", "x_sum = x_sum | x[r]"),
     ],
 )
-def test_a_wrong_twin_has_a_counterexample(change, tmp_path):
+def test_a_wrong_behavioural_form_has_a_counterexample(change, tmp_path):
     with pytest.raises(RtlError, match="proof of array"):
-        prove_twin((6, 2, 2, 2, 1, 4), tmp_path, change)
+        prove_behavioural((6, 2, 2, 2, 1, 4), tmp_path, change)
