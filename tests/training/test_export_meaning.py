@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 import torch
 from brevitas.quant import Int32Bias
-from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
+from brevitas.quant.fixed_point import (
+    Int8ActPerTensorFixedPoint,
+    Int8WeightPerChannelFixedPoint,
+    Int8WeightPerTensorFixedPoint,
+)
 from brevitas_models import VALUES, Applied, act, conv, dense, images, relu, seq
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import prune
 
 from crossloom.sim import ExportError, run
 from crossloom.training.batchnorm import fold_batch_norm
@@ -139,7 +144,32 @@ def _clipped_codes():
     return Applied(forward, q=act(8), c=conv(3, 4), q2=act(5), d=conv(4, 2, bias=False), r2=relu(), fc=dense(32))
 
 
+def _asserted(m, x):
+    assert x.shape[0] > 0 and x.shape[1] == 3
+    x = m.r(m.c(m.q(x.float().to(x.device))))
+    return m.fc(x.view(-1, x.value.numel() // x.shape[0])) if x.shape[0] != 0 else x
+
+
+def _pruned():
+    model = seq(act(8), conv(3, 4), relu(), nn.Flatten(), dense(144))
+    prune.ln_structured(model[1], "weight", amount=2, n=2, dim=0)
+    prune.random_unstructured(model[4], "weight", amount=0.5)
+    return model
+
+
+def _quantized_by_the_layer():
+    first = qnn.QuantLinear(
+        *(192, 5),
+        **{"bias": True, "weight_quant": weight_quantizer(4, True), "bias_quant": BiasQuant},
+        input_quant=Int8ActPerTensorFixedPoint,
+    )
+    return seq(nn.Flatten(), first, relu(), dense(5))
+
+
 MODELS = {
+    "asserts and numbers of a batch": lambda: Applied(_asserted, **_parts(fc=dense(144))),
+    "pruned by torch": _pruned,
+    "flatten before a layer that quantizes": _quantized_by_the_layer,
     "a subclass of a convolution": lambda: seq(act(8), OwnConv(3, 4, 3), relu(), nn.Flatten(), dense(144)),
     "a subclass of an activation": lambda: seq(act(8), conv(3, 4), OwnRelu(), nn.Flatten(), dense(144)),
     "a subclass with a forward of its own": lambda: seq(
@@ -267,12 +297,15 @@ def test_a_channel_of_small_weights_or_none_takes_any_scale(scale, bias):
     exports(model)
 
 
-def test_a_layer_that_is_pruned_as_a_whole_exports():
+@pytest.mark.parametrize("quantizer", [Int8WeightPerTensorFixedPoint, Int8WeightPerChannelFixedPoint, None])
+def test_a_layer_that_is_pruned_as_a_whole_exports(quantizer):
     torch.manual_seed(0)
     model = Applied(
         lambda m, x: m.fc(torch.cat([m.r(m.a(m.q(x))), m.r(m.b(m.q(x)))], 1).flatten(1)),
         **{"q": act(8), "a": conv(3, 2), "b": conv(3, 2), "r": relu(), "fc": dense(144)},
     )
+    if quantizer is not None:
+        model.a = qnn.QuantConv2d(3, 2, 3, bias=True, weight_quant=quantizer, bias_quant=Int32Bias)
     with torch.no_grad():
         model.a.weight.zero_()
     exports(model)

@@ -86,7 +86,7 @@ def linear_codes(where: str, module: Any, source: int, bias: Any) -> tuple[IntAr
     channels = len(values)
     if len(scale) not in (1, channels):
         raise ExportError(f"{where}: {len(scale)} weight scales; needed 1, or one per output channel ({channels})")
-    alive = [len(scale) == 1 or bool(row.any()) for row in values]
+    alive = [bool(row.any()) for row in values]
     own = np.broadcast_to(scale.numpy(), (channels,))
     names = [f"{where}: weights of channel {i}" for i in range(channels)]
     known = {i: frac_of(names[i], float(own[i])) for i in range(channels) if alive[i]}

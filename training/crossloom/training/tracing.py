@@ -130,6 +130,11 @@ class LeafTracer(fx.Tracer):
             self._compute(proxy.node)
         return proxy
 
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """Decide by the size of a batch as the sample's is; by nothing that a tensor holds."""
+        held = self.values.get(obj.node)
+        return held if isinstance(held, bool) else super().to_bool(obj)
+
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         """Make the image's placeholder; further inputs of a forward keep their defaults."""
         given = list(inspect.signature(root_fn).parameters.values())

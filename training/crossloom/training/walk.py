@@ -143,7 +143,7 @@ class Walk:
         """Return the value of a function, method or attribute node."""
         node = self.build.current
         what: Any = str(node.target) if node.op == "call_method" else node.target
-        if what in (getattr, operator.getitem, "size"):
+        if what in (getattr, operator.getitem, "size", "numel"):
             base: Any
             base, *rest = node.args
             # x.value of a QuantTensor is x; sizes are numbers that only a reshape may read.
@@ -180,9 +180,12 @@ class Walk:
                     f"{node.name}: dropout that is on in eval mode too; needed it off: F.dropout(x, p, self.training)"
                 )
             return self.known[_node(given["input"])]
-        if what in ("contiguous", "clone", "detach", torch.clone):
-            x = self.known[_node(bound(node, "input", "memory_format")["input"])]
-            return replace(x) if isinstance(x, Value) and what not in ("contiguous", "detach") else x
+        if what in ("contiguous", "clone", "detach", "float", "to", "cpu", "type_as", torch.clone):
+            source = node.all_input_nodes[0]
+            before, after = (plain(self.build.recorded[(name, "", 0)]) for name in (source.name, node.name))
+            if before.dtype != after.dtype:
+                raise ExportError(f"{node.name}: it makes {before.dtype} into {after.dtype}; needed float32 throughout")
+            return self.known[source]
         if what in (torch.flatten, "flatten", "view", "reshape", torch.reshape, torch.squeeze, "squeeze"):
             return self.flatten(self.value(node.all_input_nodes[0] if node.all_input_nodes else None))
         if what in (functional.max_pool2d, functional.avg_pool2d, torch.max_pool2d) or what in _ADAPTIVE:
