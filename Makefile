@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-long lint release-check bench figures clean
+.PHONY: help demo test test-long test-mutants lint release-check bench figures clean
 
 help:
 	@echo "make demo           train digits-sha, prove it bit for bit, run it and report (about 3 minutes)"
 	@echo "make test           the tests"
 	@echo "make test-long      the tests that take minutes as well"
+	@echo "make test-mutants   plant known bugs one at a time and name those that no test sees (a quarter of an hour)"
 	@echo "make lint           ruff and mypy --strict"
 	@echo "make release-check  lint and tests; results of other sources are an error, not a warning"
 	@echo "make bench          speed and memory of the integer simulator"
@@ -31,6 +32,9 @@ test: $(STAMP)
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -q
+
+test-mutants: $(STAMP)
+	$(BIN)/python tests/mutants/run.py --jobs 2 --resume
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

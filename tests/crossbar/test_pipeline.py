@@ -87,7 +87,7 @@ def test_real_cells_between_ideal_wires_equal_the_integer_operators(seed, device
 @pytest.mark.parametrize("spec", [LOSSLESS, ArraySpec(adc_bits=7, active_rows=32, cell_bits=1)], ids=["128", "pwa"])
 def test_ideal_arrays_equal_the_integer_operators_on_every_edge_of_digits_cnn(digits, physics, spec):
     built = build_network(plan_network(digits.network, spec), physics)
-    images = digits.golden.inputs if physics is None else digits.golden.inputs[:40]
+    images = digits.golden.inputs[:: 3 if physics is None else 9]
     assert_same(digits.network, built.network, images=images)
     assert built.conversions[0] > 0 and built.conversions[1] == 0
 
@@ -257,9 +257,9 @@ def test_noise_has_the_spread_of_the_cells_that_conduct():
     device = replace(SRAM_8T, read_sigma=Quantity(sigma, "1", "test"))
     layer, _, _ = small_layer(ArraySpec(adc_bits=None), Physics(device, rho=0.0, noise=True))
     cells = layer.arrays[0].cells
-    bits = np.ones((4000, 40), bool)
+    bits = np.tile(np.arange(40) % 3 > 0, (4000, 1))  # rows that are off carry no noise
     counts = cells.readers()[0](bits)
-    conducting = layer.arrays[0].placed.levels.sum(axis=0)
+    conducting = layer.arrays[0].placed.levels[bits[0]].sum(axis=0)
     assert np.abs(counts.mean(axis=0) - conducting).max() < 0.05
     busy = conducting > 4
     assert np.abs(counts.std(axis=0)[busy] / (sigma * np.sqrt(conducting[busy])) - 1).max() < 0.06

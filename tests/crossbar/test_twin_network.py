@@ -81,11 +81,11 @@ def test_the_distance_grows_with_the_wires_and_tables_make_it_smaller(digits):
     done = []
     found = compare_twins(
         digits.network,
-        golden.inputs[:60],
-        golden.labels[:60],
+        golden.inputs[:30],
+        golden.labels[:30],
         [0.0, 1e-3],
         ["none", "pwa+gain"],
-        calibrate=20,
+        calibrate=12,
         progress=done.append,
     )
     assert done == [1, 2, 3, 4] and list(found) == ["none", "pwa+gain"]

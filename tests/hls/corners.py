@@ -9,6 +9,7 @@ from crossloom.sim import (
     Dense,
     Flatten,
     Input,
+    LeakyReLU,
     MaxPool,
     QType,
     Requant,
@@ -93,6 +94,12 @@ def conv(out, kernel, per_group, stride=(1, 1), pad=(0, 0, 0, 0), code=0, groups
     weight, type_ = weights((out, *kernel, per_group), bits, signed)
     bias = RNG.integers(-(1 << (bias_bits - 1)), 1 << (bias_bits - 1), out)
     return Conv2d(weight, bias, type_, bias_bits, stride, pad, code, groups)
+
+
+def scaled(op, fracs):
+    """A convolution whose weights have a scale for every output channel."""
+    type_ = QType(op.weight_type.lo, op.weight_type.hi, fracs)
+    return Conv2d(op.weight, op.bias, type_, op.bias_bits, op.stride, op.pad, op.pad_code, op.groups)
 
 
 def rounded(name, rounding, out):
@@ -196,6 +203,77 @@ def routed(name, source, coarse_from_source=False):
     return finish_routed(name, chain.input, chain.section, head.section, branches, tuple("abcdefg"), source)
 
 
+def leaking(name, shift, type_=NIBBLE, before=None):
+    """A LeakyReLU on the input or on what `before` makes of it, read by a Requant and by a Threshold."""
+    chain = Chain((3, 4, 2), type_)
+    if before:
+        chain.add(before)
+    leaky = chain.add(LeakyReLU(shift))
+    source = chain.edges[leaky]
+    fracs = np.broadcast_to(source.type.frac, source.channels)
+    chain.add(Requant(fracs - 3, Rounding.HALF_EVEN, QType(-100, 100, 3)), leaky)
+    chain.add(LeakyReLU(1))
+    codes = chain.add(Requant(np.array([2]), Rounding.HALF_UP, QType(-100, 100, 2)))
+    lo, hi = source.type.lo, source.type.hi
+    around = np.clip(np.arange(-4, 5), lo, hi + 1)
+    rows = np.stack([around, np.linspace(lo, hi + 1, 9).astype(np.int64)])
+    counted = chain.add(Threshold(np.resize(rows, (source.channels, 9)), 0, 1, 2), leaky)
+    chain.add(Concat(), codes, counted)
+    return chain.network(name)
+
+
+def leaky_flat(name):
+    """Sums that are flattened before one LeakyReLU, and between two."""
+    chain = Chain((3, 2, 2))
+    image = chain.add(conv(3, (2, 1), 2))
+    chain.add(LeakyReLU(2), chain.add(Flatten(), image))
+    chain.clip()
+    chain.dense(4)
+    first = chain.clip()
+    chain.add(LeakyReLU(2), chain.add(Flatten(), chain.add(LeakyReLU(1), image)))
+    chain.clip()
+    chain.dense(4)
+    chain.add(Add(), first, chain.clip())
+    chain.clip()
+    return chain.network(name)
+
+
+def leaky_everywhere(name):
+    """A routed network with a LeakyReLU in the trunk, in the coarse head and in every branch, and before the scores."""
+    chain = Chain((3, 3, 2))
+    chain.add(conv(4, (2, 2), 2))
+    chain.add(LeakyReLU(2))
+    source = chain.clip()
+    head = Chain((3, 3, 2))
+    head.section = chain.section.head("h_")
+    head.add(Flatten(), source)
+    head.dense(5)
+    head.add(LeakyReLU(1))
+    head.clip(QType(-20, 20))
+    head.dense(3, ties=True)
+    branches = {}
+    for index, classes in enumerate(((6,), (0, 2, 4, 5), (1, 3))):
+        bank = Chain((3, 3, 2))
+        bank.section = head.section.branch(source, "f_")
+        bank.dense(5, bias_bits=7)
+        bank.add(LeakyReLU(4))
+        bank.add(Threshold(np.sort(RNG.integers(-60, 600, (5, 9)), axis=1), -4, 1, 0))
+        bank.dense(6)
+        bank.add(LeakyReLU(3))
+        bank.clip(QType(-50, 70))
+        bank.dense(4, ties=True)
+        branches[f"branch{index}"] = classes, bank.section
+    return finish_routed(name, chain.input, chain.section, head.section, branches, tuple("abcdefg"), source)
+
+
+def leaky_logits(name):
+    """Scores that a LeakyReLU makes."""
+    chain = Chain((7,), QType(0, 3))
+    chain.dense(4)
+    chain.add(LeakyReLU(15))
+    return chain.network(name, rows=0)
+
+
 def flattened_logits(name):
     """Logits that are an accumulator, flattened; no Dense layer at all."""
     chain = Chain((4, 4, 3))
@@ -284,5 +362,14 @@ def corner_networks():
         flattened_logits("logits-flattened"),
         code_logits("logits-codes"),
         wide("sums-of-48-bits"),
+        leaking("leaky-stream", 3),
+        leaking("leaky-unsigned", 15, QType(0, 9)),
+        leaking("leaky-below-zero", 2, QType(-9, -2)),
+        leaking("leaky-word", 15, QType(-(1 << 31), (1 << 31) - 1)),
+        leaking("leaky-sums", 1, before=conv(3, (2, 2), 2)),
+        leaking("leaky-scales", 7, before=scaled(conv(3, (1, 2), 2), (0, 4, 1))),
+        leaky_flat("leaky-flat"),
+        leaky_everywhere("leaky-everywhere"),
+        leaky_logits("leaky-logits"),
     ]
     return found

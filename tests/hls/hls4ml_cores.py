@@ -16,6 +16,11 @@ def refusal(network):
     return None
 
 
+def taken(networks):
+    """Those that the hls4ml flow takes."""
+    return [network for network in networks if refusal(network) is None]
+
+
 def hls4ml_simulations(networks, folder, optimize=0):
     """The core of each network, all compiled at once; their names must differ."""
     lines = ['#include "crossloom/csim.hpp"']

@@ -35,10 +35,15 @@ def check(network, simulation, codes):
     assert not differing(expected, answers).any()
 
 
-def check_random(seeds, folder, size=5, **options):
-    """Check some of the spine's random networks, in one library."""
+def random_cores(seeds, folder, size=5, **options):
+    """The cores of some of the spine's random networks, {seed: simulation}; of one library for the same arguments."""
     networks = [random_network(seed, size) for seed in seeds]
     foldings = [mixed(network, seed) for seed, network in zip(seeds, networks, strict=True)]
     simulations = simulate(networks, folder, trace=True, optimize=0, foldings=foldings, **options)
-    for seed, network, simulation in zip(seeds, networks, simulations, strict=True):
-        check(network, simulation, random_codes(network, seed, 16))
+    return dict(zip(seeds, simulations, strict=True))
+
+
+def check_random(seeds, folder, size=5, **options):
+    """Check some of the spine's random networks, in one library."""
+    for seed, simulation in random_cores(seeds, folder, size, **options).items():
+        check(simulation.network, simulation, random_codes(simulation.network, seed, 16))

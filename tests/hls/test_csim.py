@@ -1,10 +1,9 @@
 """C simulation's own promises, on tiny hand-written cores: complaints fail, nothing is shared, results are cached."""
 
-import time
-
 import numpy as np
 import pytest
 
+import crossloom.hls.csim
 from crossloom.hls import HlsError, Simulation, build_library
 from crossloom.sim import Dense, Input, Network, Node, QType
 
@@ -40,10 +39,34 @@ def tiny_network():
     )
 
 
+# What a stream complains about, or a core itself.
+WRONG = [
+    (GOOD + "local.read();", "read while empty"),
+    (GOOD + "local.write(3);", "leftover data"),
+    (GOOD.replace("out.write(0);", ""), "read while empty"),
+    (GOOD + "out.write(0);", "leftover data"),
+    ("in.read();" + GOOD, "read while empty"),
+    (GOOD + 'std::cerr << "core: broken\\n";', "core: broken"),
+]
+
+
 def tiny_library(folder, body=GOOD, added=0, **options):
     source = folder / f"tiny{added}.cpp"
     source.write_text(CORE.replace("BODY", body).replace("ADDED", str(added)))
     return build_library([source], where="tiny", **options)
+
+
+@pytest.fixture(scope="module")
+def all_bodies(tmp_path_factory):
+    """One library of cores crossloom_tiny0.. with the bodies of WRONG, then one that complains of the input 9."""
+    source = tmp_path_factory.mktemp("bodies") / "all.cpp"
+    bodies = [*(body for body, _ in WRONG), GOOD + "if (x == 9) local.read();"]
+    texts = [
+        CORE.replace("BODY", body).replace("ADDED", "0").replace("crossloom_tiny", f"crossloom_tiny{i}")
+        for i, body in enumerate(bodies)
+    ]
+    source.write_text("\n".join(texts))
+    return build_library([source], where="bodies")
 
 
 def test_a_core_answers_frame_by_frame(tmp_path):
@@ -53,27 +76,16 @@ def test_a_core_answers_frame_by_frame(tmp_path):
     assert simulation.calls().tolist() == [2]
 
 
-@pytest.mark.parametrize(
-    ("body", "complaint"),
-    [
-        (GOOD + "local.read();", "read while empty"),
-        (GOOD + "local.write(3);", "leftover data"),
-        (GOOD.replace("out.write(0);", ""), "read while empty"),
-        (GOOD + "out.write(0);", "leftover data"),
-        ("in.read();" + GOOD, "read while empty"),
-        (GOOD + 'std::cerr << "core: broken\\n";', "core: broken"),
-    ],
-)
-def test_what_a_stream_complains_about_fails_the_run(tmp_path, capfd, body, complaint):
-    simulation = Simulation(tiny_library(tmp_path, body), tiny_network())
-    with pytest.raises(HlsError, match=complaint):
+@pytest.mark.parametrize("index", range(len(WRONG)), ids=[f"{i}-{words}" for i, (_, words) in enumerate(WRONG)])
+def test_what_a_stream_complains_about_fails_the_run(all_bodies, capfd, index):
+    simulation = Simulation(all_bodies, tiny_network(), prefix=f"crossloom_tiny{index}")
+    with pytest.raises(HlsError, match=WRONG[index][1]):
         simulation.run(np.array([[7]]))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_complaint_does_not_stick(tmp_path):
-    library = tiny_library(tmp_path, GOOD + "if (x == 9) local.read();")
-    simulation = Simulation(library, tiny_network())
+def test_a_complaint_does_not_stick(all_bodies):
+    simulation = Simulation(all_bodies, tiny_network(), prefix=f"crossloom_tiny{len(WRONG)}")
     with pytest.raises(HlsError):
         simulation.run(np.array([[9]]))
     assert simulation.run(np.array([[7]])).scores.tolist() == [[9, 2]]
@@ -88,18 +100,33 @@ def test_two_simulations_share_no_state_whether_of_one_library_or_of_two(tmp_pat
     assert [s.calls().tolist() for s in simulations] == [[4]] * 3
 
 
-def test_a_library_is_built_once_and_again_when_source_header_or_flag_changes(tmp_path):
-    (tmp_path / "include").mkdir()
-    header = tmp_path / "include" / "some.hpp"
-    header.write_text("")
-    first = tiny_library(tmp_path, include=[tmp_path / "include"])
-    start = time.monotonic()
-    assert tiny_library(tmp_path, include=[tmp_path / "include"]) == first
-    assert time.monotonic() - start < 1
-    assert tiny_library(tmp_path, include=[tmp_path / "include"], defines=["NAME=1"]) != first
-    assert tiny_library(tmp_path, GOOD + " ", include=[tmp_path / "include"]) != first
-    header.write_text("// another")
-    assert tiny_library(tmp_path, include=[tmp_path / "include"]) != first
+def program_runs(monkeypatch):
+    """The commands that C simulation runs from now on."""
+    runs = []
+
+    def run_program(command, **options):
+        runs.append(command)
+        return csim_run_program(command, **options)
+
+    csim_run_program = crossloom.hls.csim.run_program
+    monkeypatch.setattr(crossloom.hls.csim, "run_program", run_program)
+    return runs
+
+
+def test_a_library_is_built_once_and_again_when_source_header_or_flag_changes(tmp_path, monkeypatch):
+    source, folder = tmp_path / "any.cpp", tmp_path / "include"
+    folder.mkdir()
+    (folder / "some.hpp").write_text("")
+
+    def library(text="int x;", **options):
+        source.write_text(text)
+        return build_library([source], [folder], where="any", **options)
+
+    first, built = library(), program_runs(monkeypatch)
+    assert library() == first and "-o" not in built[0] and len(built) == 1  # g++ is only asked for its version
+    others = [library(defines=["NAME=1"]), library(optimize=0), library("int x; ")]
+    (folder / "some.hpp").write_text("// another")
+    assert len({first, *others, library()}) == 5
 
 
 def test_a_missing_compiler_and_a_source_that_is_wrong_are_one_clear_line(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from tiny_flow import TINY, tiny_artifact
 
 import crossloom.hls.sources
 from crossloom.hls.emit import FLOWS
-from crossloom.host import Accelerator, find_design
+from crossloom.host import Accelerator
 from crossloom.host import backends as host_backends
 from crossloom.host.cli import main
 from crossloom.sim import Artifact, input_codes, load, make_golden, random_network, save
@@ -37,10 +37,21 @@ def tiny(tmp_path, monkeypatch):
     return tmp_path / "tiny-dense.loom"
 
 
-def test_an_accelerator_on_an_hls_core_predicts_as_the_integer_simulator():
-    images = load(find_design("digits-sha")).golden.inputs
-    expected = Accelerator("digits-sha")(images)
-    with Accelerator("digits-sha", device="hls-native") as accelerator:
+@pytest.fixture(scope="module")
+def routed(tmp_path_factory):
+    """A file with a small routed network, and images for it; tests/agreement runs the shipped designs."""
+    network = random_network(24, 3)
+    assert network.route
+    images = np.random.default_rng(0).integers(0, network.input.levels, (40, *network.input.shape), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("routed") / "routed.loom"
+    save(Artifact(network, {}, make_golden(network, "test", images, np.zeros(40, np.int64))), path)
+    return str(path), images
+
+
+def test_an_accelerator_on_an_hls_core_predicts_as_the_integer_simulator(routed):
+    path, images = routed
+    expected = Accelerator(path)(images)
+    with Accelerator(path, device="hls-native") as accelerator:
         found = accelerator(images)
     assert accelerator.backend == found.backend == "hls-native"
     assert (found.origin, found.cycles, accelerator.reason) == ("simulated", None, "asked for")
@@ -176,12 +187,13 @@ def test_a_device_that_is_not_there_lists_those_that_are(capsys):
     assert "integer, hls-native, hls4ml" in failed(capsys, "run", "digits-cnn", "--device", "gpu")
 
 
-def test_codes_and_images_reach_the_core_alike():
-    artifact = load(find_design("digits-cnn"))
-    backend, _ = host_backends.open_backend(artifact.network, "hls-native")
-    codes = input_codes(artifact.network.input, artifact.golden.images)
+def test_codes_and_images_reach_the_core_alike(routed):
+    path, images = routed
+    network = load(path).network
+    backend, _ = host_backends.open_backend(network, "hls-native")
+    codes = input_codes(network.input, images)
     labels = backend.run(codes).labels
-    assert np.array_equal(labels, Accelerator("digits-cnn", device="hls-native")(artifact.golden.images).labels)
+    assert np.array_equal(labels, Accelerator(path, device="hls-native")(images).labels)
     found = backend.run(codes, ["input"])
     assert list(backend._simulations) == [False, True]  # each built when it runs first
     assert list(found.edges) == ["input"] and np.array_equal(found.edges["input"], codes)

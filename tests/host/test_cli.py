@@ -66,15 +66,14 @@ def test_diff_finds_a_changed_weight_and_a_changed_structure(capsys, flat, route
     nodes = list(artifact.network.nodes)
     last = nodes[-1]
     weight = last.op.weight.copy()
-    old = int(weight[0, 0])
-    weight[0, 0] = old - 1 if old > last.op.weight_type.lo else old + 1
+    weight[0, :2] += np.where(weight[0, :2] > last.op.weight_type.lo, -1, 1).astype(weight.dtype)
     from dataclasses import replace
 
     nodes[-1] = replace(last, op=replace(last.op, weight=weight))
     other = tmp_path / "other.loom"
     save(Artifact(replace(artifact.network, nodes=tuple(nodes))), other)
     _, data = _json(capsys, "diff", str(flat), str(other))
-    assert data["tensors"] == [{"tensor": f"{last.name}.weight", "changed": 1, "values": weight.size}]
+    assert data["tensors"] == [{"tensor": f"{last.name}.weight", "changed": 2, "values": weight.size}]
     assert not data["same_weights"]
     assert data["answers"]["images"] == 30
     code, data = _json(capsys, "diff", str(flat), str(routed))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossloom.sim.network import Network
-from crossloom.sim.ops import Conv2d, Dense, Requant, Threshold
+from crossloom.sim.ops import Conv2d, Dense, LeakyReLU, Requant, Threshold
 
 
 def other_banks(network: Network, seed: int = 3, shifts: int = 2) -> Network:
@@ -32,8 +32,11 @@ def other_banks(network: Network, seed: int = 3, shifts: int = 2) -> Network:
                 found[node.name] = replace(op, thresholds=np.sort(moved, axis=1))
             elif isinstance(op, Requant):
                 (source,) = node.inputs
-                linear = found.get(source)
                 readers = [other for other in nodes if source in other.inputs]
+                if isinstance(found.get(source), LeakyReLU):
+                    source = next(other for other in nodes if other.name == source).inputs[0]
+                    readers += [other for other in nodes if source in other.inputs][1:]
+                linear = found.get(source)
                 if not isinstance(linear, Dense | Conv2d) or len(readers) > 1:
                     continue
                 wide = np.broadcast_to(op.shift.astype(np.int64), len(linear.weight))

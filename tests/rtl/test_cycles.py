@@ -12,7 +12,7 @@ def test_chunks_that_wait_for_the_drain_count(monkeypatch):
     network = random_network(105, 3)
     compiled = compile_network(network, Folding(12, 6, 2, 3))
     codes = random_codes(network, 1, 1)
-    model = EngineModel(compiled)
+    model = EngineModel(compiled, optimize=0)
     found = model.run(np.repeat(codes, cycles.IMAGES, axis=0))
     model.close()
     expected = cycles.image_cycles(compiled, 0 if (branch := found.answers.branch) is None else int(branch[0]))

@@ -1,10 +1,9 @@
 """Runs the cocotb benches of the engine's array, memories and window at several sizes, each with two seeds."""
 
-import json
 import random
 
 import pytest
-import test_benches
+from benches import Bench, named, run_benches
 
 from crossloom.rtl import RtlError, lint
 
@@ -33,7 +32,7 @@ BENCHES = {
     "pooling": sizes("Rows Pix XBits", (3, 2, 4)),
     "feature_memory": sizes("Rows Lanes Ways XBits Words", (6, 2, 4, 3, 5), (3, 3, 1, 4, 8)),
     "wide_memory": [
-        {"Bits": 80, "Words": 12, "Latency": 2, "Init": '"table"'},
+        {"Bits": 80, "Words": 12, "Latency": 2, "Init": "table"},
         {"Bits": 36, "Words": 4, "Latency": 1},
     ],
     "window": sizes("Rows Pix XBits FeatureBits Unroll", (8, 2, 4, 6, 0), (7, 2, 3, 6, 3), (4, 1, 2, 7, 0)),
@@ -41,15 +40,21 @@ BENCHES = {
 CASES = [(top, parameters) for top, cases in BENCHES.items() for parameters in cases]
 
 
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize(("top", "parameters"), CASES)
-def test_a_part_of_the_array_does_what_its_model_says(top, parameters, number, monkeypatch, tmp_path):
-    monkeypatch.setenv("BENCH_PARAMETERS", json.dumps(parameters))
-    if "Init" in parameters:
-        rng = random.Random(number)
-        words = [rng.getrandbits(parameters["Bits"]) for _ in range(parameters["Words"])]
-        (tmp_path / "tablememory.hex").write_text("".join(f"{word:x}\n" for word in words))
-    test_benches.test_bench(top, "testbench_engine_array", top, parameters, monkeypatch, tmp_path)
+def bench(top, parameters, seed=0):
+    """The bench of a module, with its first words where it reads some; those are there for one run alone."""
+    if "Init" not in parameters:
+        return Bench(top, "testbench_engine_array", top, parameters, runs=2)
+    rng = random.Random(seed)
+    words = "".join(f"{rng.getrandbits(parameters['Bits']):x}\n" for _ in range(parameters["Words"]))
+    return Bench(top, "testbench_engine_array", top, parameters, {"tablememory.hex": words})
+
+
+ALL = [*(bench(*case) for case in CASES), *(bench(*case, 1) for case in CASES if "Init" in case[1])]
+
+
+@pytest.mark.parametrize("benches", [ALL], ids=named)
+def test_a_part_of_the_array_does_what_its_model_says(benches, monkeypatch, tmp_path):
+    run_benches(benches, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(("top", "parameters"), CASES)

@@ -1,10 +1,8 @@
 """Runs the cocotb benches of the engine's parts at several sizes, each with two seeds, and on Yosys' netlists."""
 
-import json
-
 import numpy as np
 import pytest
-import test_benches
+from benches import Bench, named, run_benches
 
 from crossloom.rtl import RtlError, build_model, lint
 from crossloom.rtl.compiler import engine_package
@@ -25,7 +23,7 @@ def width(bits, size_in, run_in, size_out, run_out):
 
 def threshold(lanes, bits, depth, steps):
     """Parameters of a threshold whose first tables come from files."""
-    return {"Lanes": lanes, "TBits": bits, "Depth": depth, "Steps": steps, "Init": '"table"'}
+    return {"Lanes": lanes, "TBits": bits, "Depth": depth, "Steps": steps, "Init": "table"}
 
 
 def post(lanes, bits, acc, code, low, high):
@@ -85,38 +83,38 @@ LIMITS = [
 ]
 
 
-def run(test, top, parameters, number, monkeypatch, tmp_path, built=True):
-    """Run one bench with a seed of its own; first thresholds lie where it runs. A netlist is built already."""
+def bench(test, top, parameters, seed=0):
+    """The bench of a module, with first thresholds where it reads some; those are there for one run alone."""
     module = "testbench_engine_streams" if test in ("queue", "cut", "guard") else "testbench_engine_arithmetic"
-    monkeypatch.setenv("BENCH_PARAMETERS", json.dumps(parameters))
-    if "Init" in parameters:
-        rng = np.random.default_rng(number)
-        high = 1 << parameters["TBits"] - 1
-        thresholds = np.sort(rng.integers(-high, high, (parameters["Lanes"], (1 << parameters["Steps"]) - 1)), axis=1)
-        for lane, table in enumerate(threshold_table(thresholds, parameters["TBits"])):
-            (tmp_path / f"table{lane}.hex").write_text("".join(f"{word % (2 * high):x}\n" for word in table))
-    test_benches.test_bench(top, module, test, parameters if built else {}, monkeypatch, tmp_path)
+    if "Init" not in parameters:
+        return Bench(top, module, test, parameters, runs=2)
+    rng = np.random.default_rng(seed)
+    high = 1 << parameters["TBits"] - 1
+    thresholds = np.sort(rng.integers(-high, high, (parameters["Lanes"], (1 << parameters["Steps"]) - 1)), axis=1)
+    tables = enumerate(threshold_table(thresholds, parameters["TBits"]))
+    files = {f"table{lane}.hex": "".join(f"{word % (2 * high):x}\n" for word in table) for lane, table in tables}
+    return Bench(top, module, test, parameters, files)
 
 
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize(("test", "top", "parameters"), CASES)
-def test_a_part_does_what_the_simulator_says(test, top, parameters, number, monkeypatch, tmp_path):
-    run(test, top, parameters, number, monkeypatch, tmp_path)
+ALL = [*(bench(*case) for case in CASES), *(bench(*case, 1) for case in CASES if "Init" in case[2])]
+
+
+@pytest.mark.parametrize("benches", [ALL], ids=named)
+def test_a_part_does_what_the_simulator_says(benches, monkeypatch, tmp_path):
+    run_benches(benches, monkeypatch, tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("test", "top", "parameters"), NETLISTS)
 def test_its_netlist_does_so_too(test, top, parameters, monkeypatch, tmp_path):
-    for name in ("netlist", "run"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "netlist").mkdir()
     files = netlist(top, parameters, tmp_path / "netlist")
-    monkeypatch.setattr(test_benches, "sources_of", lambda _: files)
-    run(test, top, parameters, 1, monkeypatch, tmp_path / "run", built=False)
+    run_benches([bench(test, top, parameters)], monkeypatch, tmp_path, netlist=files)
 
 
 @pytest.mark.parametrize(("top", "parameters"), LIMITS)
 def test_a_part_is_clean_under_lint(top, parameters):
-    lint(top, parameters)
+    lint(top, {name: f'"{value}"' if name == "Init" else value for name, value in parameters.items()})
 
 
 @pytest.mark.parametrize(

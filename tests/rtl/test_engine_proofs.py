@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from crossloom.rtl import RtlError, find_sources
+from crossloom.rtl import RtlError
 from crossloom.rtl.estimate.array import array_latency
-from crossloom.rtl.sources import sources_of
+from crossloom.rtl.sources import find_source, sources_of
 from crossloom.rtl.verilator.model import BEHAVIOURAL
 from crossloom.rtl.verilator.tools import run_tool
 
@@ -22,7 +22,7 @@ STEPS = 10
 
 
 def read(name, folder=None):
-    return ((folder or find_sources()) / f"{name}.sv").read_text(encoding="ascii")
+    return (folder / f"{name}.sv" if folder else find_source(name)).read_text(encoding="ascii")
 
 
 def prove(where, texts, parameters, folder, *, steps=STEPS, induction=True):

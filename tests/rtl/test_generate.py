@@ -37,7 +37,7 @@ def design():
 
 def test_a_generated_folder_is_whole(design, tmp_path):
     files = generate(design, tmp_path / "made")
-    names = {"src", "memories", "top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py", MARKER}
+    names = {"src", "memories", "top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py", "core.json", MARKER}
     assert {path.relative_to(tmp_path / "made").parts[0] for path in files} == names
     listed = [Path(line) for line in (tmp_path / "made" / "files.f").read_text().splitlines()]
     assert not any(path.is_absolute() for path in listed)

@@ -6,6 +6,7 @@ import pytest
 from crossloom.host import find_design
 from crossloom.rtl import RtlError
 from crossloom.rtl.registers.tile_map import TILE
+from crossloom.rtl.tile import campaign as tile_campaign
 from crossloom.rtl.tile.campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
 from crossloom.rtl.tile.driver import read_counters, run_tile, write_tile
 from crossloom.sim import load
@@ -42,14 +43,12 @@ def test_ten_thousand_random_tiles_equal_the_integer_model():
 
 
 def test_a_campaign_counts_what_differs(monkeypatch):
-    from crossloom.rtl.tile import campaign
-
     def wrong(config, cells, x):
         result = twin_product(config, cells, x)
         result.y[0, 3] += 1
         return type(result)(result.y, result.acc, result.count_clips + 1, result.code_clips, result.y_clips)
 
-    monkeypatch.setattr(campaign, "twin_product", wrong)
+    monkeypatch.setattr(tile_campaign, "twin_product", wrong)
     found = campaign(SMALL, 4, 1)
     assert (found.differences, found.counter_differences) == (4, 4)
     with pytest.raises(RtlError, match="a result differs"):
@@ -95,11 +94,11 @@ def test_the_last_entry_of_a_table_and_one_beyond():
 def test_a_layer_of_digits_cnn_runs_in_tiles_as_in_its_twin():
     artifact = load(find_design("digits-cnn"))
     spec = ArraySpec(active_rows=32, gain=True, order="swann")
-    program = plan_network(artifact.network, spec, artifact.golden.inputs[:20], samples=True)
-    twin = twin_network(build_network(program, Physics(rho=1e-3)))
+    plan = plan_network(artifact.network, spec, artifact.golden.inputs[:20], samples=True)
+    twin = twin_network(build_network(plan, Physics(rho=1e-3)))
     layer = max(twin.layers.values(), key=lambda each: len(each.arrays))
     assert len(layer.arrays) >= 3
-    codes = layer.program.samples[:, :40]
+    codes = layer.plan.samples[:, :40]
     with build_tile(FULL) as model:
         for array in layer.arrays:
             config, cells = tile_config(layer, array)

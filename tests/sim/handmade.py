@@ -69,6 +69,11 @@ def routed_network(**changes):
     return replace(Network("hand-routed", SOURCE, nodes, "coarse", tuple("abcde"), route), **changes)
 
 
+def with_branches(*branches):
+    """The routed network with other branches."""
+    return routed_network(route=replace(routed_network().route, branches=branches))
+
+
 def with_node(network, at, /, **fields):
     """The network with one trunk node's fields, or its operator's where the node has none such, replaced."""
     nodes = []

@@ -27,6 +27,13 @@ def threshold(acc: int, row: list[int], base: int, step: int) -> int:
     return base + step * len([t for t in row if t <= acc])
 
 
+def leaky_relu(x: int, shift: int) -> int:
+    """The code at `shift` more fraction bits of x where it is positive, else of x / 2^shift."""
+    value = Fraction(x) if x > 0 else Fraction(x) / 2**shift
+    assert (value * 2**shift).denominator == 1
+    return int(value * 2**shift)
+
+
 def dense(x, weight, bias):
     """x: list of codes; weight[o][i]; bias[o]."""
     return [sum(w * v for w, v in zip(row, x, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
@@ -127,6 +134,8 @@ def operator(op, inputs, types):
             return [code for part in parts for code in part]
 
         return join(inputs)
+    if kind == "leakyrelu":
+        return _elementwise(lambda c, x: leaky_relu(x, op.shift), inputs[0])
     assert kind == "flatten"
     return _flat(inputs[0])
 

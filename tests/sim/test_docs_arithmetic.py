@@ -14,5 +14,17 @@ def test_every_worked_example_of_the_arithmetic_page_is_true():
 
 def test_every_operator_has_its_section():
     text = PAGE.read_text()
-    for name in ("Dense", "Conv2d", "Requant", "Threshold", "MaxPool", "SumPool", "Add", "Concat", "Flatten", "Route"):
+    for name in (
+        "Dense",
+        "Conv2d",
+        "Requant",
+        "Threshold",
+        "MaxPool",
+        "SumPool",
+        "Add",
+        "Concat",
+        "Flatten",
+        "LeakyReLU",
+        "Route",
+    ):
         assert any(line.startswith("## ") and name in line for line in text.splitlines()), name

@@ -49,6 +49,14 @@ def test_unpack_undoes_pack_for_every_width(bits, signed, count, data):
     assert field_bits(bits) >= bits > field_bits(bits) // 2 or bits == 1
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_ends_of_every_width_come_back(signed):
+    for bits in range(1, 65 if signed else 64):
+        lo, hi = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+        codes = np.array([[hi, lo, lo, hi, lo, 0, hi]])
+        assert np.array_equal(unpack(pack(codes, bits), bits, signed, codes.size), codes), bits
+
+
 @pytest.mark.parametrize("seed", [*ROUTED, *FLAT])
 def test_frames_and_results_carry_a_whole_network_there_and_back(seed):
     network = random_network(seed)

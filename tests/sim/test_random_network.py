@@ -19,7 +19,7 @@ from crossloom.sim import (
 )
 from crossloom.sim.ops import OPERATORS
 
-SEEDS = range(25)
+SEEDS = [*range(25), *range(1000, 1005)]  # these last ones have LeakyReLU
 
 
 def _nodes(network):
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another():
     assert structure_sha256(first) != structure_sha256(other)
 
 
-def test_twenty_five_seeds_cover_every_operator_rounding_and_kind():
+def test_thirty_seeds_cover_every_operator_rounding_and_kind():
     seen = Counter()
     for seed in SEEDS:
         network = random_network(seed, 5)
@@ -93,16 +93,29 @@ def test_ties_at_half_a_step_and_equal_logits_happen():
 
 
 def test_the_first_layer_is_driven_to_its_proven_extremes():
-    reached = 0
-    for seed in range(60):
+    reached = set()
+    for seed in [*range(60), 84, 116, 250]:  # the last ones begin with groups and no padding
         network = random_network(seed, 1)
-        result = run(network, codes=random_codes(network, seed, 80), edges=network.edges)
+        # No image more than those that drive the sums, so that none reaches an end by chance.
+        driven = [
+            len(n.op.weight) for n in network.nodes if n.inputs == ("input",) and isinstance(n.op, Dense | Conv2d)
+        ]
+        result = run(network, codes=random_codes(network, seed, 3 + 2 * sum(driven)), edges=network.edges)
         for node in network.nodes:
-            if node.inputs == ("input",) and isinstance(node.op, Dense) and node.name not in network.head:
+            linear = isinstance(node.op, Dense) or (isinstance(node.op, Conv2d) and not any(node.op.pad))
+            if node.inputs == ("input",) and linear and node.name not in network.head:
                 codes, type_ = result.edges[node.name], network.edges[node.name].type
                 assert (codes.min(), codes.max()) == (type_.lo, type_.hi)
-                reached += 1
-    assert reached
+                rows, (lo, hi) = (
+                    node.op.weight.reshape(len(node.op.weight), -1),
+                    (network.input.type.lo, network.input.type.hi),
+                )
+                up, down = np.maximum(rows, 0).sum(1, np.int64), np.minimum(rows, 0).sum(1, np.int64)
+                of_channel = codes.reshape(-1, len(rows))
+                assert np.array_equal(of_channel.max(axis=0), up * hi + down * lo + node.op.bias)
+                assert np.array_equal(of_channel.min(axis=0), up * lo + down * hi + node.op.bias)
+                reached.add((node.op.kind, getattr(node.op, "groups", 1)))
+    assert reached == {("dense", 1), *(("conv2d", groups) for groups in (1, 2, 3, 4))}
 
 
 def test_random_codes_begin_with_all_lowest_and_all_highest():

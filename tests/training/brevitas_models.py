@@ -108,6 +108,12 @@ def _signed_relu(m, x):
     return m.fc(torch.relu(m.q(m.a(m.inp(x)))).flatten(1))
 
 
+def _leaky(m, x):
+    x = functional.leaky_relu(m.inp(x), negative_slope=0.25)
+    x = functional.leaky_relu(m.r(m.a(m.q(x))), 2**-4)
+    return m.fc(m.q(x).flatten(1))
+
+
 def _eltwise_add():
     fixed = {"input_quant": Uint8ActPerTensorFixedPoint, "output_quant": Int8ActPerTensorFixedPoint}
     return qnn.QuantEltwiseAdd(**fixed, return_quant_tensor=True)
@@ -219,6 +225,16 @@ MODELS = {
     "elementwise add": lambda: Applied(
         _eltwise, inp=act(), a=conv(3, 4), r=relu(), b=conv(3, 4), rb=relu(), add=_eltwise_add(), fc=dense(144)
     ),
+    "leaky relu": lambda: seq(
+        act(), conv(3, 6), nn.LeakyReLU(2**-3), act(), conv(6, 4), nn.LeakyReLU(0.5), relu(), nn.Flatten(), dense(64)
+    ),
+    "leaky relu after flatten": lambda: seq(
+        act(), conv(3, 4, channel=False), nn.Flatten(), nn.LeakyReLU(2**-6), act(5), dense(144)
+    ),
+    "leaky relu of codes, as a function": lambda: Applied(
+        _leaky, inp=act(), a=conv(3, 4), r=act(), q=act(6), fc=dense(144)
+    ),
+    "leaky logits": lambda: seq(act(), nn.Flatten(), dense(192), nn.LeakyReLU(2**-15)),
     "relu on signed codes": lambda: Applied(_signed_relu, inp=act(), a=conv(3, 4), q=act(), fc=dense(144, bias=False)),
 }
 

@@ -9,6 +9,7 @@ from brevitas_models import CLASSES, MODELS, VALUES, act, built, conv, dense, ex
 from torch import nn
 
 from crossloom.sim import ExportError, Requant, Rounding, load, run
+from crossloom.sim.ops import Linear
 from crossloom.training.prove import compare_torch, export_model, prove, torch_edges, write_artifact
 
 
@@ -49,6 +50,11 @@ def test_floor_and_half_even_reach_the_network():
         roundings[name] = {n.op.rounding for n in network.nodes if isinstance(n.op, Requant)}
     assert roundings["per channel"] == roundings["truncating average"] == {Rounding.HALF_EVEN}
     assert Rounding.FLOOR in roundings["floor rounding"] & roundings["flooring average"]
+
+
+def test_weights_keep_their_narrow_range():
+    types = [n.op.weight_type for n in exported(built("per channel")).network.nodes if isinstance(n.op, Linear)]
+    assert types and all(type_.lo == -type_.hi for type_ in types)
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path):

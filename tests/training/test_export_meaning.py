@@ -234,6 +234,21 @@ MODELS = {
     "relu6 as a function": lambda: Applied(_quantizer_of_half, q=act(8), c=conv(3, 4), q2=act(), fc=dense(144)),
     "Hardtanh from 0": lambda: seq(act(8), conv(3, 4), nn.Hardtanh(0, 0.4), act(6), nn.Flatten(), dense(144)),
     "a clamp of codes": _clipped_codes,
+    "a leaky ReLU between a pool and its quantizer": lambda: seq(
+        act(8), conv(3, 4), nn.MaxPool2d(2), nn.LeakyReLU(0.25, inplace=True), nn.Flatten(), act(), dense(36)
+    ),
+    "a leaky ReLU of padded codes": lambda: seq(
+        act(8),
+        conv(3, 4),
+        act(),
+        nn.ZeroPad2d(1),
+        nn.LeakyReLU(0.5),
+        act(5),
+        conv(4, 2),
+        relu(),
+        nn.Flatten(),
+        dense(72),
+    ),
     "nn.Flatten before the quantizer": lambda: seq(nn.Flatten(), act(8), dense(192)),
     "view before the quantizer": lambda: Applied(
         lambda m, x: m.fc(m.q(x.view(x.shape[0], -1))), q=act(8), fc=dense(192)

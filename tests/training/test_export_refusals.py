@@ -80,6 +80,36 @@ REFUSED = {
         lambda: seq(act(), conv(3, 4), qnn.QuantSigmoid(), nn.Flatten(), dense(144, bias=False)),
         "2: QuantSigmoid has no exact integer form",
     ),
+    "a leaky relu of a hundredth": (
+        lambda: seq(act(), conv(3, 4), nn.LeakyReLU(), relu(), nn.Flatten(), dense(144)),
+        "2: negative_slope=0.01; needed 2**-1 to 2**-15, whose product is a shift; train with 2**-7",
+    ),
+    "a leaky relu without a leak": (
+        lambda: seq(act(), conv(3, 4), nn.LeakyReLU(0), relu(), nn.Flatten(), dense(144)),
+        "2: negative_slope=0; needed 2**-1",
+    ),
+    "a leaky relu as steep": (
+        lambda: seq(act(), conv(3, 4), nn.LeakyReLU(1.0), relu(), nn.Flatten(), dense(144)),
+        "2: negative_slope=1.0; needed 2**-1",
+    ),
+    "a leaky relu hardly leaking": (
+        lambda: seq(act(), conv(3, 4), nn.LeakyReLU(2**-16), relu(), nn.Flatten(), dense(144)),
+        "whose product is a shift; train with 2**-15",
+    ),
+    "a leaky relu as a function": (
+        lambda: Applied(
+            lambda m, x: m.fc(m.q(nn.functional.leaky_relu(m.i(x))).flatten(1)), i=act(), q=act(), fc=dense(192)
+        ),
+        "leaky_relu: negative_slope=0.01; needed",
+    ),
+    "a leaky relu of the raw image": (
+        lambda: seq(nn.LeakyReLU(0.5), act(), nn.Flatten(), dense(192)),
+        "0: it reads the raw image; put a QuantIdentity first",
+    ),
+    "a layer on a leaky sum": (
+        lambda: seq(act(), conv(3, 4), nn.LeakyReLU(0.5), conv(4, 4, bias=False), relu(), nn.Flatten(), dense(64)),
+        "3: its input is not quantized",
+    ),
     "a softmax": (lambda: seq(act(), nn.Flatten(), dense(192), nn.Softmax(1)), "Softmax has no exact integer form"),
     "a relu as the end": (lambda: seq(act(), nn.Flatten(), dense(192), nn.ReLU()), "its result is not quantized"),
     "binary activations": (

@@ -71,6 +71,7 @@ def test_a_dead_channel_takes_the_scale_of_the_tensor() -> None:
     rows = [[0.9, -0.1], [0.0, 0.0], [0.2, 0.01]]
     assert scales_of(layer_of(rows)) == [0.125, 0.125, 0.03125]
     assert scales_of(layer_of(rows, per_channel=False)) == [0.125]
+    assert scales_of(layer_of([[3.6, -0.1], [0.0, 0.0]])) == [0.5, 0.5]
 
 
 def test_a_layer_without_a_living_weight_has_a_finite_scale_and_zero_codes() -> None:
@@ -143,6 +144,7 @@ def test_calibration_chooses_the_power_of_two_with_the_least_error() -> None:
         errors[k] = float(((values / step).round().clamp(0, 15) * step - values).square().sum())
     best = min(errors, key=lambda k: errors[k])
     assert best_range(values, 4, signed=False) == best < 4
+    assert best_range(torch.linspace(0, 0.9, 100), 4, signed=False) == 0  # nothing to clip
     layer = QuantReLU(activation_quantizer(4, False), return_quant_tensor=True)
     calibrate(layer, values)
     assert float(layer.act_quant.scale().detach()) == 2.0**best / 16

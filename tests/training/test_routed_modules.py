@@ -94,6 +94,33 @@ def test_a_users_own_trunk_head_and_branches_export_and_equal_torch() -> None:
     ), "layers of equal names in trunk and head get names of their own"
 
 
+def _leaky(*slopes: float) -> Any:
+    """A head or branch of 5 and then 2 or 3 rows, with a LeakyReLU of some slope between them."""
+
+    def act(bits: int) -> Any:
+        return qnn.QuantIdentity(activation_quantizer(bits, True), return_quant_tensor=True)
+
+    return [nn.Sequential(nn.Flatten(), _dense(16, 5), nn.LeakyReLU(slope), act(6), _dense(5, 3)) for slope in slopes]
+
+
+def test_a_leaky_relu_in_head_and_branches_equals_torch_on_every_edge() -> None:
+    low, high, head = _leaky(2**-2, 2**-2, 2**-5)
+    head[4] = _dense(5, 2)
+    parts = own(head=head, branches={"low": low, "high": high})
+    with torch.no_grad():
+        source = parts["trunk"].eval()(to_float(pictures(), VALUES))
+        head[4].bias -= head.eval()(source).mean(0)
+    found = convert_routed(**parts)
+    assert prove(found, pictures()).edges == len(found.network.edges)
+    assert set(run(found.network, pictures()).branch) == {0, 1}
+
+
+def test_branches_that_leak_differently_are_refused() -> None:
+    low, high = _leaky(2**-2, 2**-3)
+    with pytest.raises(ExportError, match=r"branch 'high': node 'n2': .*the first branch has"):
+        convert_routed(**own(branches={"low": low, "high": high}))
+
+
 def test_a_quantizer_that_one_bank_alone_would_not_need_stays_in_every_bank() -> None:
     def branch() -> Any:
         inp = qnn.QuantIdentity(activation_quantizer(5, False), return_quant_tensor=True)

@@ -1,4 +1,4 @@
-// Requant and Threshold: from an accumulator back to codes.
+// Requant and Threshold, from an accumulator back to codes, and LeakyReLU before them.
 #ifndef CROSSLOOM_QUANTIZE_HPP
 #define CROSSLOOM_QUANTIZE_HPP
 
@@ -74,6 +74,25 @@ Element:
         }
         out.write(y);
         channel = channel + C::in_lanes == C::channels ? 0 : channel + C::in_lanes;
+    }
+}
+
+// y = max(x << C::shift, x): a negative code is the same at the finer scale. One element a cycle.
+template <class C>
+void leakyrelu(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
+               hls::stream<Pack<typename C::out_t, C::in_lanes> >& out) {
+Element:
+    for (unsigned n = 0; n < C::size; n += C::in_lanes) {
+#pragma HLS PIPELINE II = 1  // one element a cycle
+        const Pack<typename C::in_t, C::in_lanes> x = in.read();
+        Pack<typename C::out_t, C::in_lanes> y;
+    Lane:
+        for (unsigned l = 0; l < C::in_lanes; l++) {
+#pragma HLS UNROLL
+            const typename C::out_t code = x.code[l];
+            y.code[l] = code < 0 ? code : typename C::out_t(code << C::shift);
+        }
+        out.write(y);
     }
 }
 

@@ -16,7 +16,7 @@ from .golden import Golden, digest, digests, make_golden, simulated_digests
 from .identity import structure, structure_sha256, weights_sha256
 from .loom import Artifact, load, save
 from .network import Branch, Input, Network, Node, Route
-from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, MaxPool, Requant, SumPool, Threshold
+from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, LeakyReLU, MaxPool, Requant, SumPool, Threshold
 from .random_networks import random_codes, random_network
 from .result import Result, differing
 from .simulator import input_codes, run
@@ -42,6 +42,7 @@ __all__ = [
     "Golden",
     "Input",
     "InputError",
+    "LeakyReLU",
     "MaxPool",
     "MissingExtraError",
     "Network",

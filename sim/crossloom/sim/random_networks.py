@@ -9,13 +9,15 @@ import numpy as np
 
 from .builder import Section, finish, finish_routed
 from .network import INPUT, Input, Network, Node
-from .ops import Add, Concat, Conv2d, Dense, Flatten, MaxPool, Op, Requant, SumPool, Threshold
+from .ops import Add, Concat, Conv2d, Dense, Flatten, LeakyReLU, MaxPool, Op, Requant, SumPool, Threshold
+from .ops.leaky import MAX_LEAK
 from .ops.quantize import MAX_SHIFT, MIN_SHIFT
-from .types import IntArray, QType, Rounding
+from .types import MAX_ACC_BITS, IntArray, QType, Rounding, signed_bits
 
 MAX_SIDE = 9
 MAX_CHANNELS = 8
 WIDE_SHARE = 0.15  # layers with weights and biases that push sums past 2^24, float32's integers
+LEAKY_FROM = 1000  # seeds from here on have LeakyReLU too; those below give the networks that they always gave
 
 
 @dataclass
@@ -182,15 +184,47 @@ class Drawing:
         return self.add(Dense(weight, bias, type_, bias_bits), x)
 
 
+@dataclass
+class LeakyDrawing(Drawing):
+    """As `Drawing`, with a LeakyReLU before every other quantizer where the sums leave room for one."""
+
+    def add(self, op: Op, *inputs: str) -> str:
+        """Append an operator; return its edge's name."""
+        if not isinstance(op, Requant | Threshold):
+            return super().add(op, *inputs)
+        type_ = self.section.edges[inputs[0]].type
+        room = min(MAX_LEAK, MAX_ACC_BITS - signed_bits(type_.lo, type_.hi))
+        node = self.section.nodes[-1] if self.section.nodes else None
+        layer = node.op if node and node.name == inputs[0] and isinstance(node.op, Conv2d | Dense) else None
+        if isinstance(op, Requant) and not layer:
+            room = min(room, MAX_SHIFT - int(op.shift.max()))
+        if room < 1 or self.pick(False, True):
+            return super().add(op, *inputs)
+        leak = int(self.plan.integers(1, room + 1, 2).min())  # rather few bits: more negative codes stay apart
+        if isinstance(op, Requant):
+            wanted = op.shift.astype(np.int64) + leak
+            shift = np.minimum(wanted, MAX_SHIFT)
+            if layer:
+                # What the greatest shift leaves over, the weights' scale makes up for: it may differ between banks.
+                fracs = np.broadcast_to(layer.weight_type.frac, len(shift)) - (wanted - shift)
+                frac = tuple(int(f) for f in fracs) if len(shift) > 1 else int(fracs[0])
+                self.section.swap_last(replace(layer, weight_type=replace(layer.weight_type, frac=frac)))
+            op = replace(op, shift=shift)
+        else:
+            rows = np.where(op.thresholds > 0, op.thresholds << leak, op.thresholds)
+            op = replace(op, thresholds=np.minimum(rows, (type_.hi << leak) + 1 if type_.hi >= 0 else type_.hi + 1))
+        return super().add(op, super().add(LeakyReLU(leak), *inputs))
+
+
 def random_network(seed: int, size: int = 5) -> Network:
     """Return a small valid network of about `size` random blocks; one in three is routed.
 
-    Across seeds: every operator, rounding and kind of convolution; unsigned, signed, narrow and bipolar types of
-    1 to 8 bits; weights of 2 to 16 bits; shifts of -16..47 per tensor and channel; channels that always tie at
-    half a step; rows of extreme weights and biases; thresholds that always or never fire; equal logits; branches
-    with masked rows. Sides are at most 9, channels at most 16, so that RTL and HLS can replay many.
+    Across seeds: every operator (LeakyReLU from seed 1000 on), rounding and kind of convolution; unsigned, signed,
+    narrow and bipolar types of 1 to 8 bits; weights of 2 to 16 bits; shifts of -16..47 per tensor and channel; channels
+    that always tie at half a step; rows of extreme weights and biases; thresholds that always or never fire; equal
+    logits; branches with masked rows. Sides are at most 9, channels at most 16, so that RTL and HLS can replay many.
     """
-    return drawn_network(Drawing, seed, size)
+    return drawn_network(LeakyDrawing if seed >= LEAKY_FROM else Drawing, seed, size)
 
 
 def drawn_network(kind: type[Drawing], seed: int, size: int) -> Network:

@@ -15,9 +15,10 @@ from crossloom.sim.builder import Section, finish, finish_routed
 
 from .arguments import bare, checked_classes, checked_shape, checked_values
 from .inputs import FloatArray, to_float
-from .layers import RAW, LayerBuilder, Seen, Value
+from .layers import LayerBuilder
 from .state import evaluating
 from .tracing import DoesNotRun, Recorder, trace
+from .values import RAW, Seen, Value
 from .walk import Walk
 
 SAMPLES = 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any
 
 import brevitas.nn as qnn
 import numpy as np
@@ -23,6 +23,7 @@ from crossloom.sim import (
     ExportError,
     Flatten,
     Input,
+    LeakyReLU,
     MaxPool,
     NetworkError,
     QType,
@@ -40,49 +41,7 @@ from .geometry import NO_PADS, Pads, added, convolution_pads, dilated, flat_orde
 from .inputs import FloatArray
 from .quantized import activation_type, codes_of, least_code, linear_codes, rounded
 from .tracing import Tap, plain
-
-Steps: TypeAlias = tuple[MaxPool | Flatten | Pads, ...]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """How an edge looks in torch: at which tap, and where torch has it flat which torch position each code has.
-
-    `border` (top, bottom, left, right): pixels that torch has around it. `zero_first`: its first code is none of
-    torch's, and 0.
-    """
-
-    tap: Tap
-    order: tuple[int, ...] | None
-    border: Pads = NO_PADS
-    zero_first: bool = False
-
-
-@dataclass(frozen=True)
-class Value:
-    """A torch value during the walk: an edge, or the raw images, and what is still to do to it.
-
-    `order` (flat edges): code j of the edge is element order[j] in torch, which flattens channels first. For the
-    quantizer to do: `relu` and `top`, clips at 0 and at a value; `ratio`, a factor; `after`, what changes places
-    alone and so comes after quantizing as well as before. `pad`: zeros around it, for the layer that reads it.
-    """
-
-    edge: str | None
-    relu: bool = False
-    order: tuple[int, ...] | None = None
-    top: float | None = None
-    ratio: Fraction | None = None
-    after: Steps = ()
-    pad: Pads = NO_PADS
-
-    @property
-    def waits(self) -> bool:
-        """Whether a quantizer has something to do before anything may read it."""
-        return self.edge is None or self.relu or self.ratio is not None or bool(self.after)
-
-
-RAW = Value(None)
-"""The image, before anything quantized it."""
+from .values import RAW, Seen, Steps, Value
 
 BANK_BIAS_BITS = 8
 """Biases of rewritable layers are declared in multiples of this, at least two, so that new weights find room."""
@@ -125,7 +84,7 @@ class LayerBuilder:
         self, name: str, op: Op, *sources: Value, tap: Tap | Seen | None, order: tuple[int, ...] | None = None
     ) -> Value:
         """Append a node reading `sources`, under a name of its own; remember where torch shows its edge."""
-        single = isinstance(op, Requant | Threshold)  # zeros stay zeros: they may wait longer
+        single = isinstance(op, Requant | Threshold | LeakyReLU)  # zeros stay zeros: they may wait longer
         names = [self.readable(source if single else self.settled(source), op) for source in sources]
         try:
             name = self.section.add(op, *names, name=self.section.unused(name), where=self.where())
@@ -144,7 +103,7 @@ class LayerBuilder:
             raise ExportError(
                 f"{self.where()}: it reads {found} that is not quantized; put a QuantReLU or QuantIdentity before it"
             )
-        if self.edges[x.edge].accumulator and not isinstance(op, Requant | Threshold | Flatten):
+        if self.edges[x.edge].accumulator and not isinstance(op, Requant | Threshold | Flatten | LeakyReLU):
             raise ExportError(
                 f"{self.where()}: it reads a sum that is not quantized; put a QuantReLU or QuantIdentity before it"
             )
@@ -298,6 +257,14 @@ class LayerBuilder:
             return replace(x)
         seen = self.shown(self.tap(), (), (), x.pad, x.order)
         return self.requant(self.where(), x, QType(0, hi, type_.frac), Rounding.FLOOR, self.name(), seen)
+
+    def rising(self, x: Value, op: LeakyReLU) -> Value:
+        """An operator that keeps the order of values, and zero: what waits for the quantizer still may."""
+        if x.relu or x.edge is None or x.ratio is not None:
+            return replace(x) if x.relu else self.emit(self.name(), op, x, tap=self.tap())
+        seen = self.shown(self.tap(), x.after, self.edges[x.edge].shape, x.pad, x.order)
+        y = self.emit(self.name(), op, replace(x, after=()), tap=seen, order=x.order)
+        return replace(y, after=x.after)
 
     def layer(self, where: str, module: Any, x: Value) -> Value:
         """Convolution or dense layer, with whatever quantizers it carries."""

@@ -9,7 +9,8 @@ import numpy as np
 from crossloom.sim import Conv2d, Dense, ExportError, Flatten, NetworkError, QType
 from crossloom.sim.types import IntArray
 
-from .layers import LayerBuilder, Value, bias_width
+from .layers import LayerBuilder, bias_width
+from .values import Value
 
 
 def finished_logits(build: LayerBuilder, value: Value, rows: int) -> Value:

@@ -12,9 +12,10 @@ import brevitas.nn as qnn
 from crossloom.sim import ExportError, MaxPool, QType, SumPool
 
 from .geometry import NO_PADS, adaptive_window, added, pair, pool_pads
-from .layers import LayerBuilder, Value
+from .layers import LayerBuilder
 from .quantized import frac_of, int_range, rounding_of
 from .tracing import Tap, plain
+from .values import Value
 
 
 def image_size(build: LayerBuilder) -> tuple[int, int]:

@@ -12,13 +12,15 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from crossloom.sim import ExportError, Flatten
+from crossloom.sim import ExportError, Flatten, LeakyReLU
+from crossloom.sim.ops.leaky import MAX_LEAK
 
 from . import pools
 from .calls import bound, module_arguments
-from .layers import LayerBuilder, Value, identifier
+from .layers import LayerBuilder, identifier
 from .logits import finished_logits
 from .tracing import CHANGES, plain
+from .values import Value
 
 RANDOM = (
     *(functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d),
@@ -122,6 +124,8 @@ class Walk:
             return self.clip(x, module.min_val, module.max_val)
         if isinstance(module, nn.ReLU):
             return self.build.relu(x)
+        if isinstance(module, nn.LeakyReLU):
+            return self.leaky_relu(x, module.negative_slope)
         if isinstance(module, nn.Flatten):
             return self.flatten(x)
         if isinstance(module, nn.MaxPool2d):
@@ -158,6 +162,9 @@ class Walk:
             return self.build.concat([self.value(a) for a in given["tensors"]], given.get("dim", 0))
         if what in (functional.relu, torch.relu, functional.relu_, torch.relu_, "relu", "relu_"):
             return self.build.relu(self.value(bound(node, "input", "inplace")["input"]))
+        if what in (functional.leaky_relu, functional.leaky_relu_):
+            given = bound(node, "input", "negative_slope", "inplace")
+            return self.leaky_relu(self.value(given["input"]), given.get("negative_slope", 0.01))
         if what in (functional.relu6, functional.hardtanh, torch.clamp, torch.clip, "clamp", "clip", "clamp_", "clip_"):
             limits: tuple[str, ...] = ("input", "min", "max")
             if what is functional.relu6:
@@ -227,6 +234,17 @@ class Walk:
             )
         return self.build.relu(x, None if high is None or math.isinf(high) else float(high))
 
+    def leaky_relu(self, x: Value, slope: Any) -> Value:
+        """LeakyReLU, where its slope is 2^-1 to 2^-15, so that its product is a shift."""
+        leak = 1 - math.frexp(slope)[1] if isinstance(slope, float) else 0
+        if not 1 <= leak <= MAX_LEAK or slope != 2.0**-leak:
+            near = round(-math.log2(slope)) if isinstance(slope, float) and 0 < slope < 1 else 1
+            raise ExportError(
+                f"{self.build.where()}: negative_slope={slope}; needed 2**-1 to 2**-{MAX_LEAK}, whose product is a "
+                f"shift; train with 2**-{min(max(near, 1), MAX_LEAK)}"
+            )
+        return self.build.rising(x, LeakyReLU(leak))
+
     def flatten(self, x: Value) -> Value:
         """Whatever changes the shape: nothing, or all of an image to one vector."""
         build = self.build
@@ -276,8 +294,8 @@ _ADAPTIVE = (functional.adaptive_avg_pool2d, functional.adaptive_max_pool2d)
 _SHORT = {"kernel_size": "kernel", "divisor_override": "divisor"}
 
 SUPPORTED = (
-    "QuantConv2d, QuantLinear, QuantIdentity, QuantReLU, QuantEltwiseAdd, QuantCat, +, torch.cat, max and average "
-    "pooling, TruncAvgPool2d, ReLU, ReLU6, ZeroPad2d, flatten, Dropout"
+    "QuantConv2d, QuantLinear, QuantIdentity, QuantReLU, LeakyReLU, QuantEltwiseAdd, QuantCat, +, torch.cat, max and "
+    "average pooling, TruncAvgPool2d, ReLU, ReLU6, ZeroPad2d, flatten, Dropout"
 )
 
 

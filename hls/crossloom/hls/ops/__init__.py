@@ -4,6 +4,7 @@ from typing import Any
 
 from .base import Fold, Native, Table
 from .join import ADD, CONCAT, FLATTEN
+from .leaky import LEAKYRELU
 from .linear import CONV2D, DENSE
 from .pool import MAXPOOL, SUMPOOL
 from .quantize import REQUANT, THRESHOLD
@@ -18,6 +19,7 @@ NATIVE: dict[str, Native[Any]] = {
     "add": ADD,
     "concat": CONCAT,
     "flatten": FLATTEN,
+    "leakyrelu": LEAKYRELU,
 }
 
 __all__ = ["NATIVE", "Fold", "Native", "Table"]

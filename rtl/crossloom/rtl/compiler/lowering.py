@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossloom.sim.network import INPUT, Network
 
 from ..errors import RtlError
-from .ops import LOWERED
-from .passes import Pass, Shape, Sums, stored_shape, unrolled
+from .ops import LOWERED, Read
+from .passes import Pass, Shape, stored_shape, unrolled
 from .section import Section
 from .words import Kind
 
@@ -34,10 +36,16 @@ def lower(network: Network, rows: int = 0, unroll: int = 0, most: int = 0) -> li
 def _lowered(section: Section, output: str) -> list[Pass]:
     """The passes of one section; scores come last."""
 
-    def sums_of(edge: str) -> Sums:
+    def read_of(edge: str) -> Read:
         name = section.origin(edge)
-        how = LOWERED[section.node(name).op.kind] if name in section.nodes else None
-        return how.sums(section, name) if how and how.sums else section.identity([name], name)
+        node, type_ = section.node(name) if name in section.nodes else None, section.edges[name].type
+        how = LOWERED[node.op.kind] if node else None
+        if node and how and how.before:
+            read = read_of(node.inputs[0])
+            return replace(read, between=((how.before, node.op), *read.between))
+        if how and how.sums:
+            return Read(how.sums(section, name), type_, name)
+        return Read(section.identity([name], name), type_, None)
 
     passes = []
     for name in section.order:
@@ -45,11 +53,16 @@ def _lowered(section: Section, output: str) -> list[Pass]:
         if how.moves:
             _check_moved(section, name, output)
         if how.emit:
-            entry = how.emit(section, name, sums_of)
+            entry = how.emit(section, name, read_of)
             section.shapes[name] = entry.sums.shape
             passes.append(entry)
-    raw = section.origin(output) if section.edges[output].accumulator else None
-    return [*passes, Pass(output, Kind.LOGITS, sums_of(output), section.banked, raw=raw)]
+    scores = read_of(output)
+    if scores.between:
+        raise RtlError(
+            f"layer {output!r}: scores that {scores.between[0][1].kind} makes; the engine has scores of sums or codes: "
+            "quantize them, or end in dense"
+        )
+    return [*passes, Pass(output, Kind.LOGITS, scores.sums, section.banked, raw=scores.raw)]
 
 
 def _check_moved(section: Section, name: str, output: str) -> None:

@@ -1,8 +1,8 @@
-"""Threshold tables as the engine's binary search reads them."""
+"""Threshold tables as the engine's binary search reads them, and a Requant as thresholds."""
 
 import numpy as np
 
-from crossloom.sim.types import IntArray
+from crossloom.sim.types import EXACT_FLOAT64, IntArray, QType, Rounding
 
 from ..errors import RtlError
 
@@ -32,3 +32,21 @@ def threshold_table(thresholds: IntArray, bits: int) -> IntArray:
     table = np.full((channels, 1 << threshold_steps(count)), never, np.int64)
     table[:, :count] = thresholds
     return table
+
+
+def requant_thresholds(shift: IntArray, rounding: Rounding, out: QType) -> IntArray:
+    """The thresholds (channels, count) that a Requant of the shifts (channels,) is: codes above `out.lo` start there.
+
+    The code of a sum is at least c where the sum is at least c * 2^shift, or where the shift rounds to nearest
+    (c - 1/2) * 2^shift, the next one for odd c if ties go to even. Count is `out.hi - out.lo`, or 1, never reached,
+    where `out` has one code. Beyond +-2^53, where no sum is, thresholds are that.
+    """
+    if out.lo == out.hi:
+        return np.full((len(shift), 1), EXACT_FLOAT64)
+    codes = np.arange(out.lo + 1, out.hi + 1)
+    nearest = (shift[:, None] > 0) & (rounding is not Rounding.FLOOR)
+    # Exact: a number of at most 34 bits times a power of two.
+    least = np.ceil(np.ldexp(codes - np.where(nearest, 0.5, 0.0), shift[:, None]))
+    odd = nearest & (codes % 2 == 1) & (rounding is Rounding.HALF_EVEN)
+    found: IntArray = np.clip(least + odd, -EXACT_FLOAT64, EXACT_FLOAT64).astype(np.int64)
+    return found

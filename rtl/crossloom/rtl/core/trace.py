@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossloom.sim.network import INPUT
-from crossloom.sim.ops import Flatten
 from crossloom.sim.types import IntArray
 
+from ..compiler.ops import LOWERED
 from ..compiler.program import Program
 from ..compiler.words import Kind
 from ..errors import RtlError
@@ -43,8 +43,9 @@ def _not_whole(program: Program, what: str, sweep: int, count: int, images: int)
 def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> dict[str, IntArray]:
     """Every edge (N, *shape) but the input, from the recorded chunks, in the order in which images and sweeps ran.
 
-    `codes` are the input codes (N, *shape) that ran: an edge that only reshapes them is never computed. Raises RtlError
-    when the chunks are not those of N whole images.
+    `codes` are the input codes (N, *shape) that ran. An edge that the engine never has, as it is another one
+    reshaped or lies between sums and a quantizer (`Lowered.before`), is made here from its input's by the operator's
+    own kernel. Raises RtlError when the chunks are not those of N whole images.
     """
     images = len(codes)
     lanes = program.folding.lanes
@@ -73,10 +74,13 @@ def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> di
                 at = rows[inside]
                 here[image[inside], y[at], x[at], channel[inside]] = values[at, lane]
     edges = {name: edge.reshape(images, *program.network.edges[name].shape) for name, edge in edges.items()}
-    for _, nodes, _ in program.network.sections():
+    for _, nodes, types in program.network.sections():
         for node in nodes:
-            if isinstance(node.op, Flatten) and node.inputs[0] in edges:
-                edges[node.name] = edges[node.inputs[0]].reshape(images, *program.network.edges[node.name].shape)
+            how = LOWERED[node.op.kind]
+            if (how.moves or how.before) and node.inputs[0] in edges:
+                source, edge = types[node.inputs[0]], types[node.name]
+                kernel = node.op.batch_kernel([source], edge)
+                edges[node.name] = kernel(edges[node.inputs[0]].astype(source.carrier)).astype(np.int64)
     del edges[INPUT]
     return edges
 

@@ -22,8 +22,9 @@ class Edge:
     """What flows between two operators, for one image.
 
     `shape` is (H, W, C), channels last, or (C,), of one time step; `steps` is how many there are. `type` is the proven
-    range and scale. An `accumulator` edge is an exact sum that only Requant, Threshold, Flatten or a network output
-    may read. `magnitude` bounds every partial sum in any order, so that floats of 24 or 53 bits carry the sums exactly.
+    range and scale. An `accumulator` edge is an exact sum, which quantizers read, operators that may stand before them,
+    or a network output. `magnitude` bounds every partial sum in any order, so that floats of 24 or 53 bits carry the
+    sums exactly.
     """
 
     shape: tuple[int, ...]

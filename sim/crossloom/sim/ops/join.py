@@ -119,7 +119,7 @@ class Flatten(Op):
         """Return a reshape."""
 
         def run(x: AnyArray) -> AnyArray:
-            return x.reshape(len(x), -1)
+            return x.reshape(len(x), output.size)
 
         return run
 

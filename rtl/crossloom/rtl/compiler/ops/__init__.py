@@ -1,7 +1,8 @@
 """The engine's registry: how it takes each kind of operator."""
 
-from .base import Lowered, SumsOf
+from .base import Lowered, Read, ReadOf
 from .join import ADD, CONCAT, FLATTEN
+from .leaky import LEAKYRELU
 from .linear import CONV2D, DENSE
 from .pool import MAXPOOL, SUMPOOL
 from .quantize import REQUANT, THRESHOLD
@@ -16,6 +17,7 @@ LOWERED: dict[str, Lowered] = {
     "add": ADD,
     "concat": CONCAT,
     "flatten": FLATTEN,
+    "leakyrelu": LEAKYRELU,
 }
 
-__all__ = ["LOWERED", "Lowered", "SumsOf"]
+__all__ = ["LOWERED", "Lowered", "Read", "ReadOf"]

@@ -4,12 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from crossloom.sim.ops import Op
+from crossloom.sim.types import IntArray, QType
 
 from ..passes import Pass, Sums
 from ..section import Section
 
-SumsOf: TypeAlias = Callable[[str], Sums]
+Back: TypeAlias = Callable[[Any, IntArray], IntArray]
+"""From an operator and thresholds (C, count) on its edge to the thresholds on its input that tell the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What a quantizer reads: `sums` of some type, and the accumulator edge `raw` that they are, none for a stream.
+
+    `between`: the rising operators between these sums and the edge that is read, the last one first.
+    """
+
+    sums: Sums
+    type: QType
+    raw: str | None
+    between: tuple[tuple[Back, Op], ...] = ()
+
+    def thresholds(self, found: IntArray) -> IntArray:
+        """Thresholds (C, count) on the edge that is read, as thresholds on the sums, within their lo..hi+1."""
+        for back, op in self.between:
+            found = back(op, found)
+        return np.clip(found, self.type.lo, self.type.hi + 1)
+
+
+ReadOf: TypeAlias = Callable[[str], Read]
 """What gives an edge's values: its linear operator, or for a stream the stream itself."""
 
 
@@ -18,10 +46,12 @@ class Lowered:
     """One kind of operator: `sums` gives its accumulator, `emit` the pass that writes its codes; both may be none.
 
     `moves`: its edge is its input reshaped, so that nothing is done. `joins`: it reads its inputs pixel by pixel, which
-    must lie alike.
+    must lie alike. `before`: it has no tensors, and its codes are a rising function of its one input's; the quantizer
+    that reads them is made of the thresholds that it gives.
     """
 
     sums: Callable[[Section, str], Sums] | None = None
-    emit: Callable[[Section, str, SumsOf], Pass] | None = None
+    emit: Callable[[Section, str, ReadOf], Pass] | None = None
     moves: bool = False
     joins: bool = False
+    before: Back | None = None

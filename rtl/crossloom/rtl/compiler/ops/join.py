@@ -11,7 +11,7 @@ from crossloom.sim.ops import Add
 from ..passes import Pass, Source, Sums, Window
 from ..section import Section
 from ..words import Kind
-from .base import Lowered, SumsOf
+from .base import Lowered, ReadOf
 
 
 def _add(section: Section, name: str) -> Sums:
@@ -29,7 +29,7 @@ def _add(section: Section, name: str) -> Sums:
     return Sums(sources, Window(), 0, (h, w, channels), (bias,), section.acc_bits(name), 2)
 
 
-def _concat(section: Section, name: str, sums_of: SumsOf) -> Pass:
+def _concat(section: Section, name: str, read_of: ReadOf) -> Pass:
     sums, type_ = section.identity(section.node(name).inputs, name), section.edges[name].type
     shift = (np.zeros(sums.shape[2], np.int64),)
     lo, span = type_.lo, type_.hi - type_.lo

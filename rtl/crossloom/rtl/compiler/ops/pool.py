@@ -11,10 +11,10 @@ from crossloom.sim.ops import MaxPool, SumPool
 from ..passes import Pass, Source, Sums, Window, stored_shape
 from ..section import Section
 from ..words import Kind
-from .base import Lowered, SumsOf
+from .base import Lowered, ReadOf
 
 
-def _maxpool(section: Section, name: str, sums_of: SumsOf) -> Pass:
+def _maxpool(section: Section, name: str, read_of: ReadOf) -> Pass:
     op, source = cast(MaxPool, section.node(name).op), section.node(name).inputs[0]
     nothing = np.zeros((0, 1, 1, section.shape(source)[2]), np.int64)
     window = Window(op.kernel_size, op.stride, (op.pad[0], op.pad[2]))

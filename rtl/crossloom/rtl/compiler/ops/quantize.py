@@ -1,4 +1,7 @@
-"""Requant and Threshold: what is done with the sums of the operator before them."""
+"""Requant and Threshold: what is done with the sums of the operator before them.
+
+Where an operator stands between the sums and a quantizer, both become thresholds on the sums.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,42 @@ from crossloom.sim.types import IntArray, Rounding
 from ...errors import RtlError
 from ..passes import Pass, Sums, useful_shifts
 from ..section import Section
+from ..thresholds import requant_thresholds
 from ..words import Kind
-from .base import Lowered, SumsOf
+from .base import Lowered, Read, ReadOf
+
+# Codes that a Requant may have as thresholds: every channel has a table of them.
+TABLE_BITS = 10
 
 
-def _requant(section: Section, name: str, sums_of: SumsOf) -> Pass:
+def _requant(section: Section, name: str, read_of: ReadOf) -> Pass:
     ops, out = cast("list[Requant]", section.ops(name)), section.edges[name].type
-    sums = sums_of(section.node(name).inputs[0])
+    read = read_of(section.node(name).inputs[0])
+    sums = read.sums
+    if read.between:
+        if out.hi - out.lo >= 1 << TABLE_BITS:
+            raise RtlError(
+                f"layer {name!r}: {out.hi - out.lo + 1} codes behind {read.between[0][1].kind}; the engine has "
+                f"thresholds for {1 << TABLE_BITS}: quantize to {TABLE_BITS} bits or less"
+            )
+        rows = [requant_thresholds(_rows(name, op.shift, sums), op.rounding, out) for op in ops]
+        return _thresholds(section, name, read, rows, 1)
     least, most = useful_shifts(sums.acc_bits, out)
     shift = tuple(np.clip(_rows(name, op.shift, sums), least, most) for op in ops)
     rounding = list(Rounding).index(ops[0].rounding)
-    return _quantized(section, name, Kind.REQUANT, sums, shift=shift, shifts=(least, most), rounding=rounding)
+    return _quantized(section, name, Kind.REQUANT, read, shift=shift, shifts=(least, most), rounding=rounding)
 
 
-def _threshold(section: Section, name: str, sums_of: SumsOf) -> Pass:
+def _threshold(section: Section, name: str, read_of: ReadOf) -> Pass:
     ops = cast("list[Threshold]", section.ops(name))
-    sums = sums_of(section.node(name).inputs[0])
-    thresholds = tuple(_rows(name, op.thresholds, sums) for op in ops)
-    return _quantized(section, name, Kind.THRESHOLD, sums, thresholds=thresholds, scale=ops[0].step)
+    read = read_of(section.node(name).inputs[0])
+    return _thresholds(section, name, read, [_rows(name, op.thresholds, read.sums) for op in ops], ops[0].step)
+
+
+def _thresholds(section: Section, name: str, read: Read, rows: list[IntArray], scale: int) -> Pass:
+    """The pass of thresholds (C, count) of every bank on the edge that is read."""
+    thresholds = tuple(read.thresholds(found) for found in rows)
+    return _quantized(section, name, Kind.THRESHOLD, read, thresholds=thresholds, scale=scale)
 
 
 def _rows(name: str, values: IntArray, sums: Sums) -> IntArray:
@@ -43,11 +64,10 @@ def _rows(name: str, values: IntArray, sums: Sums) -> IntArray:
     return np.broadcast_to(values.astype(np.int64), (channels, *values.shape[1:]))
 
 
-def _quantized(section: Section, name: str, kind: Kind, sums: Sums, **how: Any) -> Pass:
+def _quantized(section: Section, name: str, kind: Kind, read: Read, **how: Any) -> Pass:
     """The pass that writes an edge's codes."""
-    source, out = section.node(name).inputs[0], section.edges[name].type
-    raw = section.origin(source) if section.edges[source].accumulator else None
-    return Pass(name, kind, sums, section.banked, raw=raw, codes=name, lo=out.lo, span=out.hi - out.lo, **how)
+    out = section.edges[name].type
+    return Pass(name, kind, read.sums, section.banked, read.raw, name, out.lo, out.hi - out.lo, **how)
 
 
 REQUANT = Lowered(emit=_requant)
