@@ -29,8 +29,9 @@ LOADERS = {"torch": "weights_only=True", "np": "allow_pickle=False", "numpy": "a
 # torch.nn.Module subclasses and functions of tensors throughout, and what calls those on every line: nothing in
 # them works without torch, and nothing outside training imports them except inside a function.
 NEEDS_TORCH = {
-    "batchnorm", "export", "growing", "hierarchical", "layers", "loop", "models", "physics", "prove", "quantized",
-    "quantizers", "restore", "runs", "steps", "tracing", "workflow",
+    "arguments", "batchnorm", "beforehand", "calls", "export", "growing", "hierarchical", "layers", "logits", "loop",
+    "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs", "state", "steps", "tracing",
+    "values", "walk", "workflow",
 }  # fmt: skip
 ALLOWED = {
     "sim": {"sim"},

@@ -137,14 +137,21 @@ def test_a_difference_names_image_index_codes_and_inputs():
     )
 
 
-def test_a_sum_that_torch_cannot_carry_is_refused():
+def test_a_sum_that_float32_cannot_carry_is_proved_in_float64(tmp_path):
     torch.manual_seed(0)
     # 2000 products of up to 2^7 * 2^7, and a bias that takes the sum past 2^24
     model = seq(act(8), nn.Flatten(), dense(2000, bits=8))
     with torch.no_grad():
         model[2].bias.fill_(1e4)
-    with pytest.raises(ExportError, match=r"partial sums reach \d+; torch adds exactly below 2\^24"):
-        export_model(model, name="m", classes=CLASSES, shape=(20, 25, 4), values=VALUES, images=images((20, 25, 4), 4))
+    some = images((20, 25, 4), 4)
+    network, proof = export_model(model, name="m", classes=CLASSES, shape=(20, 25, 4), values=VALUES, images=some)
+    assert network.edges[network.output].magnitude >= 1 << 24 and proof.precision == "float64"
+    written = {"dataset": "noise test", "images": some, "labels": [0, 1, 2, 0], "info": {}}
+    saved = write_artifact(tmp_path / "x.loom", network, proof, **written)
+    assert load(tmp_path / "x.loom").info["proof"]["precision"] == saved.info["proof"]["precision"] == "float64"
+    found = replace(exported(model, (20, 25, 4)), network=network)
+    with pytest.raises(ExportError, match="the integer network differs from the torch model"):
+        prove(_planted(found, network.output, lambda op: replace(op, bias=op.bias + 1)), some)
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------

@@ -156,7 +156,10 @@ REFUSED: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
         lambda: own(trunk=nn.Sequential(*list(Trunk().children())[:2])),
         "trunk: its result is a sum that is not quantized",
     ),
-    "a trunk that quantizes nothing": (lambda: own(trunk=nn.Sequential(nn.MaxPool2d(2))), "raw image"),
+    "a trunk that quantizes nothing": (
+        lambda: own(trunk=nn.Sequential(nn.MaxPool2d(2))),
+        "trunk: its result is not quantized",
+    ),
     "a trunk that returns two things": (lambda: own(trunk=Two()), "trunk: its result is"),
     "a branch for another shape": (
         lambda: own(branches={"low": _dense(9, 3), "high": _dense(9, 3)}),

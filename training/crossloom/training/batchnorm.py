@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from crossloom.sim.errors import ExportError
 
 from .quantizers import BiasQuant
+from .state import evaluating
 from .tracing import trace
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -39,12 +40,12 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     """Fold each batch norm that stands right after a (Quant)Conv or (Quant)Linear into it, in place; return `model`.
 
     The batch norm is replaced by nn.Identity; a quantized layer that gains a bias, or has a float one, quantizes it
-    at the accumulator's scale. The model is left in eval mode. Weight scales follow the folded weights, so train or
+    at the accumulator's scale. The model keeps its mode. Weight scales follow the folded weights, so train or
     measure again afterwards. Raises ExportError naming a batch norm that cannot be folded: elsewhere in the graph,
     after a layer whose result something else reads too, used twice, or in a model that torch.fx cannot trace.
     """
-    model.eval()
-    graph = trace(model).graph
+    with evaluating(model):
+        graph = trace(model).graph
     modules = dict(model.named_modules())
     calls = [node for node in graph.nodes if node.op == "call_module"]
     norms = [node for node in calls if isinstance(modules[str(node.target)], BatchNorm)]
@@ -72,7 +73,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     for name, target in pairs:
         _fold_into(modules[target], modules[name])
         parent, _, child = name.rpartition(".")
-        setattr(modules[parent], child, nn.Identity())
+        setattr(modules[parent], child, nn.Identity().train(modules[name].training))
     return model
 
 
@@ -102,4 +103,4 @@ def _fold_into(layer: Any, norm: Any) -> None:
         # Statistics that a quantizer took from the unfolded weights are taken again.
         layer.weight_quant.init_tensor_quant()
         layer.bias_quant.init_tensor_quant()
-        layer.eval()
+        layer.train(layer.training)

@@ -43,17 +43,19 @@ def input_values(images: npt.NDArray[np.uint8], levels: int, normalization: str 
 def to_float(images: npt.NDArray[Any], values: FloatArray) -> Tensor:
     """Return the float32 tensor (N, C, H, W) of `images` (N, H, W, C) uint8 through the table `values`.
 
-    `values` is (levels, 1 or C) float32, as `input_values` makes it.
+    Samples (N, C) of C features give (N, C). `values` is (levels, 1 or C) float32, as `input_values` makes it.
     Raises InputError for another dtype or shape, or an image value that the table lacks.
     """
     import torch
 
-    if images.dtype != np.uint8 or images.ndim != 4:
+    if images.dtype != np.uint8 or images.ndim not in (2, 4):
         raise InputError(f"images: {images.dtype} of shape {list(images.shape)}; needed uint8 of (N, H, W, C)")
-    if values.shape[1] not in (1, images.shape[3]):
-        raise InputError(f"images: {images.shape[3]} channels; the input table has {values.shape[1]}")
+    channels = images.shape[-1]
+    if values.shape[1] not in (1, channels):
+        raise InputError(f"images: {channels} channels; the input table has {values.shape[1]}")
     if images.size and int(images.max()) >= len(values):
         raise InputError(f"images: value {int(images.max())}; the input table has levels 0..{len(values) - 1}")
-    columns = np.arange(images.shape[3]) if values.shape[1] > 1 else 0
-    planes = np.ascontiguousarray(values[images, columns].transpose(0, 3, 1, 2))
+    columns = np.arange(channels) if values.shape[1] > 1 else 0
+    found = values[images, columns]
+    planes = np.ascontiguousarray(found.transpose(0, 3, 1, 2) if images.ndim == 4 else found)
     return torch.from_numpy(planes)

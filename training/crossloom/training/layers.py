@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import brevitas.nn as qnn
@@ -23,12 +23,13 @@ from crossloom.sim import (
     ExportError,
     Flatten,
     Input,
+    LeakyReLU,
     MaxPool,
     NetworkError,
     QType,
     Requant,
     Rounding,
-    SumPool,
+    Threshold,
 )
 from crossloom.sim.builder import Section
 from crossloom.sim.network import INPUT
@@ -36,33 +37,11 @@ from crossloom.sim.ops import Op
 from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
 from crossloom.sim.types import IntArray, bits_of
 
+from .geometry import NO_PADS, Pads, added, convolution_pads, dilated, flat_order, pair
 from .inputs import FloatArray
-from .quantized import activation_type, bias_codes, codes_of, frac_of, int_range, rounding_of, weight_codes
+from .quantized import activation_type, codes_of, least_code, linear_codes, rounded
 from .tracing import Tap, plain
-
-
-@dataclass(frozen=True)
-class Seen:
-    """How an edge looks in torch: at which tap, and for a flat edge which torch position each code has."""
-
-    tap: Tap
-    order: tuple[int, ...] | None
-
-
-@dataclass(frozen=True)
-class Value:
-    """A torch value during the walk: an edge, or the raw images; `relu` waits for the quantizer to clip.
-
-    `order` (flat edges): code j of the edge is element order[j] in torch, which flattens channels first.
-    """
-
-    edge: str | None
-    relu: bool = False
-    order: tuple[int, ...] | None = None
-
-
-RAW = Value(None)
-"""The image, before anything quantized it."""
+from .values import RAW, Seen, Steps, Value
 
 BANK_BIAS_BITS = 8
 """Biases of rewritable layers are declared in multiples of this, at least two, so that new weights find room."""
@@ -78,7 +57,7 @@ class LayerBuilder:
     def __init__(
         self,
         recorded: Mapping[Tap, Any],
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         values: FloatArray,
         *,
         start: Value = RAW,
@@ -101,22 +80,48 @@ class LayerBuilder:
         """The result of the current node, or a call of a quantizer inside it."""
         return (self.current.name, name, call)
 
-    def emit(self, name: str, op: Op, *sources: Value, tap: Tap | None, order: tuple[int, ...] | None = None) -> Value:
+    def emit(
+        self, name: str, op: Op, *sources: Value, tap: Tap | Seen | None, order: tuple[int, ...] | None = None
+    ) -> Value:
         """Append a node reading `sources`, under a name of its own; remember where torch shows its edge."""
-        names = []
-        for source in sources:
-            if source.edge is None:
-                raise ExportError(f"{self.where()}: it reads the raw image; put a QuantIdentity first")
-            if source.relu:
-                raise ExportError(f"{self.where()}: it reads a ReLU that is not quantized; use QuantReLU")
-            names.append(source.edge)
+        single = isinstance(op, Requant | Threshold | LeakyReLU)  # zeros stay zeros: they may wait longer
+        names = [self.readable(source if single else self.settled(source), op) for source in sources]
         try:
             name = self.section.add(op, *names, name=self.section.unused(name), where=self.where())
         except NetworkError as error:
             raise ExportError(str(error)) from error
         if tap is not None:
-            self.seen[name] = Seen(tap, order)
-        return Value(name, order=order)
+            self.seen[name] = tap if isinstance(tap, Seen) else Seen(tap, order)
+        return Value(name, order=order, pad=sources[0].pad if single else NO_PADS)
+
+    def readable(self, x: Value, op: Op) -> str:
+        """Return the edge of a value that `op` may read; refuse what should be quantized before."""
+        if x.edge is None:
+            raise ExportError(f"{self.where()}: it reads the raw image; put a QuantIdentity first")
+        if x.waits:
+            found = "a ReLU" if x.relu else "an average" if x.ratio is not None else "a pooled or flattened sum"
+            raise ExportError(
+                f"{self.where()}: it reads {found} that is not quantized; put a QuantReLU or QuantIdentity before it"
+            )
+        if self.edges[x.edge].accumulator and not isinstance(op, Requant | Threshold | Flatten | LeakyReLU):
+            raise ExportError(
+                f"{self.where()}: it reads a sum that is not quantized; put a QuantReLU or QuantIdentity before it"
+            )
+        return x.edge
+
+    def settled(self, x: Value) -> Value:
+        """Put zeros around a value by a layer of its own, where nothing that reads it can."""
+        if x.pad == NO_PADS or x.edge is None or x.waits:
+            return x
+        channels, type_ = self.edges[x.edge].channels, self.edges[x.edge].type
+        assert isinstance(type_.frac, int)
+        cut = [max(-p, 0) for p in x.pad]
+        weight = np.zeros((channels, cut[0] + cut[1] + 1, cut[2] + cut[3] + 1, 1), np.int64)
+        weight[:, cut[0], cut[2]] = 1
+        pad = (max(x.pad[0], 0), max(x.pad[1], 0), max(x.pad[2], 0), max(x.pad[3], 0))
+        op = Conv2d(weight, np.zeros(channels, np.int64), QType(-1, 1), 1, (1, 1), pad, 0, channels)
+        y = self.emit(self.name("_pad"), op, replace(x, pad=NO_PADS), tap=None)
+        return self.requant(self.where(), y, type_, Rounding.FLOOR, self.name("_padded"), None)
 
     def where(self) -> str:
         """The current node, for messages."""
@@ -126,12 +131,13 @@ class LayerBuilder:
         """A name for what the current node becomes."""
         return identifier(self.where() if self.current.op == "call_module" else self.current.name) + suffix
 
-    def image(self, x: Value) -> tuple[int, ...]:
+    def image(self, x: Value) -> tuple[int, int, int]:
         """Shape (H, W, C) of a value that must be an image."""
         if x.edge is None or len(self.edges[x.edge].shape) != 3:
             found = "the raw image" if x.edge is None else "a flat value"
             raise ExportError(f"{self.where()}: it reads {found}; needed a quantized image")
-        return self.edges[x.edge].shape
+        h, w, c = self.edges[x.edge].shape
+        return h, w, c
 
     # -- operators --------------------------------------------------------------------------------------------
 
@@ -148,16 +154,46 @@ class LayerBuilder:
         type_, rounding = activation_type(where, quantizer)
         assert isinstance(type_.frac, int)
         if x.relu:
-            type_ = QType(max(type_.lo, 0), type_.hi, type_.frac)
+            hi = type_.hi if x.top is None else min(type_.hi, rounded(Fraction(x.top) * _power(type_.frac), rounding))
+            type_ = QType(max(type_.lo, 0), max(hi, 0), type_.frac)
+        bare = replace(x, relu=False, top=None, ratio=None, after=())
         if x.edge is None:
-            return self.raw(where, quantizer, type_, tap)
-        edge = self.edges[x.edge]
-        # What can be rewritten keeps its quantizer: another bank, or later weights, may need it.
-        if edge.type == type_ and not edge.accumulator and not self.section.banked:
-            return x
-        return self.requant(where, replace(x, relu=False), type_, rounding, name, tap)
+            y = self.raw(where, quantizer, x, type_, self.shown(tap, x.after, self.shape, NO_PADS))
+        else:
+            edge = self.edges[x.edge]
+            seen = self.shown(tap, x.after, edge.shape, x.pad, x.order)
+            if x.ratio is not None:
+                y = self.threshold(where, bare, type_, rounding, x.ratio, name, seen)
+            # What can be rewritten keeps its quantizer: another bank, or later weights, may need it.
+            elif edge.type == type_ and not edge.accumulator and not self.section.banked:
+                y = bare
+            else:
+                y = self.requant(where, bare, type_, rounding, name, seen)
+        for index, step in enumerate(x.after):
+            rest = x.after[index + 1 :]
+            if isinstance(step, tuple):
+                y = replace(y, pad=added(y.pad, step))
+            elif isinstance(step, Flatten):
+                y = self.flatten(y, f"{name}_flat", None if rest else tap)
+            else:
+                shape = step.output_edge(where, [self.edges[self.readable(y, step)]], False).shape
+                y = self.emit(f"{name}_pool", step, y, tap=self.shown(tap, rest, shape, NO_PADS))
+        return y
 
-    def requant(self, where: str, x: Value, out: QType, rounding: Rounding, name: str, tap: Tap | None) -> Value:
+    def shown(
+        self, tap: Tap, rest: Steps, shape: tuple[int, ...], pad: Pads, order: tuple[int, ...] | None = None
+    ) -> Seen | None:
+        """How torch shows, at `tap`, an edge of `shape` to which it has done the `rest` already; None: not at all."""
+        for step in rest:
+            if isinstance(step, tuple):
+                pad = added(pad, step)
+        if min(pad) < 0 or any(isinstance(step, MaxPool) for step in rest):
+            return None
+        if Flatten() in rest:
+            return Seen(tap, flat_order(shape)) if pad == NO_PADS else None
+        return Seen(tap, order, pad)
+
+    def requant(self, where: str, x: Value, out: QType, rounding: Rounding, name: str, tap: Tap | Seen | None) -> Value:
         """Quantize an edge to the type `out`, whose frac decides the shifts."""
         frac = self.edges[x.edge or ""].type.frac
         fracs = frac if isinstance(frac, tuple) else (frac,)
@@ -172,16 +208,30 @@ class LayerBuilder:
             )
         return self.emit(name, Requant(shift, rounding, out), x, tap=tap, order=x.order)
 
-    def raw(self, where: str, quantizer: Any, type_: QType, tap: Tap) -> Value:
+    def threshold(
+        self, where: str, x: Value, out: QType, rounding: Rounding, ratio: Fraction, name: str, seen: Seen | None
+    ) -> Value:
+        """Quantize an edge times `ratio`, which is no shift, by comparing with the least sum of each code."""
+        acc = self.edges[x.edge or ""].type
+        if acc.common_frac is None or not isinstance(out.frac, int):
+            raise ExportError(f"{where}: it averages sums of several scales; put a QuantIdentity before the average")
+        factor = ratio * _power(out.frac - acc.common_frac)
+        rows = [least_code(k, factor, rounding) for k in range(out.lo + 1, out.hi + 1)]
+        limits = np.array([[min(max(t, acc.lo), acc.hi + 1) for t in rows]], np.int64)
+        return self.emit(name, Threshold(limits, out.lo, 1, out.frac), x, tap=seen, order=x.order)
+
+    def raw(self, where: str, quantizer: Any, x: Value, type_: QType, seen: Seen | None) -> Value:
         """Make the input table: each level of each channel through torch's own quantizer."""
+        values = np.clip(self.values, 0, x.top) if x.relu else self.values
         with torch.no_grad():
-            quantized = plain(quantizer(torch.from_numpy(np.ascontiguousarray(self.values)))).numpy()
+            quantized = plain(quantizer(torch.from_numpy(np.ascontiguousarray(values)))).numpy()
         table = codes_of(where, quantized, type_.frac)
         if self.table is not None and (self.edges[INPUT].type != type_ or not np.array_equal(self.table, table)):
             raise ExportError(f"{where}: a second quantizer on the image; needed one, read by every layer")
         self.table = table
         self.edges[INPUT] = Edge(self.shape, type_)
-        self.seen[INPUT] = Seen(tap, None)
+        if seen is not None:
+            self.seen[INPUT] = seen
         return Value(INPUT)
 
     def input_table(self) -> Input:
@@ -190,66 +240,65 @@ class LayerBuilder:
             raise ExportError("model: nothing quantizes the image; begin with a QuantIdentity")
         return Input(self.shape, self.edges[INPUT].type, self.table)
 
-    def relu(self, x: Value) -> Value:
-        """ReLU: nothing to do on unsigned codes, a clip on signed ones, left to the quantizer on a sum."""
-        if x.edge is None or self.edges[x.edge].accumulator:
-            return replace(x, relu=True)
-        type_ = self.edges[x.edge].type
-        if type_.lo >= 0:
-            return x
-        return self.requant(
-            self.where(), x, QType(0, max(type_.hi, 0), type_.frac), Rounding.FLOOR, self.name(), self.tap()
-        )
+    def relu(self, x: Value, top: float | None = None) -> Value:
+        """ReLU, clipped at `top` where one is given: a clip of codes, left to the quantizer on a sum."""
+        if x.waits or self.edges[x.edge or ""].accumulator:
+            tops = [t for t in (x.top, top) if t is not None]
+            return replace(x, relu=True, top=min(tops, default=None))
+        type_ = self.edges[x.edge or ""].type
+        assert isinstance(type_.frac, int)
+        hi = max(type_.hi, 0)
+        if top is not None:
+            limit = Fraction(top) * _power(type_.frac)
+            if limit < hi and limit.denominator != 1:
+                return replace(x, relu=True, top=top)
+            hi = min(hi, int(limit))
+        if type_.lo >= 0 and type_.hi == hi:
+            return replace(x)
+        seen = self.shown(self.tap(), (), (), x.pad, x.order)
+        return self.requant(self.where(), x, QType(0, hi, type_.frac), Rounding.FLOOR, self.name(), seen)
+
+    def rising(self, x: Value, op: LeakyReLU) -> Value:
+        """An operator that keeps the order of values, and zero: what waits for the quantizer still may."""
+        if x.relu or x.edge is None or x.ratio is not None:
+            return replace(x) if x.relu else self.emit(self.name(), op, x, tap=self.tap())
+        seen = self.shown(self.tap(), x.after, self.edges[x.edge].shape, x.pad, x.order)
+        y = self.emit(self.name(), op, replace(x, after=()), tap=seen, order=x.order)
+        return replace(y, after=x.after)
 
     def layer(self, where: str, module: Any, x: Value) -> Value:
         """Convolution or dense layer, with whatever quantizers it carries."""
         x = self.proxy(module, "input_quant", x)
         if x.edge is None:
             raise ExportError(f"{where}: it reads the raw image; put a QuantIdentity first")
-        codes, type_ = weight_codes(where, module)
         source = self.edges[x.edge].type.frac
-        if not isinstance(source, int) or self.edges[x.edge].accumulator:
+        if not isinstance(source, int) or self.edges[x.edge].accumulator or x.waits:
             raise ExportError(f"{where}: its input is not quantized; put a QuantReLU or QuantIdentity before it")
-        acc = type_.frac + source if isinstance(type_.frac, int) else tuple(f + source for f in type_.frac)
-        bias = np.zeros(len(codes), np.int64)
-        if module.bias is not None:
-            bias = bias_codes(where, self.recorded.get(self.tap("bias_quant")), acc, len(codes))
-        bias_bits = bits_of(min(int(bias.min()), -1), max(int(bias.max()), 0))
-        if self.section.banked:
-            bias_bits = BANK_BIAS_BITS * max(2, -(-bias_bits // BANK_BIAS_BITS))
+        codes, bias, type_ = linear_codes(where, module, source, self.recorded.get(self.tap("bias_quant")))
+        bias_bits = bias_width(bias, self.section.banked)
         hidden = module.output_quant.is_quant_enabled
         tap = None if hidden else self.tap()
         if isinstance(module, qnn.QuantConv2d):
-            self.image(x)
-            _need(where, "dilation", _pair(module.dilation) == (1, 1), module.dilation, "1")
-            _need(where, "padding_mode", module.padding_mode == "zeros", module.padding_mode, "zeros")
-            kernel, stride = _pair(module.kernel_size), _pair(module.stride)
-            pad = self.padding(where, module, kernel, stride)
-            op: Op = Conv2d(codes.transpose(0, 2, 3, 1), bias, type_, bias_bits, stride, pad, 0, module.groups)
+            h, w, _ = self.image(x)
+            if module.padding_mode != "zeros":
+                raise ExportError(f"{where}: padding_mode={module.padding_mode}; needed zeros")
+            weight = dilated(codes.transpose(0, 2, 3, 1), pair(module.dilation))
+            size = h + x.pad[0] + x.pad[1], w + x.pad[2] + x.pad[3]
+            pad = convolution_pads(module, (weight.shape[1], weight.shape[2]), size)
+            if min(x.pad) >= 0:
+                x, pad = replace(x, pad=NO_PADS), added(x.pad, pad)
+            op: Op = Conv2d(weight, bias, type_, bias_bits, pair(module.stride), pad, 0, module.groups)
         else:
             op = Dense(codes if x.order is None else codes[:, list(x.order)], bias, type_, bias_bits)
         y = self.emit(self.name(), op, x, tap=tap)
         return self.proxy(module, "output_quant", y)
-
-    def padding(
-        self, where: str, module: Any, kernel: tuple[int, int], stride: tuple[int, int]
-    ) -> tuple[int, int, int, int]:
-        """(top, bottom, left, right) of a convolution."""
-        if getattr(module, "is_same_padded_strided", False):
-            raise ExportError(f"{where}: padding 'same' with a stride; needed numbers")
-        if module.padding == "valid":
-            return 0, 0, 0, 0
-        if module.padding == "same":
-            (top, left), (h, w) = [(k - 1) // 2 for k in kernel], [k - 1 for k in kernel]
-            return top, h - top, left, w - left
-        ph, pw = _pair(module.padding)
-        return ph, ph, pw, pw
 
     def add(self, operands: list[Value], tap: Tap | str | None = "here") -> Value:
         """Sum of two streams."""
         for x in operands:
             if x.edge is not None and self.edges[x.edge].accumulator:
                 raise ExportError(f"{self.where()}: it adds a sum that is not quantized; put a QuantIdentity before it")
+        operands = [self.settled(x) for x in operands]
         if operands[0].order != operands[1].order:
             raise ExportError(
                 f"{self.where()}: it adds values that were flattened differently; add them before flattening"
@@ -263,6 +312,12 @@ class LayerBuilder:
         """Streams side by side along the channels."""
         if dim != 1:
             raise ExportError(f"{self.where()}: joins dimension {dim}; needed 1, the channels")
+        parts = [self.settled(part) for part in parts]
+        fracs = [self.edges[part.edge].type.frac for part in parts if part.edge is not None]
+        if len(set(fracs)) > 1 and all(isinstance(frac, int) for frac in fracs):
+            raise ExportError(
+                f"{self.where()}: it joins fracs {fracs}; needed one scale: quantize all of them by one QuantIdentity"
+            )
         order: list[int] = []
         for part in parts:
             size = self.edges[part.edge].size if part.edge else 0
@@ -272,84 +327,25 @@ class LayerBuilder:
         assert not isinstance(tap, str)
         return self.emit(self.name(), Concat(), *parts, tap=tap, order=tuple(order) if flat else None)
 
-    def flatten(self, x: Value) -> Value:
-        """Image to vector; torch counts channels first, we channels last."""
-        if x.edge is not None and len(self.edges[x.edge].shape) == 1:
+    def flatten(self, x: Value, name: str = "", tap: Tap | str | None = "here") -> Value:
+        """Image to vector; torch counts channels first, we channels last.
+
+        What is not quantized yet, and has no one scale, is flattened after its quantizer.
+        """
+        if Flatten() in x.after or len(self.shape if x.edge is None else self.edges[x.edge].shape) == 1:
             return x
-        h, w, c = self.image(x)
-        order = tuple(int(i) for i in np.arange(c * h * w).reshape(c, h, w).transpose(1, 2, 0).ravel())
-        plain_order = None if h * w == 1 else order
-        name = self.name() if self.current.op != "output" else f"{x.edge}_flat"
-        tap = None if self.current.op == "output" else self.tap()
-        return self.emit(name, Flatten(), x, tap=tap, order=plain_order)
+        if x.waits or self.edges[x.edge or ""].type.common_frac is None:
+            return replace(x, after=(*x.after, Flatten()))
+        x = self.settled(x)
+        order = flat_order(self.image(x))
+        shown = self.tap() if isinstance(tap, str) else tap
+        return self.emit(name or self.name(), Flatten(), x, tap=shown, order=order)
 
-    def max_pool(
-        self, x: Value, kernel: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
-    ) -> Value:
-        """Max pooling."""
-        _need(self.where(), "dilation", _pair(dilation) == (1, 1), dilation, "1")
-        _need(self.where(), "ceil_mode", not ceil_mode, ceil_mode, "False")
-        ph, pw = _pair(padding)
-        op = MaxPool(_pair(kernel), _pair(kernel if stride is None else stride), (ph, ph, pw, pw))
-        return self.emit(self.name(), op, x, tap=self.tap())
 
-    def avg_pool(
-        self,
-        x: Value,
-        kernel: Any,
-        stride: Any,
-        padding: Any = 0,
-        ceil_mode: bool = False,
-        divisor: int | None = None,
-        tap: Tap | str | None = "here",
-    ) -> Value:
-        """Average pooling over a power-of-two window: a sum at a finer scale."""
-        where, size = self.where(), _pair(kernel)
-        _need(where, "padding", _pair(padding) == (0, 0), padding, "0")
-        _need(where, "ceil_mode", not ceil_mode, ceil_mode, "False")
-        _need(where, "divisor_override", divisor in (None, math.prod(size)), divisor, "the window's size")
-        if math.prod(size) & (math.prod(size) - 1):
-            raise ExportError(
-                f"{where}: averages {size[0]}x{size[1]} pixels; needed a power of two, whose mean is a shift"
-            )
-        tap = self.tap() if tap == "here" else tap
-        assert not isinstance(tap, str)
-        return self.emit(self.name(), SumPool(size, _pair(kernel if stride is None else stride)), x, tap=tap)
-
-    def adaptive_pool(self, x: Value, output_size: Any, tap: Tap | str | None = "here") -> Value:
-        """Average pooling to a given size that divides the image's."""
-        h, w, _ = self.image(x)
-        sizes = [n if o is None else int(o) for n, o in zip((h, w), _pair(output_size), strict=True)]
-        if h % sizes[0] or w % sizes[1]:
-            raise ExportError(f"{self.where()}: pools {h}x{w} to {sizes[0]}x{sizes[1]}; needed sizes that divide it")
-        kernel = h // sizes[0], w // sizes[1]
-        return self.avg_pool(x, kernel, kernel, tap=tap)
-
-    def trunc_pool(self, where: str, module: Any, x: Value) -> Value:
-        """Brevitas' average pooling with a rounding of its own: a sum, then a Requant to the type that it shows."""
-        quantizer = module.trunc_quant
-        result = self.recorded[self.tap("trunc_quant")] if quantizer.is_quant_enabled else None
-        if isinstance(module, qnn.TruncAdaptiveAvgPool2d):
-            y = self.adaptive_pool(x, module.output_size, tap=None)
-        else:
-            y = self.avg_pool(
-                x,
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                module.ceil_mode,
-                module.divisor_override,
-                tap=None,
-            )
-        if result is None or not hasattr(result, "scale"):
-            raise ExportError(
-                f"{where}: its input carries no scale; set return_quant_tensor=True in the quantizer before it"
-            )
-        lo, hi = int_range(round(float(result.bit_width)), bool(result.signed), bool(quantizer.is_narrow_range))
-        type_ = QType(lo, hi, frac_of(where, float(result.scale)))
-        return self.requant(
-            where, y, type_, rounding_of(where, str(quantizer.rounding_mode)), self.name("_trunc"), self.tap()
-        )
+def bias_width(bias: IntArray, banked: bool) -> int:
+    """Return the width in which a layer's biases are declared."""
+    bits = bits_of(min(int(bias.min()), -1), max(int(bias.max()), 0))
+    return BANK_BIAS_BITS * max(2, -(-bits // BANK_BIAS_BITS)) if banked else bits
 
 
 def identifier(path: str) -> str:
@@ -365,11 +361,5 @@ def identifier(path: str) -> str:
     return name if len(name) <= 48 else f"{name[:39]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    a, b = value if isinstance(value, tuple | list) else (value, value)
-    return a, b
-
-
-def _need(where: str, what: str, fits: bool, found: object, wanted: str) -> None:
-    if not fits:
-        raise ExportError(f"{where}: {what}={found}; needed {wanted}")
+def _power(exponent: int) -> Fraction:
+    return Fraction(2) ** exponent

@@ -14,6 +14,7 @@ from torch import nn
 
 from crossloom.sim import (
     Artifact,
+    ArtifactError,
     Comparison,
     Edge,
     ExportError,
@@ -24,14 +25,18 @@ from crossloom.sim import (
     save,
 )
 from crossloom.sim.identity import weights_sha256
+from crossloom.sim.loom import from_bytes, to_bytes
 from crossloom.sim.types import EXACT_FLOAT32, AnyArray, IntArray
 
+from .arguments import bare, checked_dataset, checked_images, checked_info, checked_labels, checked_shape
 from .export import Exported, TracedSection, convert, convert_routed
+from .geometry import NO_PADS
 from .hierarchical import AnyNetwork, Hierarchical, rows_of
 from .inputs import FloatArray, to_float
 from .quantized import codes_of
 from .runs import load_run
-from .tracing import Recorder, plain
+from .state import evaluating, unchanged
+from .tracing import Recorder, plain, random_node
 
 MIN_SAMPLES = 1000
 BATCH = 128
@@ -41,12 +46,16 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Proof:
-    """Equality shown for the network with this weights identity: samples, edges and codes compared, none differing."""
+    """Equality shown for the network with this weights identity: samples, edges and codes compared, none differing.
+
+    `precision` is torch's in the sums of layers: "float64" where sums may reach 2^24, which float32 does not carry.
+    """
 
     weights_sha256: str
     samples: int
     edges: int
     codes: int
+    precision: str = "float32"
 
 
 class RunMismatch(ExportError):
@@ -56,16 +65,17 @@ class RunMismatch(ExportError):
 def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
     """Return the codes (N, *shape) int64 of every edge that the torch model computes, for uint8 images (N, H, W, C).
 
-    A routed model runs for each image the branch of torch's own coarse logits. float32 on the CPU, no autocast;
-    raises ExportError where a value is no multiple of its scale.
+    A routed model runs for each image the branch of torch's own coarse logits. float32 on the CPU, sums of layers in
+    `precision` (`Proof`), no autocast; raises ExportError where a value is no multiple of its scale.
     """
     network, (first, *rest) = exported.network, exported.sections
-    with torch.autocast("cpu", enabled=False):
-        edges, source = _section_edges(first, to_float(images, exported.values), network.edges)
+    with evaluating(*(section.traced for section in exported.sections)):
+        exact = precision(network) == "float64"
+        edges, source = _section_edges(first, to_float(images, exported.values), network.edges, exact)
         if network.route is None:
             return edges
         head, *branches = rest
-        found, _ = _section_edges(head, source, network.edges)
+        found, _ = _section_edges(head, source, network.edges, exact)
         edges |= found
         taken = edges[network.output].argmax(axis=1)
         for index, branch in enumerate(branches):
@@ -73,22 +83,35 @@ def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
             if not len(inside):
                 continue
             own = rows_of(source, torch.from_numpy(inside))
-            found, _ = _section_edges(branch, own, network.branch_edges[index])
+            found, _ = _section_edges(branch, own, network.branch_edges[index], exact)
             for name, codes in found.items():
                 whole = edges.setdefault(name, np.zeros((len(images), *codes.shape[1:]), np.int64))
                 whole[inside] = codes
     return edges
 
 
-def _section_edges(section: TracedSection, reads: Any, types: Mapping[str, Edge]) -> tuple[dict[str, IntArray], Any]:
+def precision(network: Network) -> str:
+    """Return in what torch must add for its sums to be exact: "float32", or "float64" where they may reach 2^24."""
+    edges = [*network.edges.values(), *(edge for branch in network.branch_edges for edge in branch.values())]
+    return "float64" if any(edge.magnitude >= EXACT_FLOAT32 for edge in edges) else "float32"
+
+
+def _section_edges(
+    section: TracedSection, reads: Any, types: Mapping[str, Edge], exact: bool
+) -> tuple[dict[str, IntArray], Any]:
     """Return the codes of a section's edges, and what it returns in torch."""
-    recorder = Recorder(section.traced, {seen.tap for seen in section.seen.values()})
-    found = recorder.record(reads)
+    recorder = Recorder(section.traced, {seen.tap for seen in section.seen.values()}, exact)
+    found = recorder.record(reads.flatten(1) if section.flat else reads)
     edges = {}
     for name, seen in section.seen.items():
         edge = types[name]
         values = plain(found[seen.tap]).numpy()
         values = values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
+        if seen.border != NO_PADS:
+            top, bottom, left, right = seen.border
+            values = values[:, top : values.shape[1] - bottom, left : values.shape[2] - right]
+        if seen.zero_first:
+            values = np.concatenate([np.zeros_like(values), values], axis=-1)
         if seen.order is not None:
             values = values[:, list(seen.order)]
         values = values.reshape(len(values), *edge.shape)
@@ -101,8 +124,9 @@ def _compare_bank(exported: Exported, index: int, images: AnyArray) -> Compariso
     network, branch = exported.network, exported.sections[2 + index]
     route = network.route
     assert route is not None
-    _, source = _section_edges(exported.sections[0], to_float(images, exported.values), network.edges)
-    found, _ = _section_edges(branch, source, network.branch_edges[index])
+    exact = precision(network) == "float64"
+    _, source = _section_edges(exported.sections[0], to_float(images, exported.values), network.edges, exact)
+    found, _ = _section_edges(branch, source, network.branch_edges[index], exact)
     edges = {**network.edges, **network.branch_edges[index]}
     codes = dict(run(network, images, edges=[route.source]).edges)
     for node in route.branches[index].nodes:
@@ -126,7 +150,7 @@ def compare_torch(exported: Exported, images: AnyArray, progress: Progress | Non
         idle -= set() if expected.branch is None else set(expected.branch.tolist())
         if progress is not None:
             progress(start + len(batch))
-    with torch.autocast("cpu", enabled=False):
+    with evaluating(*(section.traced for section in exported.sections)):
         parts += [_compare_bank(exported, index, images[:BATCH]) for index in sorted(idle)]
     differences: dict[str, int] = {}
     for part in parts:
@@ -139,22 +163,40 @@ def compare_torch(exported: Exported, images: AnyArray, progress: Progress | Non
 def prove(exported: Exported, images: AnyArray, progress: Progress | None = None) -> Proof:
     """Return a Proof over uint8 images (N, H, W, C); raise ExportError naming the first code that differs.
 
-    Also raised where an accumulator may reach 2^24: beyond it torch's own float32 sums are not exact.
+    Also raised without an image, and where torch itself does not answer twice the same: something random is on.
     """
     network = exported.network
-    for name, edge in network.edges.items():
-        if edge.magnitude >= EXACT_FLOAT32:
-            raise ExportError(
-                f"{name}: partial sums reach {edge.magnitude}; torch adds exactly below 2^24 only: fewer bits for "
-                "weights, bias or activations, or a smaller layer"
-            )
-    result = compare_torch(exported, images, progress)
+    images = checked_images(images, network.input.shape)
+    try:
+        result = compare_torch(exported, images, progress)
+    except ExportError:
+        _refuse_random(exported, images)
+        raise
     if result.first is not None:
+        _refuse_random(exported, images)
         raise ExportError(
             f"the integer network differs from the torch model in {result.total} of {result.codes} codes; "
             f"first: {result.first}"
         )
-    return Proof(weights_sha256(network), len(images), exported.edges, result.codes)
+    return Proof(weights_sha256(network), len(images), exported.edges, result.codes, precision(network))
+
+
+def _refuse_random(exported: Exported, images: AnyArray) -> None:
+    """Raise ExportError naming a layer of the torch model that answers otherwise when run again."""
+    reads: Any = to_float(images[:BATCH], exported.values)
+    with evaluating(*(section.traced for section in exported.sections)):
+        for section in exported.sections:
+            values = reads.flatten(1) if section.flat else reads
+            name = random_node(section.traced, values)
+            if name is not None:
+                raise ExportError(
+                    f"{name}: torch gives other values when run again; needed a model without chance in eval mode; "
+                    "switch the random layer off"
+                )
+            if section is exported.sections[0]:
+                recorder = Recorder(section.traced)
+                recorder.record(values)
+                reads = recorder.result
 
 
 def export_model(
@@ -162,7 +204,7 @@ def export_model(
     *,
     name: str,
     classes: Sequence[str],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     values: FloatArray,
     images: AnyArray,
     progress: Progress | None = None,
@@ -173,8 +215,10 @@ def export_model(
     uint8 (N, H, W, C): at least 1,000 samples, or all there are. Raises ExportError for what has no exact integer
     form, and where a single code on any edge differs.
     """
-    exported = convert(model, name=name, classes=classes, shape=shape, values=values)
-    return exported.network, prove(exported, images, progress)
+    images = checked_images(images, checked_shape(shape))
+    with unchanged(bare("model", model)):
+        exported = convert(model, name=name, classes=classes, shape=shape, values=values)
+        return exported.network, prove(exported, images, progress)
 
 
 def export_routed(
@@ -185,7 +229,7 @@ def export_routed(
     *,
     name: str,
     classes: Sequence[str],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     values: FloatArray,
     images: AnyArray,
     progress: Progress | None = None,
@@ -194,8 +238,13 @@ def export_routed(
 
     `trunk`, `head`, `branches` and `members` as in `export.convert_routed`, all else as in `export_model`.
     """
-    exported = convert_routed(trunk, head, branches, members, name=name, classes=classes, shape=shape, values=values)
-    return exported.network, prove(exported, images, progress)
+    images = checked_images(images, checked_shape(shape))
+    parts = {"trunk": trunk, "head": head, **(branches if isinstance(branches, Mapping) else {})}
+    with unchanged(*(bare(what, part) for what, part in parts.items())):
+        exported = convert_routed(
+            trunk, head, branches, members, name=name, classes=classes, shape=shape, values=values
+        )
+        return exported.network, prove(exported, images, progress)
 
 
 def compare_run(
@@ -221,7 +270,7 @@ def convert_run(run_dir: str | os.PathLike[str], name: str | None = None) -> Exp
 
 
 def convert_model(
-    model: AnyNetwork, name: str, classes: Sequence[str], shape: tuple[int, int, int], values: FloatArray
+    model: AnyNetwork, name: str, classes: Sequence[str], shape: tuple[int, ...], values: FloatArray
 ) -> Exported:
     """Return the network of a model that a recipe made, flat or hierarchical, not yet proved."""
     if not isinstance(model, Hierarchical):
@@ -257,6 +306,9 @@ def write_artifact(
         raise ExportError(
             f"{path}: the proof is of other weights than {network.name}'s; prove this network, then write it"
         )
+    images = checked_images(images, network.input.shape)
+    labels, dataset = checked_labels(labels, len(images), len(network.classes)), checked_dataset(dataset)
+    info = checked_info(info)
     answers = run(network, images)
     right = int((answers.labels == labels).sum())
     accuracy = {
@@ -269,12 +321,19 @@ def write_artifact(
         taken = [branch.classes for branch in network.route.branches]
         found = sum(int(label) in taken[int(branch)] for label, branch in zip(labels, answers.branch, strict=True))
         accuracy["coarse"] = found / len(labels)
-    shown = {"samples": proof.samples, "edges": proof.edges, "codes": proof.codes, "differences": 0}
+    shown: dict[str, Any] = {"samples": proof.samples, "edges": proof.edges, "codes": proof.codes, "differences": 0}
+    if proof.precision != "float32":
+        shown["precision"] = proof.precision
     golden = make_golden(network, dataset, images, labels, progress)
+    artifact = Artifact(network, {**info, "accuracy": accuracy, "dataset": dataset, "proof": shown}, golden)
+    try:
+        from_bytes(to_bytes(artifact))
+    except ArtifactError as error:
+        raise ExportError(f"{path}: what would be written cannot be read ({error}); nothing was written") from None
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(
             f"{Path(path).parent}: cannot be made ({error.strerror}); needed a folder to write in; choose another one"
         ) from None
-    return save(Artifact(network, {**info, "accuracy": accuracy, "dataset": dataset, "proof": shown}, golden), path)
+    return save(artifact, path)

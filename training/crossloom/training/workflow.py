@@ -14,6 +14,7 @@ import numpy as np
 from crossloom.sim import Artifact, ConfigError
 from crossloom.sim.crossbar import ArraySpec, Physics
 
+from .beforehand import refuse_beforehand
 from .config import Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
 from .data.labelled import Dataset, Images, Ints
 from .data.loading import load_dataset
@@ -138,6 +139,7 @@ def train_and_export(
     """
     folder, quiet = Path(run_dir), bars is None
     recipes = {kind: adjusted(config, baseline=kind) for kind in ("flat", "bcnn")} if baselines else {}
+    refuse_beforehand(config, dataset)
     trained = train(config, dataset, folder, resume=resume, progress=not quiet)
     found = {}
     for kind, recipe in recipes.items():
