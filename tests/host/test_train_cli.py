@@ -173,7 +173,7 @@ def test_a_design_without_its_test_images_is_verified_from_the_data_set(capsys, 
     assert data["differences"] == {"golden": 0}
     np.savez(tmp_path / "own.npz", images=artifact.golden.inputs, labels=artifact.golden.labels, levels=17)
     assert main(["verify", str(path), "--data", str(tmp_path / "own.npz")]) == 1
-    assert "the golden digests are of 360 images of digits test" in capsys.readouterr().err
+    assert "needed the 360 of 'digits test' that the golden digests are of" in capsys.readouterr().err
     assert main(["report", str(path)]) == 0
     bare = capsys.readouterr().out.replace("bare.loom", "x")
     assert main(["report", str(run_dir / "digits-cnn.loom")]) == 0

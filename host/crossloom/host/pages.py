@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from crossloom.sim import Artifact, Golden, InputError
+from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray
 
 from .extras import need_training
@@ -39,18 +40,17 @@ def _from_training(artifact: Artifact, golden: Golden, args: argparse.Namespace)
 
     images, labels = test_set(artifact, args.data, args.data_dir)
     if len(images) != golden.vectors:
-        raise InputError(
-            f"test images: {len(images)}; the golden digests are of {golden.vectors} images of {golden.dataset}"
-        )
+        needed = f"the {golden.vectors} of '{printable(golden.dataset)}' that the golden digests are of"
+        raise InputError(f"test images: {len(images)}; needed {needed}")
     return images, labels
 
 
 def check_page(path: Path) -> None:
     """Raise InputError before any work where the page cannot go: only an earlier report is overwritten."""
+    shown = printable(path, 400)
     try:
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
-        if not os.path.lexists(path):
+        folder = path.parent.is_dir()
+        if folder and not os.path.lexists(path):
             return
         ours = False
         if path.is_file():
@@ -58,12 +58,14 @@ def check_page(path: Path) -> None:
                 ours = file.read(len(MARKER)) == MARKER.encode()
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
+    if not folder:
+        raise InputError(f"{shown}: cannot be written (no such folder); make it, or name another file with --out")
     if not ours:
-        raise InputError(f"{path}: exists and is no report of ours; move it, or name another file with --out")
+        raise InputError(f"{shown}: exists and is no report of ours; move it, or name another file with --out")
 
 
 def _unwritable(path: Path, error: OSError | ValueError) -> InputError:
-    shown = str(path) if str(path).isprintable() else repr(str(path))
+    shown = printable(path, 400)
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return InputError(f"{shown}: cannot be written ({reason}); name another file with --out")
 

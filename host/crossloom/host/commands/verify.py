@@ -11,6 +11,7 @@ import numpy as np
 
 from crossloom.sim import Artifact, ConfigError, InputError, compare, differing, input_codes, load, simulated_digests
 from crossloom.sim import run as simulate
+from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray
 
 from ..backends import check_device, open_backend
@@ -139,8 +140,8 @@ def run(args: argparse.Namespace) -> Report:
     rows += [[name, "not compared", why] for name, why in data["skipped"].items()]
     total = sum(data["differences"].values())
     assert artifact.golden is not None
-    text = (
-        f"{data['name']}: {data['vectors']:,} test images of {artifact.golden.dataset}, {data['layers']} edges each\n"
-    )
+    # The digest says which file was verified; what the file calls its test images it may call anything.
+    text = f"{data['name']}, SHA-256 {artifact.sha256}: {data['vectors']:,} test images, {data['layers']} edges each; "
+    text += f"it calls them '{printable(artifact.golden.dataset)}'\n"
     text += table(["against", "differences", ""], rows) + f"\ndifferences: {total}"
     return Report(data, text, int(total > 0))

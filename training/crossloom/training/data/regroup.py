@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossloom.sim.errors import ConfigError
+from crossloom.sim.text import printable
 
 from ..rules import shown, suggestion
 from .labelled import Dataset
@@ -45,7 +46,9 @@ def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
         superclasses = tuple(dataset.superclasses[label] for label in kept)
         if not 2 <= len(set(superclasses)) < len(kept):
             found = f"{len(set(superclasses))} super-class(es) of {len(kept)} classes remain"
-            log.warning("%s: %s, which is no hierarchy; it goes on without super-classes", dataset.name, found)
+            log.warning(
+                "%s: %s, which is no hierarchy; it goes on without super-classes", printable(dataset.name), found
+            )
             superclasses = None
     return replace(
         dataset,
