@@ -72,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--run", dest="run_dir", help="folder of the training run with the checkpoint (default: runs/NAME)"
     )
-    verify.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
+    verify.add_argument(
+        "--data", help="images to verify on instead: a folder by class or .npz as in train, or test images alone"
+    )
     verify.add_argument(
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )
@@ -100,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     report = command("report", "write one HTML page: hierarchy, confusion, costs and errors of a design")
     report.add_argument("design", help=DESIGN)
     report.add_argument("--out", help="file to write (default: NAME-report.html here)")
-    report.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
+    report.add_argument("--data", help="the test images, alone or as in train, for designs that do not carry them")
     report.add_argument(
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )
@@ -139,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
         "--twin", action="store_true", help="measure as well how far the RTL tile's integer model is from the physics"
     )
     crossbar.add_argument("--out", help="write a page to this file as well")
-    crossbar.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
+    crossbar.add_argument("--data", help="the test images, alone or as in train, for designs that do not carry them")
     crossbar.add_argument(
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )

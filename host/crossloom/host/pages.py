@@ -1,48 +1,14 @@
-"""What commands share: the test images of a design, and the file of a page that may be written."""
+"""The file of a page that a command may write."""
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
-from crossloom.sim import Artifact, Golden, InputError
+from crossloom.sim import InputError
 from crossloom.sim.text import printable
-from crossloom.sim.types import AnyArray
 
-from .extras import need_training
 from .report.document import MARKER
-
-
-def test_images(artifact: Artifact, args: argparse.Namespace) -> AnyArray:
-    """Return the test images that the golden digests were made with: the design's own, or those of its data set."""
-    golden = _golden(artifact, args)
-    return golden.inputs if golden.inputs is not None else _from_training(artifact, golden, args)[0]
-
-
-def test_set(artifact: Artifact, args: argparse.Namespace) -> tuple[AnyArray, AnyArray]:
-    """Return the same images with their labels."""
-    golden = _golden(artifact, args)
-    if golden.inputs is not None and golden.labels is not None:
-        return golden.inputs, golden.labels
-    return _from_training(artifact, golden, args)
-
-
-def _golden(artifact: Artifact, args: argparse.Namespace) -> Golden:
-    if artifact.golden is None:
-        raise InputError(f"{args.design}: carries no golden vectors of test images; export it with a test set")
-    return artifact.golden
-
-
-def _from_training(artifact: Artifact, golden: Golden, args: argparse.Namespace) -> tuple[AnyArray, AnyArray]:
-    need_training()
-    from crossloom.training.workflow import test_set
-
-    images, labels = test_set(artifact, args.data, args.data_dir)
-    if len(images) != golden.vectors:
-        needed = f"the {golden.vectors} of '{printable(golden.dataset)}' that the golden digests are of"
-        raise InputError(f"test images: {len(images)}; needed {needed}")
-    return images, labels
 
 
 def check_page(path: Path) -> None:

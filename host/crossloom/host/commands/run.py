@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> Report:
             images, source = golden.images, f"golden images of '{printable(golden.dataset)}'"
         else:
             raise InputError(f"{args.design}: carries no golden images; name an image file")
-        found = accelerator(images)
+        try:
+            found = accelerator(images)
+        except InputError as error:
+            raise InputError(f"{source}: {error}; convert the images") from None
         best = found.top_k(args.top)
         reason = accelerator.reason
     data: dict[str, Any] = {

@@ -26,8 +26,12 @@ def read_own_npz(path: Path, least: int = 2) -> Parts:
     order), `superclasses` (the name of each class's super-class, in the same order), `levels` (one integer, 256 unless
     given), `test_images` with `test_labels`. Nothing is unpickled. Raises ConfigError (one line).
     """
+    return npz_parts(path, read_npz(path, ARRAYS), least)
+
+
+def npz_parts(path: Path, arrays: Mapping[str, npt.NDArray[Any]], least: int = 2) -> Parts:
+    """Return what such arrays hold; raises as `read_own_npz`."""
     where = shown(path)
-    arrays = read_npz(path, ARRAYS)
     for name in ("images", "labels"):
         if name not in arrays:
             raise ConfigError(f"{where}: no array {name!r}; needed images and labels; add it")
@@ -35,7 +39,7 @@ def read_own_npz(path: Path, least: int = 2) -> Parts:
         raise ConfigError(
             f"{where}: test_images and test_labels; found one of them; needed both or none; add the other"
         )
-    levels = _levels(where, arrays)
+    levels = npz_levels(where, arrays)
     images = with_channels(f"{where}: images", arrays["images"])
     check_images(f"{where}: images", images, levels)
     labels = arrays["labels"]
@@ -59,7 +63,8 @@ def read_own_npz(path: Path, least: int = 2) -> Parts:
     return Parts(path, classes, superclasses, levels, every, targets, test=test)
 
 
-def _levels(where: str, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+def npz_levels(where: str, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    """Return the array `levels`, or 256; raise ConfigError where it is no integer."""
     value = arrays.get("levels")
     if value is None:
         return 256

@@ -12,7 +12,7 @@ from crossloom.sim.errors import ConfigError
 from crossloom.sim.text import printable
 
 from ..rules import shown, suggestion
-from .labelled import Dataset
+from .labelled import Dataset, Ints
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,11 @@ def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
         test=test,
         superclasses=superclasses,
     )
+
+
+def labels_in(classes: Sequence[str], data: Dataset) -> Ints:
+    """Return the labels (N,) of the data set's images as places in `classes`, which has every class of it."""
+    return np.array([classes.index(name) for name in data.classes])[data.labels]
 
 
 def with_class(dataset: Dataset, other: Dataset, name: str) -> Dataset:
