@@ -185,6 +185,24 @@ def test_two_folders_for_one_part_a_stray_and_a_missing_class_are_refused(tmp_pa
         user_dataset(tmp_path)
 
 
+def test_a_part_that_is_a_link_to_nothing_is_not_passed_over(tmp_path: Path) -> None:
+    folder(tmp_path / "train")
+    folder(tmp_path / "test")
+    (tmp_path / "val").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="val: a link to data that is not there; needed"):
+        user_dataset(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(ConfigError, match=r"cannot be read \(.*Permission denied.*\); needed") as caught:
+        user_dataset(tmp_path)
+    assert str(caught.value).isprintable()
+
+
 def test_a_class_may_be_called_as_a_part_is(tmp_path: Path) -> None:
     assert user_dataset(folder(tmp_path / "own", ("bus", "train"))).classes == ("bus", "train")
     assert user_dataset(folder(tmp_path / "two", ("test", "valid"))).classes == ("test", "valid")

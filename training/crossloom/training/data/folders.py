@@ -87,7 +87,12 @@ def _read_class(path: Path, folder: Path, images: list[Images], first: Path | No
 
 def _parts(path: Path) -> dict[str, Path]:
     """Return the folder of each part, "train" first; none where `train` and another part do not lie in `path`."""
-    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    for entry in entries:
+        if entry.name.casefold() in _PARTS and not entry.exists():
+            found_there = "a link to data that is not there"
+            raise ConfigError(f"{shown(entry)}: {found_there}; needed a folder of classes; remove or mend it")
+    folders = [entry for entry in entries if entry.is_dir()]
     found: dict[str, Path] = {}
     strays = []
     for folder in folders:
