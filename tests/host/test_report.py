@@ -314,7 +314,7 @@ def test_without_labelled_images_there_is_no_report(capsys, tmp_path, monkeypatc
     network, golden = whole.network, whole.golden
     for broken, words in [
         (None, "carries no golden vectors"),
-        (replace(golden, labels=None), "its test images, of 'random', are not at hand"),
+        (replace(golden, labels=None), "test images 'random': not at hand; needed"),
         (replace(golden, labels=golden.labels + 5), "needed 0..4"),
         (replace(golden, labels=golden.labels - 1), "needed 0..4"),
     ]:

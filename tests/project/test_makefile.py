@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_wheel import python310
 
+from crossloom.host.arguments import parser
 from crossloom.host.backends import BACKENDS
-from crossloom.host.cli import parser
 from crossloom.host.commands.demo import DESIGN
 
 ROOT = Path(__file__).parents[2]

@@ -141,6 +141,73 @@ def test_an_image_folder_inside_a_class_folder_is_no_longer_passed_over(tmp_path
         user_dataset(root)
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation"])
+def test_images_for_validation_beside_train_are_that_part(tmp_path: Path, name: str) -> None:
+    folder(tmp_path / "train", count=10)
+    folder(tmp_path / name, count=2)
+    data = user_dataset(tmp_path)
+    assert (data.classes, data.superclasses) == (("ant", "bee"), None)
+    assert data.validation.tolist() == [20, 21, 22, 23]
+    assert len(data.test) == 4 and data.test.max() < 20 and len(data.train) == 16
+
+
+def test_a_class_without_enough_images_beside_its_parts_says_what_for(tmp_path: Path) -> None:
+    folder(tmp_path / "train", count=1)
+    folder(tmp_path / "val", count=1)
+    with pytest.raises(ConfigError, match=r"1 image\(s\); needed at least 2 to train and test"):
+        user_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("nest", [folder, nested])
+def test_three_parts_are_what_they_say(tmp_path: Path, nest: Callable[..., Path]) -> None:
+    for name, count in (("test", 1), ("train", 3), ("valid", 2)):
+        nest(tmp_path / name, count=count)
+    data = user_dataset(tmp_path)
+    n = len(data.classes)
+    assert (data.superclasses is not None) == (nest is nested)
+    assert data.train.tolist() == list(range(3 * n))
+    assert data.validation.tolist() == list(range(3 * n, 5 * n))
+    assert data.test.tolist() == list(range(5 * n, 6 * n))
+
+
+def test_two_folders_for_one_part_a_stray_and_a_missing_class_are_refused(tmp_path: Path) -> None:
+    for name in ("train", "val", "test"):
+        folder(tmp_path / name)
+    (tmp_path / "valid").mkdir()
+    with pytest.raises(ConfigError, match="'val' and 'valid' are both the validation part"):
+        user_dataset(tmp_path)
+    (tmp_path / "valid").rename(tmp_path / "labels")
+    with pytest.raises(ConfigError, match=r"'labels' beside .*train.* move it"):
+        user_dataset(tmp_path)
+    (tmp_path / "labels").rmdir()
+    folder(tmp_path / "val", ("cat",))
+    with pytest.raises(ConfigError, match="class 'cat' is in one of train and val only"):
+        user_dataset(tmp_path)
+
+
+def test_a_part_that_is_a_link_to_nothing_is_not_passed_over(tmp_path: Path) -> None:
+    folder(tmp_path / "train")
+    folder(tmp_path / "test")
+    (tmp_path / "val").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="val: a link to data that is not there; needed"):
+        user_dataset(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(ConfigError, match=r"cannot be read \(.*Permission denied.*\); needed") as caught:
+        user_dataset(tmp_path)
+    assert str(caught.value).isprintable()
+
+
+def test_a_class_may_be_called_as_a_part_is(tmp_path: Path) -> None:
+    assert user_dataset(folder(tmp_path / "own", ("bus", "train"))).classes == ("bus", "train")
+    assert user_dataset(folder(tmp_path / "two", ("test", "valid"))).classes == ("test", "valid")
+
+
 def odd_size(root: Path) -> None:
     Image.new("RGB", (4, 6)).save(root / "bee" / "3.png")
 
@@ -192,8 +259,8 @@ def one_sided(root: Path) -> None:
     [
         (odd_size, r"3.png: 4x6 RGB; needed 5x6 RGB as in '0.png'"),
         (odd_mode, r"4.png: 5x6 grey; needed 5x6 RGB"),
-        (transparent, "0.png: mode RGBA; needed 8-bit"),
-        (deep, "0.png: mode I;16"),
+        (transparent, "0.png: transparency; needed"),
+        (deep, "0.png: 16 bits a channel"),
         (text, "notes.txt: not an image"),
         (cut, "1.png: damaged"),
         (empty_class, "cat: a class without images"),

@@ -77,6 +77,18 @@ def test_mnist_files_are_read_from_the_folder_or_torchvisions_layout(tmp_path: P
     assert mnist_in(tmp_path / "MNIST" / "raw").sha256 == data.sha256
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_either_spelling_of_mnists_files_is_read(tmp_path: Path, packed: bool) -> None:
+    write_mnist(tmp_path / "a")
+    write_mnist(tmp_path / "b")
+    for path in list((tmp_path / "b").iterdir()):
+        other = path.with_name(path.name.replace("-idx", ".idx").removesuffix("" if packed else ".gz"))
+        other.write_bytes(path.read_bytes() if packed else gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert (tmp_path / "b" / ("train-images.idx3-ubyte" + ".gz" * packed)).is_file()
+    assert mnist_in(tmp_path / "b").sha256 == mnist_in(tmp_path / "a").sha256
+
+
 def test_missing_cut_or_foreign_mnist_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needed the folder with its files"):
         load_dataset(DataConfig(name="mnist"))

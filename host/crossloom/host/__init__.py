@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, which takes long to import: the command line is to be ready at once
 if TYPE_CHECKING:
+    from typing import Any
+
     from .accelerator import Accelerator, Prediction
     from .backends import Backend
     from .designs import design_names, find_design

@@ -1,271 +1,111 @@
-"""The `crossloom` command: arguments here, each command's work in its own module, imported when it runs."""
+"""The `crossloom` command: runs one command and ends every way in an exit code and at most one line on stderr.
+
+Imports what it needs as late as it can, so that an interrupt finds it ready from its first moment.
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from importlib import import_module
-from io import TextIOWrapper
-from typing import Any, TypeAlias
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-DESIGN = "name of a shipped design, or path of a .loom file"
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the argument parser; builds without numpy."""
-    top = argparse.ArgumentParser(
-        prog="crossloom", description="Train a small quantized network, prove it bit for bit, and run it."
-    )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, text: str, among: Commands = commands) -> argparse.ArgumentParser:
-        sub = among.add_parser(name, help=text, description=text)
-        sub.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-        return sub
-
-    demo = command("demo", "train digits-sha from its recipe, export it, prove it, run it and write its report")
-    demo.add_argument(
-        "--out", default="runs/demo", help="the run goes to digits-sha in this folder (default: %(default)s)"
-    )
-
-    train = command("train", "train a network from a TOML recipe and export it")
-    train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml file")
-    train.add_argument("--data", help="folder of images by class, or an .npz, instead of the recipe's data set")
-    train.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
-    train.add_argument("--out", help="folder for the run (default: runs/NAME)")
-    train.add_argument("--seed", type=int, help="seed instead of the recipe's")
-    train.add_argument("--exclude", action="append", default=[], metavar="CLASS", help="leave this class out (repeat)")
-    train.add_argument(
-        "--baseline", choices=["flat", "bcnn"], help="train this baseline of a hierarchical recipe instead"
-    )
-    train.add_argument(
-        "--with-baselines", action="store_true", help="train both baselines too, and state them in the artifact"
-    )
-    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the run's folder")
-
-    info = command("info", "say what a design is, how well it does and what it was built from")
-    info.add_argument("design", help=DESIGN)
-
-    run = command("run", "classify images")
-    run.add_argument("design", help=DESIGN)
-    run.add_argument(
-        "images", nargs="?", help=".npy, .npz (array 'images') or picture; default: the design's golden images"
-    )
-    run.add_argument(
-        "--device", default="auto", help="where to run: integer, hls-native, hls4ml or rtl (default: %(default)s)"
-    )
-    run.add_argument("--top", type=int, default=1, help="list this many classes per image (default: %(default)s)")
-
-    verify = command(
-        "verify", "compare every edge of every test image with golden digests, the torch model and devices"
-    )
-    verify.add_argument("design", help=DESIGN)
-    verify.add_argument(
-        "--devices", default="", help="comma-separated devices to compare as well: integer, hls-native, hls4ml, rtl"
-    )
-    verify.add_argument(
-        "--run", dest="run_dir", help="folder of the training run with the checkpoint (default: runs/NAME)"
-    )
-    verify.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
-    verify.add_argument(
-        "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
-    )
-
-    grow = command("grow", "add a class to a hierarchical design, retraining one branch and the coarse head")
-    grow.add_argument("design", help=DESIGN)
-    grow.add_argument("--class", dest="name", required=True, metavar="NAME", help="the class to add")
-    grow.add_argument(
-        "--data",
-        help="folder or .npz with the new class, and the old ones where the design's own data set is not at hand",
-    )
-    grow.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
-    grow.add_argument("--keep-coarse", action="store_true", help="leave the coarse head as it is")
-    grow.add_argument("--epochs", type=int, default=20, help="epochs of retraining (default: %(default)s)")
-    grow.add_argument("--seed", type=int, help="seed instead of the design's")
-    grow.add_argument("--out", help="file to write (default: runs/NAME-plus-CLASS/NAME.loom)")
-
-    diff = command("diff", "compare two designs: structure, tensors, accuracy")
-    diff.add_argument("a", help=DESIGN)
-    diff.add_argument("b", help=DESIGN)
-
-    cost = command("cost", "count parameters, products, widths and memory per layer")
-    cost.add_argument("design", help=DESIGN)
-
-    report = command("report", "write one HTML page: hierarchy, confusion, costs and errors of a design")
-    report.add_argument("design", help=DESIGN)
-    report.add_argument("--out", help="file to write (default: NAME-report.html here)")
-    report.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
-    report.add_argument(
-        "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
-    )
-
-    crossbar = command("crossbar", "measure a design's accuracy on resistive arrays against wire resistance")
-    crossbar.add_argument("design", help=DESIGN)
-    crossbar.add_argument(
-        "--rho", default="1e-5,1e-4,5e-4,1e-3,2e-3", help="wire ohms a cell times g_on (default: %(default)s)"
-    )
-    crossbar.add_argument(
-        "--methods",
-        default="none,swann,greedy,pwa,gain,pwa+gain,greedy+gain,greedy+pwa+gain",
-        help="names of none, swann, greedy, pwa, gain, range, joined by '+' (default: %(default)s)",
-    )
-    crossbar.add_argument("--cells", default="8t-sram", help="8t-sram, fefet or reram (default: %(default)s)")
-    crossbar.add_argument(
-        "--law",
-        default="linear",
-        help="current of a reram cell against its voltage: linear, device (its own), sinh:V0 or tanh:V0, V0 in volts",
-    )
-    for option, default, text in (
-        ("rows", 128, "rows of an array"),
-        ("columns", 128, "columns of an array"),
-        ("cell-bits", 1, "bits a cell"),
-        ("adc-bits", 7, "bits of a converter; 0 is lossless"),
-        ("active-rows", 32, "rows that pwa reads at a time"),
-        ("seed", 0, "first seed"),
-        ("images", 500, "test images at most"),
-        ("calibrate", 40, "images of these that calibrate"),
-    ):
-        crossbar.add_argument(f"--{option}", type=int, default=default, help=f"{text} (default: %(default)s)")
-    crossbar.add_argument("--seeds", type=int, help="seeds (default: 5 with variation or noise, else 1)")
-    crossbar.add_argument("--variation", action="store_true", help="program with the device's variation")
-    crossbar.add_argument("--noise", action="store_true", help="read with the device's noise")
-    crossbar.add_argument(
-        "--twin", action="store_true", help="measure as well how far the RTL tile's integer model is from the physics"
-    )
-    crossbar.add_argument("--out", help="write a page to this file as well")
-    crossbar.add_argument("--data", help="the test images, for designs that do not carry them (as in train)")
-    crossbar.add_argument(
-        "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
-    )
-
-    def hls(name: str, text: str, among: Commands) -> argparse.ArgumentParser:
-        sub = command(name, text, among)
-        sub.add_argument("design", help=DESIGN)
-        sub.add_argument(
-            "--flow", choices=["native", "hls4ml"], default="native", help="way to the core (default: %(default)s)"
-        )
-        sub.add_argument("--out", help="folder for the project (default: runs/NAME-hls-FLOW)")
-        return sub
-
-    kinds = commands.add_parser("emit", help="write sources for other tools").add_subparsers(
-        dest="what", required=True, metavar="WHAT"
-    )
-    hls("hls", "write a whole Vitis HLS and Vivado project for the PYNQ-Z2", kinds)
-    emit = command("rtl", "write the design's core in SystemVerilog, with its memories and registers", kinds)
-    emit.add_argument("--out", help="folder for the core (default: runs/NAME-rtl)")
-    synth = command("synth", "estimate what the design's core takes of an xc7z020, by Yosys")
-    synth.add_argument("--ff", type=int, help="how many flip-flops it may take (default: 106400)")
-    for sub in (emit, synth):
-        sub.add_argument("design", help=DESIGN)
-        sub.add_argument(
-            "--folding",
-            default="latency",
-            help="array: the best for latency or throughput, or ROWSxCOLSxPIXxLANES, with +DSP for products in DSPs, "
-            "such as 32x32x2x8+220 (default: %(default)s)",
-        )
-        named = ", 53200 for a named array" if sub is emit else ""
-        for resource, most in (("lut", f"47000{named}"), ("bram36", "140"), ("dsp", "220")):
-            sub.add_argument(f"--{resource}", type=int, help=f"how many it may take (default: {most})")
-
-    kinds = commands.add_parser("build", help="run vendor tools, where they are installed").add_subparsers(
-        dest="what", required=True, metavar="WHAT"
-    )
-    build = hls("hls", "write the project, run vitis-run and vivado on it, and keep what they report", kinds)
-    build.add_argument("--baseline", help="file for the figures (default: hls/baselines/vitis/NAME.json)")
-    build.add_argument("--hours", type=float, default=4, help="limit of each tool (default: %(default)s)")
-
-    tune = command("fine-tune", "train a design further with its resistive arrays in the forward pass, and prove it")
-    tune.add_argument("design", help=DESIGN)
-    tune.add_argument("--rho", type=float, required=True, help="wire ohms a cell times g_on")
-    tune.add_argument("--epochs", type=int, default=5, help="epochs of training (default: %(default)s)")
-    tune.add_argument(
-        "--methods", default="none", help="what the arrays do besides: as one of crossbar's (default: %(default)s)"
-    )
-    tune.add_argument("--cells", default="8t-sram", help="8t-sram, fefet or reram (default: %(default)s)")
-    for option, default, text in (
-        ("rows", 128, "rows of an array"),
-        ("columns", 128, "columns of an array"),
-        ("cell-bits", 1, "bits a cell"),
-        ("adc-bits", 7, "bits of a converter; 0 is lossless"),
-        ("active-rows", 32, "rows that pwa reads at a time"),
-        ("images", 500, "test images at most, to measure on"),
-        ("physics-seed", 0, "seed of variation and noise"),
-    ):
-        tune.add_argument(f"--{option}", type=int, default=default, help=f"{text} (default: %(default)s)")
-    tune.add_argument("--seed", type=int, help="seed of the training instead of the design's")
-    tune.add_argument("--variation", action="store_true", help="program with the device's variation")
-    tune.add_argument("--noise", action="store_true", help="read with the device's noise")
-    tune.add_argument("--data", help="folder or .npz to train on, where the design's own data set is not at hand")
-    tune.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
-    tune.add_argument("--out", help="file to write (default: runs/NAME-tuned/NAME.loom)")
-
-    kinds = commands.add_parser("bench", help="measure speed, memory, accuracy and resources").add_subparsers(
-        dest="what", required=True, metavar="WHAT"
-    )
-    bench = command("sim", "measure the integer simulator beside Brevitas and float torch", kinds)
-    bench.add_argument("design", nargs="?", default="digits-cnn", help=DESIGN + " (default: %(default)s)")
-    bench.add_argument("--runs", type=int, default=7, help="alternating runs behind each median (default: %(default)s)")
-
-    bench = command("hls", "measure compile time and speed of both HLS flows in C simulation", kinds)
-    bench.add_argument("design", nargs="?", default="digits-sha", help=DESIGN + " (default: %(default)s)")
-    bench.add_argument("--runs", type=int, default=5, help="alternating runs behind each median (default: %(default)s)")
-
-    bench = command("crossbar", "measure the exact crossbar solvers beside badcrossbar", kinds)
-    bench.add_argument("--runs", type=int, default=5, help="alternating runs behind each median (default: %(default)s)")
-
-    bench = command("tile", "measure the in-memory-computing tile in RTL: cycles, equality, resources", kinds)
-    bench.add_argument("--tiles", type=int, default=10_000, help="random tiles to compare (default: %(default)s)")
-    bench.add_argument("--seed", type=int, default=4, help="seed of the random tiles (default: %(default)s)")
-    bench.add_argument("--no-synthesis", action="store_true", help="leave out the resources, which take minutes")
-    bench.add_argument("--out", help="write the JSON to this file as well")
-
-    bench = command("rtl", "measure generated cores: cycles of every layer, resources, speed beside cocotb", kinds)
-    bench.add_argument(
-        "--designs",
-        default="digits-sha,cifar-shape,cifar-shape-small,cifar-sha-shape",
-        help="which of them, comma-separated (default: %(default)s)",
-    )
-    bench.add_argument("--no-synth", action="store_true", help="leave out the resources, which take minutes")
-    bench.add_argument("--no-cocotb", action="store_true", help="leave out the comparison with cocotb")
-    bench.add_argument("--out", help="write the JSON to this file as well; what was not measured again stays in it")
-
-    bench = command("sha", "train a hierarchical recipe, its baselines and its growth over several seeds", kinds)
-    bench.add_argument("recipe", nargs="?", default="digits-sha", help="recipe with a hierarchy (default: %(default)s)")
-    bench.add_argument("--seeds", type=int, default=5, help="seeds 1 to this (default: %(default)s)")
-    bench.add_argument("--jobs", type=int, default=1, help="trainings at a time (default: %(default)s)")
-    bench.add_argument("--no-grow", action="store_true", help="leave out growing, which trains once for every class")
-    bench.add_argument("--data", help="folder or .npz instead of the recipe's data set")
-    bench.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
-    bench.add_argument("--out", default="runs/bench-sha", help="folder for runs and results (default: %(default)s)")
-    return top
+TRACEBACK = "CROSSLOOM_TRACEBACK"
+"""Set, it shows where an error that is a fault of ours came from."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 for a failed check or an error, 2 for wrong usage (from argparse)."""
-    args = parser().parse_args(argv)
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        return _say("interrupted")
+
+
+def _main(argv: list[str] | None) -> int:
+    import json
+    from importlib import import_module
+    from io import TextIOWrapper
+
+    from .arguments import parser
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show must not lose the rest
             stream.reconfigure(errors="backslashreplace")
+    try:
+        args = parser().parse_args(argv)
+    except SystemExit as end:  # help was printed, or the usage is wrong
+        if not end.code and _print("", 0):
+            return 1
+        raise
     from crossloom.sim.errors import CrossloomError
 
     try:
         result = import_module(f".commands.{args.command.replace('-', '_')}", __package__).run(args)
+        text = json.dumps(result.data, default=_plain) if args.json else result.text
     except CrossloomError as error:
-        print(f"crossloom: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("crossloom: interrupted", file=sys.stderr)
-        return 1
+        return _say(str(error))
+    except Exception as error:
+        return _say(_unexpected(args.command, error))
+    return _print(text + "\n", int(result.code))
+
+
+def _unexpected(command: str, error: Exception) -> str:
+    """Say in one line what the system refused, or which fault of ours this is."""
+    import os
+    import traceback
+
+    if os.environ.get(TRACEBACK):
+        traceback.print_exc()
+    if isinstance(error, MemoryError):
+        return f"{command}: out of memory; needed more than is free here; use fewer or smaller images"
+    if isinstance(error, OSError) and error.strerror:
+        at = f"{command}: {error.filename}" if error.filename else command
+        remedy = "make room, or correct the path or its permissions"
+        return f"{at}: {error.strerror}; needed files and folders that can be read and written; {remedy}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{last.filename.rpartition('/')[2]}, line {last.lineno}"
+    return (
+        f"{command}: {type(error).__name__} in {place} ({error}); needed none, it is a fault of Crossloom; "
+        f"report it with what {TRACEBACK}=1 shows"
+    )
+
+
+def _say(message: str) -> int:
+    """Print one line on stderr, where there is one; return the exit code 1."""
+    from crossloom.sim.text import printable
+
     try:
-        print(json.dumps(result.data, default=_plain) if args.json else result.text, flush=True)
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; keep Python from complaining again at exit.
-        sys.stderr.close()
-    return int(result.code)
+        if sys.stderr is not None:
+            print(f"crossloom: {printable(message, 2000)}", file=sys.stderr, flush=True)
+    except OSError:  # nobody listens; the exit code still tells
+        _discard(sys.stderr)
+    return 1
 
 
-def _plain(value: Any) -> Any:
+def _print(text: str, code: int) -> int:
+    """Print on stdout; return the exit code, 1 where what was printed did not get through."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        needed = "needed a place with room; write to another one"
+        return _say(f"standard output: cannot be written ({error.strerror}); {needed}")
+    return code
+
+
+def _discard(stream: object) -> None:
+    """Send what a stream still holds to nowhere, so that Python does not complain of it at exit."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # type: ignore[attr-defined]  # a stream without one is no file
+        os.close(nowhere)
+
+
+def _plain(value: object) -> object:
     """Return numpy values as plain JSON ones; absent (masked) scores as null."""
     return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,12 +1,11 @@
-"""Reads the images that a person names on the command line."""
+"""Reads the images that a person names on the command line, with the reader that training has."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from crossloom.sim import InputError, MissingExtraError
+from crossloom.sim import ConfigError, InputError
+from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray
 
 
@@ -15,31 +14,32 @@ def read_images(path: str, shape: tuple[int, ...]) -> AnyArray:
 
     A picture becomes uint8 with as many channels as `shape` has; its size must be right already. Raises InputError.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"{file}: no such file; needed .npy, .npz or a picture")
-    if file.suffix in (".npy", ".npz"):
-        try:
-            found = np.load(file, allow_pickle=False)
-            if file.suffix == ".npy":
-                return np.asarray(found)
-            with found:
-                if "images" not in found.files:
-                    raise InputError(f"{file}: arrays {found.files}; needed one named 'images'")
-                return np.asarray(found["images"])
-        except InputError:
-            raise
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{file}: no readable array ({error})") from error
     try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError(f"{file}: reading a picture needs Pillow; pip install 'crossloom[training]'") from error
+        return _read(Path(path), shape)
+    except ConfigError as error:  # as the reader of data sets says it
+        raise InputError(str(error)) from None
+
+
+def _read(file: Path, shape: tuple[int, ...]) -> AnyArray:
+    # Here, as a stage is imported only where it is needed; these need no torch.
+    from crossloom.training.data.arrays import check_channels_last, read_npy, read_npz
+    from crossloom.training.data.files import check_file
+    from crossloom.training.data.pictures import read_picture
+
+    where, kind = printable(file, 400), file.suffix.lower()
+    check_file(file, "needed .npy, .npz or a picture; check the path")
+    if kind in (".npy", ".npz"):
+        if kind == ".npy":
+            images = read_npy(file)
+        else:
+            arrays = read_npz(file)
+            if "images" not in arrays:
+                found = printable(", ".join(arrays) or "none")
+                raise InputError(f"{where}: arrays: {found}; needed one named 'images'; save it under that name")
+            images = arrays["images"]
+        if images.shape[1:] != shape:
+            check_channels_last(where, images)
+        return images
     if len(shape) != 3 or shape[2] not in (1, 3):
-        raise InputError(f"{file}: this design reads {list(shape)}, not pictures; needed .npy or .npz")
-    try:
-        with Image.open(file) as picture:
-            pixels = np.asarray(picture.convert("L" if shape[2] == 1 else "RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{file}: no picture that Pillow can read; needed .npy, .npz or a picture") from error
-    return pixels[None]
+        raise InputError(f"{where}: this design reads {list(shape)}, not pictures; needed .npy or .npz; save an array")
+    return read_picture(file, shape[2])[None]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crossloom.sim.text import printable
+
+CELL = 400
+"""Characters of a cell that are shown."""
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return aligned columns; numbers to the right, text to the left.
+    """Return aligned columns; numbers to the right, text to the left, on one line whatever it holds.
 
     >>> print(table(["layer", "macs"], [["conv", 1200], ["fc", 80]]))
     layer   macs
     conv   1,200
     fc        80
     """
-    cells = [[f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in rows]
+    header = [printable(c, CELL) for c in header]
+    cells = [[f"{c:,}" if isinstance(c, int) else printable(c, CELL) for c in row] for row in rows]
     columns = [[row[i] for row in rows if row[i] != ""] for i in range(len(header))]
     right = [bool(column) and all(isinstance(c, int | float) for c in column) for column in columns]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]

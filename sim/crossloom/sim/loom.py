@@ -22,6 +22,7 @@ from .identity import canonical_json, weights_sha256
 from .network import Network
 from .npy import npy_array, npy_bytes
 from .schema import decode, encode
+from .text import printable
 from .types import AnyArray
 
 MAX_FILE_BYTES = 256 << 20
@@ -82,7 +83,9 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Artifact:
         Path(temporary).replace(target)
         temporary = None
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise ArtifactError(f"{_shown(target)}: cannot be written ({_reason(error)}); nothing was changed") from error
+        raise ArtifactError(
+            f"{printable(target, 400)}: cannot be written ({_reason(error)}); nothing was changed"
+        ) from error
     finally:  # an interrupt, too, leaves nothing behind
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -97,18 +100,13 @@ def load(path: str | os.PathLike[str]) -> Artifact:
         with source.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{_shown(source)}: cannot be read ({_reason(error)})") from error
+        raise ArtifactError(f"{printable(source, 400)}: cannot be read ({_reason(error)})") from error
     if len(data) > MAX_FILE_BYTES:
-        raise ArtifactError(f"{_shown(source)}: over {MAX_FILE_BYTES} bytes; no artifact is that large")
+        raise ArtifactError(f"{printable(source, 400)}: over {MAX_FILE_BYTES} bytes; no artifact is that large")
     try:
         return from_bytes(data)
     except (ArtifactError, NetworkError) as error:
-        raise ArtifactError(f"{_shown(source)}: {error}") from error
-
-
-def _shown(path: Path) -> str:
-    """The path as one printable line."""
-    return str(path) if str(path).isprintable() else repr(str(path))
+        raise ArtifactError(f"{printable(source, 400)}: {error}") from error
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -26,7 +26,7 @@ from crossloom.sim.schema import encode
 from .augment import augment
 from .config import Config, override
 from .data.labelled import Dataset, Ints
-from .data.regroup import exclude
+from .data.regroup import exclude, labels_in
 from .export import Exported
 from .hierarchical import Hierarchical, build_routed, learned_of, rows_of
 from .hierarchy import Hierarchy
@@ -173,11 +173,6 @@ def grow(
         changed,
         unchanged,
     )
-
-
-def labels_in(classes: Sequence[str], data: Dataset) -> Ints:
-    """Return the labels (N,) of the data set's images as places in `classes`, which has every class of it."""
-    return np.array([classes.index(name) for name in data.classes])[data.labels]
 
 
 def _select(where: str, dataset: Dataset, classes: Sequence[str]) -> Dataset:

@@ -27,8 +27,8 @@ from crossloom.sim.types import AnyArray
 from .augment import augment
 from .config import override
 from .data.labelled import Dataset
+from .data.regroup import labels_in
 from .export import Exported
-from .growing import labels_in
 from .hierarchical import AnyNetwork, Hierarchical
 from .inputs import to_float
 from .layers import identifier

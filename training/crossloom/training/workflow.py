@@ -16,18 +16,16 @@ from crossloom.sim.crossbar import ArraySpec, Physics
 
 from .beforehand import refuse_beforehand
 from .config import Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
-from .data.labelled import Dataset, Images, Ints
+from .data.given import TEST
+from .data.labelled import Dataset, Ints
 from .data.loading import load_dataset
-from .data.registry import NAMED_DATA
-from .data.regroup import exclude
+from .data.regroup import labels_in
 from .export import Exported
-from .growing import EPOCHS, Grown, grow, labels_in
+from .growing import EPOCHS, Grown, grow
 from .loop import train
 from .physics import Tuned, fine_tune, tuning_steps
 from .prove import MIN_SAMPLES, Proof, convert_run, prove, write_artifact
 from .runs import TrainedModel
-
-TEST = " test"
 
 Bars: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Makes a progress bar from a label and a total; it is told how many are done."""
@@ -95,24 +93,6 @@ def find_dataset(data: DataConfig, own: str | None = None, data_dir: str | None 
     if own is not None:
         return load_dataset(replace(data, name=None, path=own), least)
     return load_dataset(data if data_dir is None else replace(data, path=data_dir))
-
-
-def test_set(artifact: Artifact, own: str | None = None, data_dir: str | None = None) -> tuple[Images, Ints]:
-    """Return the test images (N, H, W, C) that an artifact's golden vectors were made with, and their labels (N,).
-
-    Labels are the network's; classes that it does not know are left out. `own` and `data_dir` as in `find_dataset`.
-    """
-    if artifact.golden is None:
-        raise ConfigError(f"{artifact.network.name}: carries no golden vectors; needed some; export it with a test set")
-    name, classes = artifact.golden.dataset.removesuffix(TEST), artifact.network.classes
-    if own is None and name not in NAMED_DATA:
-        raise ConfigError(
-            f"{artifact.network.name}: its test images, of {name[:80]!r}, are not at hand; needed to go on; "
-            "give them by --data"
-        )
-    dataset = find_dataset(DataConfig(name=name if own is None else None), own, data_dir)
-    dataset = exclude(dataset, [c for c in dataset.classes if c not in classes])
-    return dataset.images[dataset.test], labels_in(classes, dataset)[dataset.test]
 
 
 def adjusted(config: Config, without: Sequence[str] = (), baseline: str | None = None) -> Config:

@@ -19,9 +19,10 @@ from crossloom.sim.types import AnyArray
 
 from ..crossbar_page import page, shown
 from ..designs import find_design
-from ..pages import check_page, test_set, write_page
+from ..pages import check_page, write_page
 from ..progress import bar
 from ..tables import percent, table
+from ..testset import test_set
 from . import Report
 
 

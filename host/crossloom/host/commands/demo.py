@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from crossloom.sim import InputError, cost, load
 
 from ..accelerator import Accelerator
@@ -16,6 +18,7 @@ from ..progress import bar
 from ..report.figures import measure
 from ..report.page import page
 from ..tables import percent, table
+from ..testset import TestImages
 from . import Report
 from .train import summary
 from .verify import verify
@@ -48,7 +51,8 @@ def run(args: argparse.Namespace) -> Report:
     say("verifying every edge of every test image ...")
     artifact = load(finished.path)
     images = dataset.images[dataset.test]
-    checks = verify(artifact, images, folder, asked=True, devices=[])
+    tests = TestImages(images, dataset.labels[dataset.test], np.arange(len(images)), len(images))
+    checks = verify(artifact, tests, folder, asked=True, devices=[])
     with Accelerator(finished.path) as accelerator:
         found = accelerator(images)
     labels = dataset.labels[dataset.test]

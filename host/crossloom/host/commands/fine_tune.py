@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     """Return the images to tune with: those named, or the data set that the design was trained on."""
+    from crossloom.training.data.given import TEST
     from crossloom.training.data.registry import NAMED_DATA
     from crossloom.training.data.regroup import exclude
     from crossloom.training.restore import recipe_of
-    from crossloom.training.workflow import TEST, find_dataset
+    from crossloom.training.workflow import find_dataset
 
     data = replace(recipe_of(artifact).data, exclude=())  # what was left out may have been added since
     used = str(artifact.info.get("dataset", "")).removesuffix(TEST)

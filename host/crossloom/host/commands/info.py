@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from crossloom.sim import cost, load
+from crossloom.sim.text import printable
 
 from ..designs import find_design
 from ..summary import describe
@@ -27,11 +28,13 @@ def run(args: argparse.Namespace) -> Report:
             ["  as a flat network", _beside(total.macs_flat, total.saved_flat)],
             ["  as a B-CNN", _beside(total.macs_bcnn, total.saved_bcnn)],
         ]
+    origin = printable(data["accuracy_origin"] or "no origin stated")
     rows = [
+        ["file", f"SHA-256 {data['sha256']}"],
         ["structure", data["structure_sha256"][:16]],
         ["weights", data["weights_sha256"][:16]],
-        ["test accuracy", f"{percent(data['accuracy'])} ({data['accuracy_origin'] or 'no origin stated'})"],
-        ["data set", f"{data['dataset']}, {data['vectors']:,} golden images"],
+        ["test accuracy", f"{percent(data['accuracy'])} ({origin})"],
+        ["data set", f"'{printable(data['dataset'])}', {data['vectors']:,} golden images"],
         ["input", f"{' x '.join(map(str, data['input']['shape']))}, {data['input']['levels']} levels"],
         ["products an image", f"{data['macs_mean']:,} (counted)"],
         *unrouted,

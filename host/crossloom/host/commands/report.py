@@ -9,11 +9,12 @@ from pathlib import Path
 from crossloom.sim import load
 
 from ..designs import find_design
-from ..pages import check_page, test_set, write_page
+from ..pages import check_page, write_page
 from ..progress import bar
 from ..report.figures import measure
 from ..report.page import page
 from ..tables import percent, table
+from ..testset import test_set
 from . import Report
 
 

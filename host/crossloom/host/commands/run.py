@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crossloom.sim import InputError
+from crossloom.sim.text import printable
 
 from ..accelerator import Accelerator
 from ..images import read_images
@@ -22,12 +23,15 @@ def run(args: argparse.Namespace) -> Report:
     with Accelerator(args.design, args.device) as accelerator:
         golden = accelerator.artifact.golden
         if args.images:
-            images, source = read_images(args.images, accelerator.network.input.shape), args.images
+            images, source = read_images(args.images, accelerator.network.input.shape), printable(args.images, 400)
         elif golden is not None:
-            images, source = golden.images, f"golden images of {golden.dataset}"
+            images, source = golden.images, f"golden images of '{printable(golden.dataset)}'"
         else:
             raise InputError(f"{args.design}: carries no golden images; name an image file")
-        found = accelerator(images)
+        try:
+            found = accelerator(images)
+        except InputError as error:
+            raise InputError(f"{source}: {error}; convert the images") from None
         best = found.top_k(args.top)
         reason = accelerator.reason
     data: dict[str, Any] = {

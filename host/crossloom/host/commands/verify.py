@@ -11,26 +11,29 @@ import numpy as np
 
 from crossloom.sim import Artifact, ConfigError, InputError, compare, differing, input_codes, load, simulated_digests
 from crossloom.sim import run as simulate
+from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray
 
 from ..backends import check_device, open_backend
 from ..designs import find_design
 from ..extras import need_training
-from ..pages import test_images
 from ..progress import bar
 from ..tables import table
+from ..testset import TestImages, test_images
 from . import Report
 
 CHUNK = 512  # images at a time on a device; bounds the memory that their edges take
 
 
-def _golden(artifact: Artifact, images: AnyArray) -> tuple[int, str | None]:
-    """Return how many (image, edge) digests differ, and the first one in words."""
+def _golden(artifact: Artifact, tests: TestImages) -> tuple[int, str | None]:
+    """Return how many (image, edge) digests differ, of the images that have some, and the first one in words."""
     golden, network = artifact.golden, artifact.network
     assert golden is not None
-    with bar("golden digests", len(images)) as progress:
-        found = simulated_digests(network, images, progress)
-    wrong = found != golden.digests
+    known = np.flatnonzero(tests.rows >= 0)
+    wrong = np.zeros((len(known), len(golden.edges)), bool)
+    if len(known):
+        with bar("golden digests", len(known)) as progress:
+            wrong = simulated_digests(network, tests.images[known], progress) != golden.digests[tests.rows[known]]
     full = simulate(network, golden.images, edges=golden.edges).edges
     codes = sum(int((full[name] != golden.codes[name]).sum()) for name in golden.edges)
     if not wrong.any() and not codes:
@@ -39,7 +42,7 @@ def _golden(artifact: Artifact, images: AnyArray) -> tuple[int, str | None]:
         name = next(n for n in golden.edges if (full[n] != golden.codes[n]).any())
         return codes, f"edge {name}: codes of the {len(golden.images)} golden images differ from the simulator's"
     edge = int(np.flatnonzero(wrong.any(axis=0))[0])
-    image = int(np.flatnonzero(wrong[:, edge])[0])
+    image = int(known[np.flatnonzero(wrong[:, edge])[0]])
     return int(
         wrong.sum()
     ) + codes, f"edge {golden.edges[edge]}, image {image}: the digest differs from the simulator's"
@@ -101,20 +104,22 @@ def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> 
         return None, str(error)
 
 
-def verify(artifact: Artifact, images: AnyArray, run_dir: Path, asked: bool, devices: list[str]) -> dict[str, Any]:
-    """Compare the simulator with the golden digests, a run's torch model and devices on uint8 images (N, H, W, C).
+def verify(artifact: Artifact, tests: TestImages, run_dir: Path, asked: bool, devices: list[str]) -> dict[str, Any]:
+    """Compare the simulator with the golden digests, a run's torch model and devices on test images.
 
     `asked`: the run was named by the user, so that a missing or other checkpoint is an error, not a comparison that
     is left out. Returns the stable keys of `verify --json`.
     """
-    golden, network = artifact.golden, artifact.network
-    assert golden is not None
-    found = {"golden": _Found(*_golden(artifact, images)), "torch": _Found(*_torch(artifact, run_dir, images, asked))}
+    network, images = artifact.network, tests.images
+    found = {"golden": _Found(*_golden(artifact, tests)), "torch": _Found(*_torch(artifact, run_dir, images, asked))}
     found |= {device: _device(artifact, device, images) for device in devices}
     return {
         "name": network.name,
         "sha256": artifact.sha256,
-        "vectors": golden.vectors,
+        "vectors": tests.vectors,
+        "images": len(images),
+        "beyond": tests.beyond,
+        "missing": tests.missing,
         "layers": len(network.edges),
         "differences": {name: one.count for name, one in found.items() if one.count is not None},
         "compared": {name: one.of for name, one in found.items() if one.of},
@@ -123,15 +128,26 @@ def verify(artifact: Artifact, images: AnyArray, run_dir: Path, asked: bool, dev
     }
 
 
+def _covered(tests: TestImages) -> str:
+    """Say which of the images given the digests cover."""
+    count = len(tests.images)
+    text = f"images given: {count:,}, of which {count - tests.beyond:,} have digests here\n"
+    if tests.beyond:
+        text += f"  {tests.beyond:,} are beyond the digests: only a torch model and devices are compared on them\n"
+    if tests.missing:
+        text += f"  {tests.missing:,} of the test images with digests are not among them\n"
+    return text
+
+
 def run(args: argparse.Namespace) -> Report:
     """Verify one design; exit code 1 on any difference."""
     artifact = load(find_design(args.design))
-    images = test_images(artifact, args)
+    tests = test_images(artifact, args)
     run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / artifact.network.name
     devices = [name.strip() for name in args.devices.split(",") if name.strip()]
     for name in devices:
         check_device(name)
-    data = verify(artifact, images, run_dir, bool(args.run_dir), devices)
+    data = verify(artifact, tests, run_dir, bool(args.run_dir), devices)
     rows: list[list[object]] = [
         [name, str(count), data["first"].get(name) or data["compared"].get(name, "")]
         for name, count in data["differences"].items()
@@ -139,8 +155,10 @@ def run(args: argparse.Namespace) -> Report:
     rows += [[name, "not compared", why] for name, why in data["skipped"].items()]
     total = sum(data["differences"].values())
     assert artifact.golden is not None
-    text = (
-        f"{data['name']}: {data['vectors']:,} test images of {artifact.golden.dataset}, {data['layers']} edges each\n"
-    )
+    # The digest says which file was verified; what the file calls its test images it may call anything.
+    text = f"{data['name']}, SHA-256 {artifact.sha256}: digests of {data['vectors']:,} test images, {data['layers']} "
+    text += f"edges each; it calls them '{printable(artifact.golden.dataset)}'\n"
+    if args.data is not None:
+        text += _covered(tests)
     text += table(["against", "differences", ""], rows) + f"\ndifferences: {total}"
     return Report(data, text, int(total > 0))

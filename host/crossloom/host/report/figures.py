@@ -11,6 +11,7 @@ import numpy as np
 from crossloom.sim import Artifact, Cost, InputError, Network, cost
 from crossloom.sim import run as simulate
 from crossloom.sim.identity import structure_sha256, weights_sha256
+from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray, IntArray
 
 from ..summary import accuracy_of
@@ -105,7 +106,7 @@ class Figures:
     @property
     def origin(self) -> str:
         """Where the accuracies come from."""
-        return f"measured by the integer simulator on {len(self.images):,} images of {self.dataset}"
+        return f"measured by the integer simulator on {len(self.images):,} images of '{printable(self.dataset)}'"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data by stable keys; confusion lists [true, predicted, images] by class index."""

@@ -81,28 +81,34 @@ class Dataset:
 
 
 def split(
-    images: Images, labels: Ints, validation: float, test_per_class: int | None = None, test: Ints | None = None
+    images: Images,
+    labels: Ints,
+    validation: float,
+    test_per_class: int | None = None,
+    test: Ints | None = None,
+    given: Ints | None = None,
 ) -> tuple[Ints, Ints, Ints]:
     """Return the indices (train, validation, test), each sorted, the same on every machine and library version.
 
     In each class the images are ordered by the SHA-256 of their bytes (equal images stay together, ties by index);
-    the first go to the test, the next to the validation. `test` gives the test part instead. The test takes
-    `test_per_class` images, or TEST_SHARE of the class; the validation its share of the rest; each at least one.
+    the first go to the test, the next to the validation. The test takes `test_per_class` images, or TEST_SHARE of the
+    class; the validation its share of the rest; each at least one. `test` and `given` are the indices of the test and
+    the validation part instead, where they are known.
     """
     keys = [hashlib.sha256(image.tobytes()).digest() for image in images]
-    given = set() if test is None else set(test.tolist())
     trains: list[int] = []
-    validations: list[int] = []
-    tests: list[int] = sorted(given)
+    validations: list[int] = [] if given is None else given.tolist()
+    tests: list[int] = [] if test is None else test.tolist()
+    placed = {*validations, *tests}
     for label in np.unique(labels):
-        members = [int(i) for i in np.flatnonzero(labels == label) if int(i) not in given]
+        members = [int(i) for i in np.flatnonzero(labels == label) if int(i) not in placed]
         members.sort(key=lambda i: (keys[i], i))
         count = 0
         if test is None:
             count = max(1, round(TEST_SHARE * len(members))) if test_per_class is None else test_per_class
         tests += members[:count]
         rest = members[count:]
-        count = max(1, round(validation * len(rest)))
+        count = max(1, round(validation * len(rest))) if given is None else 0
         validations += rest[:count]
         trains += rest[count:]
     train, valid, tested = (np.array(sorted(part), dtype=np.int64) for part in (trains, validations, tests))

@@ -11,6 +11,7 @@ import numpy as np
 
 from crossloom.sim.errors import ConfigError
 
+from .files import reason, shown
 from .labelled import MAX_BYTES, Dataset, Images, check_labels, split
 from .named import NamedData
 
@@ -21,7 +22,8 @@ _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Sh
 def idx_dataset(name: str, classes: tuple[str, ...], subfolder: str, folder: Path, validation: float) -> Dataset:
     """Return the data set `name` from the four `*-ubyte` or `*-ubyte.gz` files of MNIST's format.
 
-    They may lie in `folder` itself, or as torchvision lays them out, in `folder/SUBFOLDER/raw`. Raises ConfigError
+    Either spelling is read: `train-images-idx3-ubyte` and, as some unpackers write it, `train-images.idx3-ubyte`. They
+    may lie in `folder` itself, or as torchvision lays them out, in `folder/SUBFOLDER/raw`. Raises ConfigError
     naming the file that is missing or damaged.
     """
     places = [folder, folder / "raw", folder / subfolder / "raw", folder / subfolder]
@@ -41,10 +43,13 @@ def idx_dataset(name: str, classes: tuple[str, ...], subfolder: str, folder: Pat
 
 def _find(name: str, places: Sequence[Path], stem: str) -> Path:
     for place in places:
-        for path in (place / f"{stem}.gz", place / stem):
-            if path.is_file():
-                return path
-    raise ConfigError(f"{name}: no {stem}.gz in {places[0]}; needed the four files of the data set; check the path")
+        for spelling in (stem, stem.replace("-idx", ".idx")):
+            for path in (place / f"{spelling}.gz", place / spelling):
+                if path.is_file():
+                    return path
+    raise ConfigError(
+        f"{name}: no {stem}.gz in {shown(places[0])}; needed the four files of the data set; check the path"
+    )
 
 
 def _read_idx(path: Path, dims: int) -> Images:
@@ -55,15 +60,16 @@ def _read_idx(path: Path, dims: int) -> Images:
             shape = tuple(int.from_bytes(head[i : i + 4], "big") for i in range(4, 4 + 4 * dims, 4))
             size = int(np.prod(shape, dtype=np.float64)) if len(head) == 4 + 4 * dims else -1
             if head[:4] != bytes([0, 0, 8, dims]) or not 0 < size <= MAX_BYTES:
-                raise ConfigError(
-                    f"{path}: not an IDX file of {dims}-dimensional bytes; needed the original file; get it again"
-                )
+                found = f"not an IDX file of {dims}-dimensional bytes"
+                raise ConfigError(f"{shown(path)}: {found}; needed the original file; get it again")
             data = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); needed the original file; get it again") from None
+        raise ConfigError(
+            f"{shown(path)}: cannot be read ({reason(error)}); needed the original file; get it again"
+        ) from None
     if len(data) != size:
         raise ConfigError(
-            f"{path}: {len(data)} bytes of data; its header says {size}; needed the original file; get it again"
+            f"{shown(path)}: {len(data)} bytes of data; its header says {size}; needed the original file; get it again"
         )
     return np.frombuffer(data, np.uint8).reshape(shape)
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from crossloom.sim.errors import ConfigError
+from crossloom.sim.text import printable
 
 from ..rules import shown, suggestion
-from .labelled import Dataset
+from .labelled import Dataset, Ints
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,9 @@ def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
         superclasses = tuple(dataset.superclasses[label] for label in kept)
         if not 2 <= len(set(superclasses)) < len(kept):
             found = f"{len(set(superclasses))} super-class(es) of {len(kept)} classes remain"
-            log.warning("%s: %s, which is no hierarchy; it goes on without super-classes", dataset.name, found)
+            log.warning(
+                "%s: %s, which is no hierarchy; it goes on without super-classes", printable(dataset.name), found
+            )
             superclasses = None
     return replace(
         dataset,
@@ -57,6 +60,11 @@ def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
         test=test,
         superclasses=superclasses,
     )
+
+
+def labels_in(classes: Sequence[str], data: Dataset) -> Ints:
+    """Return the labels (N,) of the data set's images as places in `classes`, which has every class of it."""
+    return np.array([classes.index(name) for name in data.classes])[data.labels]
 
 
 def with_class(dataset: Dataset, other: Dataset, name: str) -> Dataset:

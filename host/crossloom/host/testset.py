@@ -1,0 +1,116 @@
+"""The test images of a design: those it carries, those of its data set, or those that a user gives."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crossloom.sim import Artifact, Golden, InputError, Network, input_codes
+from crossloom.sim.golden import digests
+from crossloom.sim.network import INPUT
+from crossloom.sim.text import printable
+from crossloom.sim.types import AnyArray, IntArray
+
+_BATCH = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class TestImages:
+    """Images uint8 (N, *shape), and for each the row of the golden digests that are its own, -1 where there is none.
+
+    `labels` (N,) are the network's, None where they are not known; `vectors` is the number of rows.
+    """
+
+    images: AnyArray
+    labels: AnyArray | None
+    rows: IntArray
+    vectors: int
+
+    __test__ = False  # no test of pytest's, whatever its name
+
+    @property
+    def beyond(self) -> int:
+        """How many of the images have no digests."""
+        return int((self.rows < 0).sum())
+
+    @property
+    def missing(self) -> int:
+        """How many rows of digests have no image here."""
+        return self.vectors - len(np.unique(self.rows[self.rows >= 0]))
+
+
+def test_images(artifact: Artifact, args: argparse.Namespace, labelled: bool = False) -> TestImages:
+    """Return the images of --data, or else those that the golden digests were made with.
+
+    `labelled`: those that the design carries will not do without their labels. Raises InputError or ConfigError where
+    they are not at hand.
+    """
+    golden, network = artifact.golden, artifact.network
+    if golden is None:
+        raise InputError(f"{args.design}: carries no golden vectors of test images; export it with a test set")
+    if args.data is not None:
+        return _given(golden, network, args.data)
+    images, labels = golden.inputs, golden.labels
+    if images is None or (labelled and labels is None):
+        # Here, as a stage is imported only where it is needed; this needs no torch.
+        from crossloom.training.data.given import named_test_images
+
+        found = named_test_images(golden.dataset, network.classes, args.data_dir)
+        images, labels = found.images, found.labels
+    if len(images) != golden.vectors:
+        needed = f"the {golden.vectors:,} of '{printable(golden.dataset)}' that the golden digests are of"
+        raise InputError(f"test images: {len(images):,}; needed {needed}; give them by --data")
+    return TestImages(images, labels, np.arange(golden.vectors), golden.vectors)
+
+
+def test_set(artifact: Artifact, args: argparse.Namespace) -> tuple[AnyArray, AnyArray]:
+    """Return the images that the golden digests were made with, in any order, and their labels."""
+    found = test_images(artifact, args, labelled=True)
+    if found.beyond or found.missing:
+        covered = f"{len(found.images) - found.beyond:,} of its {len(found.images):,} images"
+        told = f"{covered} are of the {found.vectors:,} test images that the design has digests of"
+        raise InputError(f"{printable(args.data, 400)}: {told}; needed all of these and no other; give them alone")
+    if found.labels is None:
+        found_in = f"{printable(args.data, 400)}: test images without labels of the design's classes"
+        raise InputError(f"{found_in}; needed some; add them")
+    return found.images, found.labels
+
+
+def _given(golden: Golden, network: Network, data: str) -> TestImages:
+    from crossloom.training.data.given import given_images
+
+    given = given_images(Path(data), network.classes)
+    whole = TestImages(given.images, given.labels, _rows(golden, network, given.images), golden.vectors)
+    if given.tests is None:
+        return whole
+    images = given.images[given.tests]
+    labels = None if given.labels is None else given.labels[given.tests]
+    part = TestImages(images, labels, _rows(golden, network, images), golden.vectors)
+    # The test part of a data set to train on, where the digests are of it: the rest was trained on.
+    same = len(images) == golden.vectors and 2 * part.missing < golden.vectors
+    return part if given.named or same else whole
+
+
+def _rows(golden: Golden, network: Network, images: AnyArray) -> IntArray:
+    """Return for each image the row of the digests whose input it is, -1 where there is none.
+
+    As many images as there are rows, most of them in their places, are taken for these images in their order: one that
+    was altered is a difference then, not an image without digests. Raises InputError for images of another shape.
+    """
+    places: dict[int, list[int]] = {}
+    for row, value in enumerate(golden.digests[:, golden.edges.index(INPUT)].tolist()):
+        places.setdefault(value, []).append(row)
+    rows = []
+    for start in range(0, len(images), _BATCH):
+        codes = input_codes(network.input, images[start : start + _BATCH])
+        for value in digests(network, {INPUT: codes}, (INPUT,))[:, 0].tolist():
+            own = places.get(value, [-1])
+            rows.append(own.pop(0) if len(own) > 1 else own[0])
+    found = np.array(rows, dtype=np.int64)
+    order = np.arange(golden.vectors)
+    if len(found) == len(order) and 2 * int((found == order).sum()) > len(order):
+        return order
+    return found

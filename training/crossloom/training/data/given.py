@@ -1,0 +1,88 @@
+"""The test images of an artifact: those of the data set that its recipe names, or images that a user gives alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crossloom.sim.errors import ConfigError
+from crossloom.sim.text import printable
+
+from ..config import DataConfig
+from .arrays import read_npy, read_npz
+from .files import shown
+from .labelled import Images, Ints, check_images
+from .loading import load_dataset
+from .npz import ARRAYS, npz_levels, npz_parts, with_channels
+from .own import read_own
+from .registry import NAMED_DATA
+from .regroup import exclude, labels_in
+
+TEST = " test"
+"""What follows the name of a data set in the name of its test images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Images (N, H, W, C) uint8, their labels (N,) among a network's classes where they are known, and `tests`.
+
+    `tests`: indices of the images that are the test part, were these a data set to train on; None where they are test
+    images alone. `named`: whether the test part is one by its name, not by a split.
+    """
+
+    images: Images
+    labels: Ints | None
+    tests: Ints | None = None
+    named: bool = False
+
+
+def named_test_images(dataset: str, classes: Sequence[str], data_dir: str | None = None) -> Given:
+    """Return the test images called `dataset` of a data set that has a name; classes beyond `classes` are left out.
+
+    Raises ConfigError where it has none.
+    """
+    name = dataset.removesuffix(TEST)
+    if name not in NAMED_DATA:
+        found = f"test images '{printable(name)}': not at hand"
+        raise ConfigError(f"{found}; needed to go on; give them by --data")
+    data = load_dataset(DataConfig(name=name, path=data_dir))
+    data = exclude(data, [c for c in data.classes if c not in classes])
+    return Given(data.images[data.test], labels_in(classes, data)[data.test])
+
+
+def given_images(path: Path, classes: Sequence[str]) -> Given:
+    """Return the images of a `.npy`, a `.npz` or a folder by class: a data set to train on, or test images alone.
+
+    A `.npz` may hold only `images` or only `test_images`, with labels or without. Labels without names of classes are
+    the names "0", "1", ... where `classes` has some of them, else places in `classes`. Images of classes that
+    `classes` lacks are left out, unless it lacks all. Raises ConfigError (one line).
+    """
+    kind = path.suffix.lower()
+    if kind == ".npy" and not path.is_dir():
+        images = with_channels(shown(path), read_npy(path))
+        check_images(shown(path), images, 256)
+        return Given(images, None)
+    if kind != ".npz" or path.is_dir():
+        parts = read_own(path, least=1)
+    else:
+        arrays = read_npz(path, ARRAYS)
+        if "images" not in arrays:
+            arrays = {name.removeprefix("test_"): array for name, array in arrays.items()}
+        if "labels" not in arrays and "images" in arrays:
+            images = with_channels(f"{shown(path)}: images", arrays["images"])
+            check_images(f"{shown(path)}: images", images, npz_levels(shown(path), arrays))
+            return Given(images, None)
+        parts = npz_parts(path, arrays, least=1)
+        if "classes" not in arrays and not set(parts.classes) & set(classes) and len(parts.classes) <= len(classes):
+            return Given(parts.images, parts.labels, parts.tests(), parts.test is not None)
+    place = np.array([classes.index(name) if name in classes else -1 for name in parts.classes])
+    labels = place[parts.labels]
+    if (labels < 0).all():
+        return Given(parts.images, None, parts.tests(), parts.test is not None)
+    kept = labels >= 0
+    tests = parts.tests()
+    tests = (np.cumsum(kept) - 1)[tests[kept[tests]]]
+    return Given(parts.images[kept], labels[kept], tests, parts.test is not None)
