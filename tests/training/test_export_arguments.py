@@ -64,6 +64,7 @@ REFUSED = {
     "no images at all": ({"images": None}, "images: object; needed uint8"),
     "classes in one text": ({"classes": "abc"}, "classes: 'abc'; needed the name of every class, in a tuple"),
     "the number of classes": ({"classes": 3}, "classes: 3; needed the name of every class"),
+    "one class": ({"classes": ["yes"]}, "of one logit name both: the second class answers where it is above 0"),
     "classes as numbers": ({"classes": range(3)}, "classes: 0 is no name; needed text: [str(c) for c in classes]"),
     "values as a function": ({"values": lambda u: u / 255}, "values: function; needed float32 of (256, 1) or (256, 3)"),
     "values the other way round": ({"values": np.zeros((3, 256), np.float32)}, "values: shape [3, 256]; needed"),

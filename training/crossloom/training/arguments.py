@@ -43,6 +43,11 @@ def checked_classes(classes: Any) -> tuple[str, ...]:
     for name in classes:
         if not isinstance(name, str):
             raise ExportError(f"classes: {name!r:.80} is no name; needed text: [str(c) for c in classes]")
+    if len(classes) < 2:
+        raise ExportError(
+            f"classes: {len(classes)} of them; needed 2 or more; of one logit name both: the second class answers "
+            "where it is above 0"
+        )
     return tuple(map(str, classes))
 
 
