@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Expected: with one power-of-two scale a channel, a channel of zeros gets a scale near that of its neighbours, or 1.
 # Seen: it gets 2**-36, from the least value that a scale may have, about 30 bits below the others. Whoever puts bias or
-#   accumulator on the channel's scale gets integers of 36 more bits from a channel that does nothing.
+#   accumulator on the channel's scale gets integers of some 30 more bits from a channel that does nothing.
 # Versions: brevitas 0.13.4, torch 2.13.0.
 set -euo pipefail
 work=$(mktemp -d)

@@ -2,7 +2,7 @@
 # Expected: two hls4ml projects, each with its own project name and namespace, keep their own weights in one program.
 # Seen: with write_weights_txt=True (the default) C simulation reads "weights/w2.txt" from the folder in which the
 #   program runs, for either project. Both compute with the same weights; which ones depends on that folder; nothing is
-#   said. Loading the shared objects that compile() builds is not affected (each has its own absolute path).
+#   said. (The libraries of compile() are built with an absolute path each.)
 # Versions: hls4ml 1.3.0, torch 2.13.0. Needs g++.
 set -euo pipefail
 work=$(mktemp -d)
