@@ -13,7 +13,7 @@ CLASSES = {op.__name__ for op in OPERATORS.values()}
 ALLOWED = {"random_networks.py", "hls4ml_model.py"}
 SOURCES = [
     path.relative_to(ROOT)
-    for stage in ("sim", "hls")
+    for stage in ("sim", "hls", "rtl", "host")
     for path in sorted((ROOT / stage / "crossloom").rglob("*.py"))
     if path.parent.name != "ops" and path.name not in ALLOWED
 ]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from crossloom.sim import Network, cost
 from crossloom.sim.network import INPUT, Node
-from crossloom.sim.ops import Conv2d, MaxPool, SumPool
-from crossloom.sim.ops.base import Edge
+from crossloom.sim.ops import Edge
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,9 @@ def _lag(nodes: Sequence[Node], edges: Mapping[str, Edge]) -> float:
     """The longest sum of row lags through a section, as shares of an image."""
     lags: dict[str, float] = {INPUT: 0.0}
     for node in nodes:
-        own, op = 0.0, node.op
-        shape = edges[node.inputs[0]].shape
-        if isinstance(op, Conv2d | MaxPool | SumPool) and len(shape) == 3:
-            kernel = op.weight.shape[1] if isinstance(op, Conv2d) else op.kernel_size[0]
-            rows = kernel - (0 if isinstance(op, SumPool) else op.pad[0])
-            own = rows / shape[0] if rows < shape[0] else 0.0
+        own, sources = 0.0, [edges[name] for name in node.inputs]
+        window, height = node.op.window(sources), sources[0].shape[0]
+        if window and window.kernel[0] - window.pad[0] < height:
+            own = (window.kernel[0] - window.pad[0]) / height
         lags[node.name] = max(lags.get(name, 0.0) for name in node.inputs) + own
     return max(lags.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crossloom.sim.chip import XC7Z020
 from crossloom.sim.network import Network
-from crossloom.sim.ops import Conv2d, Dense
+from crossloom.sim.ops import Linear
 from crossloom.sim.types import bits_of
 
 from ..compiler.memory_files import data_memories
@@ -117,7 +117,7 @@ def least_weights(network: Network) -> LeastWeights:
     for index, nodes, _ in network.sections():
         different: dict[tuple[int, ...], set[bytes]] = {}
         for node in nodes:
-            if isinstance(node.op, Conv2d | Dense):
+            if isinstance(node.op, Linear):
                 bits = max(bits, bits_of(min(node.op.weight_type.lo, -1), node.op.weight_type.hi))
                 weight = node.op.weight.astype("<i4")
                 if index is not None:  # every branch has all words of its own
@@ -135,7 +135,7 @@ def largest_layer(network: Network) -> str:
     found: dict[str, int] = {network.output: 0}
     for _, nodes, _ in network.sections():
         for node in nodes:
-            if isinstance(node.op, Conv2d | Dense):
+            if isinstance(node.op, Linear):
                 found[node.name] = found.get(node.name, 0) + node.op.weight.size
     return max(found, key=lambda name: found[name])
 
