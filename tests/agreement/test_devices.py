@@ -13,6 +13,7 @@ from crossloom.hls import HlsError
 from crossloom.host import backends, design_names, find_design
 from crossloom.host.cli import main
 from crossloom.host.commands import verify
+from crossloom.host.testset import TestImages
 from crossloom.sim import (
     Artifact,
     compare,
@@ -112,7 +113,8 @@ def test_verify_tells_the_first_difference_of_a_device_with_one_wrong_weight(dev
     save(Artifact(network, {}, make_golden(network, "random", images, np.zeros(40, np.int64))), tmp_path / "x.loom")
     opened = backends.BACKENDS[device]
     monkeypatch.setitem(backends.BACKENDS, device, lambda given: opened(broken))
-    data = verify.verify(load(tmp_path / "x.loom"), images, tmp_path, False, [device])
+    given = TestImages(images, None, np.arange(40), 40)
+    data = verify.verify(load(tmp_path / "x.loom"), given, tmp_path, False, [device])
     wanted, wrong = (run(n, images, edges=list(network.edges)) for n in (network, broken))
     shown = {name: wrong.edges[name] for name in network.edges if name not in HIDDEN[device](list(network.edges))}
     answers, codes = differing(wanted, wrong), compare(network, wanted.edges, shown)

@@ -7,19 +7,51 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TRACEBACK = "CROSSLOOM_TRACEBACK"
 """Set, it shows where an error that is a fault of ours came from."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 for a failed check or an error, 2 for wrong usage (from argparse)."""
+    started = _start()
     try:
-        return _main(argv)
+        return _main(argv, started)
     except KeyboardInterrupt:
-        return _say("interrupted")
+        return _tell("interrupted")
+    finally:
+        started()
 
 
-def _main(argv: list[str] | None) -> int:
+def _start() -> Callable[[], None]:
+    """End at once from here on when interrupted; return what ends that.
+
+    An interrupt that is raised while modules are imported may be lost, or come out as another error, and nothing has
+    begun yet.
+    """
+    import signal
+    import threading
+
+    def end(*_: object) -> None:
+        import os
+
+        os._exit(_tell("interrupted"))
+
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        return lambda: None
+    before = signal.signal(signal.SIGINT, end)
+
+    def started() -> None:
+        if signal.getsignal(signal.SIGINT) is end:
+            signal.signal(signal.SIGINT, before)
+
+    return started
+
+
+def _main(argv: list[str] | None, started: Callable[[], None]) -> int:
     import json
     from importlib import import_module
     from io import TextIOWrapper
@@ -38,7 +70,9 @@ def _main(argv: list[str] | None) -> int:
     from crossloom.sim.errors import CrossloomError
 
     try:
-        result = import_module(f".commands.{args.command.replace('-', '_')}", __package__).run(args)
+        command = import_module(f".commands.{args.command.replace('-', '_')}", __package__)
+        started()
+        result = command.run(args)
         text = json.dumps(result.data, default=_plain) if args.json else result.text
     except CrossloomError as error:
         return _say(str(error))
@@ -69,12 +103,17 @@ def _unexpected(command: str, error: Exception) -> str:
 
 
 def _say(message: str) -> int:
-    """Print one line on stderr, where there is one; return the exit code 1."""
+    """Print a message, whatever is in it, as one line on stderr, where there is one; return the exit code 1."""
     from crossloom.sim.text import printable
 
+    return _tell(printable(message, 2000))
+
+
+def _tell(line: str) -> int:
+    """Print one line of ours on stderr, with nothing imported: numpy cannot be, when its import was interrupted."""
     try:
         if sys.stderr is not None:
-            print(f"crossloom: {printable(message, 2000)}", file=sys.stderr, flush=True)
+            print(f"crossloom: {line}", file=sys.stderr, flush=True)
     except OSError:  # nobody listens; the exit code still tells
         _discard(sys.stderr)
     return 1
