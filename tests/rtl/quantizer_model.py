@@ -5,13 +5,12 @@ import random
 import numpy as np
 from testbench_engine_arithmetic import packed, requantize, signed_range
 
+from crossloom.rtl.compiler.bank_layout import PART_BITS
 from crossloom.rtl.compiler.engine_package import ROUNDINGS
 from crossloom.rtl.compiler.memory_files import SHIFT_BITS
 from crossloom.rtl.compiler.words import Kind
 from crossloom.sim.ops import Edge, Threshold
 from crossloom.sim.types import QType
-
-PART = 36  # bits of a write to a bank
 
 
 class Parameters:
@@ -51,14 +50,14 @@ class Parameters:
             for _ in self.params[at]
         ]
         old, value = (packed([s << self.bits | b for s, b in lanes], wide) for lanes in (self.params[at], new))
-        parts = list(range(-(-len(new) * wide // PART)))
+        parts = list(range(-(-len(new) * wide // PART_BITS)))
         random.shuffle(parts)
         writes = []
         while parts:
             part = parts.pop()
-            chosen = (1 << PART) - 1 << PART * part
+            chosen = (1 << PART_BITS) - 1 << PART_BITS * part
             old = old & ~chosen | value & chosen
-            writes.append((1, at, part, value >> PART * part & (1 << PART) - 1))
+            writes.append((1, at, part, value >> PART_BITS * part & (1 << PART_BITS) - 1))
             fields = [old >> wide * lane & (1 << wide) - 1 for lane in range(len(new))]
             self.params[at] = [(field >> self.bits, field & (1 << self.bits) - 1) for field in fields]
             # The lanes are built for some shifts alone: a word may stay half written if those are such.
@@ -76,7 +75,7 @@ class Parameters:
         value = random.choice((row[i], row[i + 2], random.randint(row[i], row[i + 2])))
         self.tables[lane][at + i] = value
         bits = value % (1 << self.bits + 1)
-        return [(2, at + i, 2 * lane, bits % (1 << PART)), (2, at + i, 2 * lane + 1, bits >> PART)]
+        return [(2, at + i, 2 * lane, bits % (1 << PART_BITS)), (2, at + i, 2 * lane + 1, bits >> PART_BITS)]
 
     def sums(self, drain, branch, chunk, total):
         """Sums, a lane each, whose values are corners, of any size, or where codes change."""

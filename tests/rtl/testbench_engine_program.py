@@ -10,10 +10,11 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from cocotb.triggers import FallingEdge, RisingEdge
-from quantizer_model import PART, Parameters
+from quantizer_model import Parameters
 from testbench_engine_arithmetic import elements, packed
 from testbench_streams import reset
 
+from crossloom.rtl.compiler.bank_layout import PART_BITS
 from crossloom.rtl.compiler.program import Folding, Sizes, compile_network
 from crossloom.rtl.compiler.words import Kind, word
 from crossloom.rtl.estimate.cycles import output_taps, outputs_of_row
@@ -276,7 +277,7 @@ async def quantizer(dut):
     def other(place):
         """The same place of a memory that is elsewhere, or nothing written at all."""
         enable, memory = random.choice(((0, place[0]), (1, 0), (1, 3)))
-        return enable, memory, *place[1:3], random.getrandbits(PART)
+        return enable, memory, *place[1:3], random.getrandbits(PART_BITS)
 
     for trial in range(4):
         if trial:
@@ -286,10 +287,10 @@ async def quantizer(dut):
                 )
                 for place in writes:
                     await write(1, *place)
-                    await write(0, *place[:3], random.getrandbits(PART))
+                    await write(0, *place[:3], random.getrandbits(PART_BITS))
                 await write(*other(random.choice(writes)))
             # A threshold's low part alone changes nothing.
-            await write(1, 2, random.randrange(64), 0, random.getrandbits(PART))
+            await write(1, 2, random.randrange(64), 0, random.getrandbits(PART_BITS))
             await write(0, 0, 0, 0, 0)
         branch = random.randrange(len(compiled.banks))
         dut.bank_i.value = word(compiled.banks[branch])

@@ -35,7 +35,7 @@ from crossloom.sim.builder import Section
 from crossloom.sim.network import INPUT
 from crossloom.sim.ops import Op
 from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
-from crossloom.sim.types import IntArray, bits_of
+from crossloom.sim.types import IntArray, signed_bits
 
 from .geometry import NO_PADS, Pads, added, convolution_pads, dilated, flat_order, pair
 from .inputs import FloatArray
@@ -344,7 +344,7 @@ class LayerBuilder:
 
 def bias_width(bias: IntArray, banked: bool) -> int:
     """Return the width in which a layer's biases are declared."""
-    bits = bits_of(min(int(bias.min()), -1), max(int(bias.max()), 0))
+    bits = signed_bits(int(bias.min()), int(bias.max()))
     return BANK_BIAS_BITS * max(2, -(-bits // BANK_BIAS_BITS)) if banked else bits
 
 

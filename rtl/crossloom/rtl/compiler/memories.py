@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossloom.sim.types import IntArray, bits_of
+from crossloom.sim.types import IntArray, signed_bits
 
 from .passes import Pass, Source
 from .sizes import Folding
@@ -125,7 +125,7 @@ def _absent(entry: Pass, bank: int) -> tuple[int, int]:
     for shift in shifts if not least <= 0 <= most else ():
         bias = least << shift if shift >= 0 else -(-least >> -shift)
         code = bias >> shift if shift >= 0 else bias << -shift
-        if least <= code <= most and bits_of(min(bias, -1), bias) <= entry.sums.acc_bits:
+        if least <= code <= most and signed_bits(bias, bias) <= entry.sums.acc_bits:
             return bias, shift
     return 0, shifts[0]
 

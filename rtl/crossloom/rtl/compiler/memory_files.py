@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from crossloom.sim.types import IntArray
+from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
+from crossloom.sim.types import IntArray, signed_bits
 
 from .program import Program
 from .words import Bank, Config, Drain, Segment, Sweep, widths, word
 
-SHIFT_BITS = 7
+SHIFT_BITS = signed_bits(MIN_SHIFT, MAX_SHIFT)
 
 
 def packed(values: IntArray, bits: int) -> list[int]:

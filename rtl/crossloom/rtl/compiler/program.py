@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossloom.sim.network import INPUT, Network
-from crossloom.sim.types import IntArray, bits_of
+from crossloom.sim.types import IntArray, signed_bits
 
 from ..errors import RtlError
 from .lowering import lower
@@ -322,7 +322,7 @@ class _Compiler:
             x_bits=max(span_bits(e) for e in stored),
             w_bits=self.w_bits,
             acc_bits=self.acc_bits,
-            code_bits=max(bits_of(min(e.type.lo, -1), e.type.hi) for e in stored),
+            code_bits=max(signed_bits(e.type.lo, e.type.hi) for e in stored),
             shift_min=min(shifts),
             shift_max=max(shifts),
             features=self.features,

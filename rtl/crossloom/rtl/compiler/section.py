@@ -8,7 +8,7 @@ import numpy as np
 
 from crossloom.sim.network import Network, Node
 from crossloom.sim.ops import Edge, Op
-from crossloom.sim.types import bits_of
+from crossloom.sim.types import signed_bits
 
 from .passes import Shape, Source, Sums, Window
 
@@ -56,7 +56,7 @@ class Section:
     def acc_bits(self, edge: str) -> int:
         """Width of an edge's sums in two's complement."""
         type_ = self.edges[edge].type
-        return bits_of(min(type_.lo, -1), type_.hi)
+        return signed_bits(type_.lo, type_.hi)
 
     def identity(self, edges: Sequence[str], name: str) -> Sums:
         """Edges one behind the other along the channels, as sums of single products; `name` is the edge they make."""

@@ -17,7 +17,7 @@ from crossloom.sim.types import IntArray
 
 from ..compiler.bank_layout import BankWord, bank_words
 from ..errors import RtlError
-from ..registers.core_map import COUNTERS, IDENTITY_WORDS, RESET
+from ..registers.core_map import COUNTERS, IDENTITY_WORDS
 from .contents import hash_words
 from .description import CoreDescription
 from .transport import Transport
@@ -174,7 +174,7 @@ class Core:
         if len(got.beats) < count * layout.result_beats:
             error = self.read("ERROR")
             # What is inside would come out as the next frame's answer.
-            self.write("CONTROL", RESET)
+            self.write("CONTROL", 1 << self.description.registers.field("CONTROL", "RESET").low)
             raise RtlError(
                 f"{self.network.name}: {len(got.beats)} of {count * layout.result_beats} beats in {limit:,} cycles, "
                 f"error register {error:#x}; a result for every frame is needed: the core was reset, give it more "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crossloom.sim.chip import XC7Z020
 from crossloom.sim.network import Network
 from crossloom.sim.ops import Linear
-from crossloom.sim.types import bits_of
+from crossloom.sim.types import signed_bits
 
 from ..compiler.memory_files import data_memories
 from ..compiler.program import Program
@@ -118,7 +118,7 @@ def least_weights(network: Network) -> LeastWeights:
         different: dict[tuple[int, ...], set[bytes]] = {}
         for node in nodes:
             if isinstance(node.op, Linear):
-                bits = max(bits, bits_of(min(node.op.weight_type.lo, -1), node.op.weight_type.hi))
+                bits = max(bits, signed_bits(node.op.weight_type.lo, node.op.weight_type.hi))
                 weight = node.op.weight.astype("<i4")
                 if index is not None:  # every branch has all words of its own
                     filters.append((len(weight), weight[0].size))

@@ -6,7 +6,6 @@ from .register_map import Field, Register, RegisterMap
 IDENTITY = 0x434C4F31  # "CLO1"
 VERSION = 0x00010000
 IDENTITY_WORDS = 8  # of a SHA-256
-RESET = 1  # of CONTROL: drops what is inside
 
 _ERRORS = (
     Field("SHORT", 0, 1, "a frame ended early; its result has status SHORT"),

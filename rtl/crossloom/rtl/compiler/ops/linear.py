@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 
 from crossloom.sim.ops import Conv2d, Dense
-from crossloom.sim.types import IntArray, bits_of
+from crossloom.sim.types import IntArray, signed_bits
 
 from ..passes import Shape, Source, Sums, Window, stored_shape
 from ..section import Section
@@ -46,7 +46,7 @@ def _weighted(section: Section, name: str, weights: list[IntArray], window: Wind
         stored_shape(edge.shape),
         tuple(bias),
         section.acc_bits(name),
-        bits_of(min(type_.lo, -1), type_.hi),
+        signed_bits(type_.lo, type_.hi),
     )
 
 
