@@ -5,7 +5,7 @@ import pytest
 
 from crossloom.host import Accelerator, design_names, find_design
 from crossloom.host.accelerator import Prediction
-from crossloom.sim import ArtifactError, DeviceError, InputError, Result, load, run
+from crossloom.sim import ArtifactError, DeviceError, InputError, Result, differing, load, run
 
 
 def test_the_accelerator_answers_as_the_integer_simulator_does(flat, routed):
@@ -20,6 +20,27 @@ def test_the_accelerator_answers_as_the_integer_simulator_does(flat, routed):
         assert found.cycles is None
         assert (found.backend, found.origin) == ("integer", "simulated")
         assert found.names == [load(path).network.classes[i] for i in found.labels]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 256])
+def test_answers_are_the_same_however_many_images_run_at_once(flat, routed, monkeypatch, at_once):
+    monkeypatch.setattr("crossloom.sim.batching.MAX_IMAGES", at_once)
+    for path in (flat, routed):
+        golden = load(path).golden
+        result = run(load(path).network, golden.inputs)
+        found = Accelerator(path)(golden.inputs).result
+        assert not differing(result, found).any() and len(found.labels) == len(golden.inputs)
+        assert np.array_equal(np.ma.getmaskarray(found.scores), np.ma.getmaskarray(result.scores))
+        assert np.ma.allequal(found.scores, result.scores) and np.array_equal(found.macs, result.macs)
+        assert Accelerator(path)(golden.inputs[:0]).scores.shape == (0, len(load(path).network.classes))
+
+
+def test_a_wrong_value_is_told_with_its_place_among_all_images(flat, monkeypatch):
+    monkeypatch.setattr("crossloom.sim.batching.MAX_IMAGES", 4)
+    images = load(flat).golden.inputs / 255
+    images[9, 0, 0, 0] = 2
+    with pytest.raises(InputError, match=r"value 2.0 at \[9, 0, 0, 0\]"):
+        Accelerator(flat)(images)
 
 
 def test_a_flat_network_has_no_coarse_answer_and_a_routed_one_has(flat, routed):

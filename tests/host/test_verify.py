@@ -50,7 +50,7 @@ def another_answer(name, image):
 def test_one_code_that_a_device_gets_wrong_is_told_with_its_place_and_what_made_it(
     capsys, monkeypatch, routed, device, chunk
 ):
-    monkeypatch.setattr(command, "CHUNK", chunk)
+    monkeypatch.setattr("crossloom.sim.batching.MAX_IMAGES", chunk)
     network, images = load(routed).network, load(routed).golden.inputs
     node = network.route.branches[0].nodes[0]
     source, edge = node.inputs[0], node.name
@@ -69,7 +69,7 @@ def test_one_code_that_a_device_gets_wrong_is_told_with_its_place_and_what_made_
 
 @pytest.mark.parametrize("name", ["labels", "logits", "branch", "fine"])
 def test_one_answer_that_a_device_gets_wrong_is_told(capsys, monkeypatch, routed, name):
-    monkeypatch.setattr(command, "CHUNK", 20)
+    monkeypatch.setattr("crossloom.sim.batching.MAX_IMAGES", 20)
     monkeypatch.setitem(backends.BACKENDS, "wrong", planted(another_answer(name, 5)))
     code, data = verified(capsys, routed, "--devices", "wrong,integer")
     assert code == 1
@@ -79,7 +79,7 @@ def test_one_answer_that_a_device_gets_wrong_is_told(capsys, monkeypatch, routed
 
 
 def test_a_flat_networks_wrong_score_in_a_later_chunk_is_told_with_its_image(capsys, monkeypatch, flat):
-    monkeypatch.setattr(command, "CHUNK", 12)
+    monkeypatch.setattr("crossloom.sim.batching.MAX_IMAGES", 12)
     wrong = another_answer("logits", 3)
     monkeypatch.setitem(
         backends.BACKENDS, "late", planted(lambda found: wrong(found) if len(found.labels) < 12 else found)
@@ -90,7 +90,7 @@ def test_a_flat_networks_wrong_score_in_a_later_chunk_is_told_with_its_image(cap
 
 
 def test_device_and_simulator_run_every_image_once(capsys, monkeypatch, flat):
-    monkeypatch.setattr(command, "CHUNK", 13)
+    monkeypatch.setattr("crossloom.sim.batching.MAX_IMAGES", 13)
     ran, simulated = [], []
 
     class Counting(backends.IntegerBackend):

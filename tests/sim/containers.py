@@ -10,7 +10,17 @@ from handmade import made
 
 from crossloom.sim import ArtifactError, load
 from crossloom.sim import loom as module
-from crossloom.sim.loom import _unzip, _zip_bytes, to_bytes
+from crossloom.sim.loom import _unzip, _zip_pieces, to_bytes
+
+
+def unzipped(data):
+    """The entries of an artifact's file."""
+    return {name: bytes(raw) for name, raw in _unzip(data).items()}
+
+
+def zipped(entries):
+    """The file of some entries."""
+    return b"".join(_zip_pieces(entries))
 
 
 def seal(data):
@@ -20,23 +30,23 @@ def seal(data):
 
 def edited(name, entry, change):
     """The artifact with one JSON entry changed."""
-    entries = _unzip(to_bytes(made(name)))
+    entries = unzipped(to_bytes(made(name)))
     plain = json.loads(entries[entry])
     change(plain)
     entries[entry] = module.canonical_json(plain)
-    return _zip_bytes(entries)
+    return zipped(entries)
 
 
 def replaced(name, **entries):
     """The artifact with raw entries replaced; keys spell / and . as __ and _dot_."""
-    found = _unzip(to_bytes(made(name)))
+    found = unzipped(to_bytes(made(name)))
     for key, raw in entries.items():
         key = key.replace("__", "/").replace("_dot_", ".")
         if raw is None:
             del found[key]
         else:
             found[key] = raw
-    return _zip_bytes(found)
+    return zipped(found)
 
 
 def refused(data, words, tmp_path):

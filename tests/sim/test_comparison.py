@@ -21,6 +21,7 @@ from crossloom.sim import (
     compare,
     run,
 )
+from crossloom.sim.comparison import joined
 
 # One image of 24 codes, 0, 1, 2, ..: the code at (h, w, c) is 6 h + 2 w + c.
 SOURCE = Input((4, 3, 2), QType(0, 23), np.arange(24)[:, None])
@@ -94,6 +95,26 @@ def test_the_first_layer_is_named_though_later_ones_differ_too_and_all_are_count
     assert result.codes == sum(codes.size for codes in found.values())
     assert (result.first.edge, result.first.image, result.first.index) == ("conv_q", 102, (1, 1, 0))
     assert str(result.first).startswith("edge conv_q (requant), image 102, [1, 1, 0]: ")
+
+
+def test_batches_joined_are_the_comparison_of_the_whole_set():
+    net = routed_network()
+    images = np.random.default_rng(1).integers(0, 4, (9, 3, 3, 1), dtype=np.uint8)
+    expected = run(net, images, edges=net.edges).edges
+    found = {name: codes.copy() for name, codes in expected.items()}
+    found["fine"][1, 0] += 1  # a later layer in an earlier batch
+    found["conv_q"][7, 2, 1] -= 1
+    found["conv_q"][8] -= 1
+    whole = compare(net, expected, found)
+    for step in (1, 2, 4, 9):
+        parts = [
+            compare(
+                net, *({n: c[start : start + step] for n, c in codes.items()} for codes in (expected, found)), start
+            )
+            for start in range(0, 9, step)
+        ]
+        assert joined(net, parts) == whole
+    assert (whole.first.edge, whole.first.image, whole.first.index) == ("conv_q", 7, (2, 1, 0))
 
 
 def test_an_input_that_differs_is_named_without_what_made_it():

@@ -58,12 +58,11 @@ def test_large_sets_stay_at_home(monkeypatch):
     assert golden.vectors == 7
 
 
-def test_batches_do_not_change_digests(monkeypatch):
-    net = routed_network()
-    whole = simulated_digests(net, images())
-    monkeypatch.setattr("crossloom.sim.golden._BATCH", 2)
+def test_chunks_do_not_change_digests(monkeypatch):
+    whole = simulated_digests(routed_network(), images())
+    monkeypatch.setattr("crossloom.sim.simulator.CHUNK_BYTES", 1300)  # of 604 an image
     seen = []
-    assert np.array_equal(simulated_digests(net, images(), seen.append), whole)
+    assert np.array_equal(simulated_digests(routed_network(), images(), seen.append), whole)
     assert seen == [2, 4, 6, 7]
 
 

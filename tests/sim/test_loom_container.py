@@ -5,12 +5,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from containers import WHOLE, refused, replaced, seal
+from containers import WHOLE, refused, replaced, seal, unzipped, zipped
 from handmade import made
 
 from crossloom.sim import ArtifactError, load, save
 from crossloom.sim import loom as module
-from crossloom.sim.loom import _unzip, _zip_bytes, from_bytes, to_bytes
+from crossloom.sim.loom import from_bytes, to_bytes
 
 
 def test_a_truncated_artifact_is_refused(tmp_path):
@@ -34,7 +34,7 @@ def test_every_flipped_bit_is_noticed():
 def test_a_rezipped_artifact_is_refused(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for entry, raw in _unzip(to_bytes(made("flat"))).items():
+        for entry, raw in unzipped(to_bytes(made("flat"))).items():
             archive.writestr(entry, raw)
         archive.comment = b"x" * 64
     refused(buffer.getvalue(), WHOLE, tmp_path)
@@ -83,9 +83,9 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path, monkeypa
 
 @pytest.mark.parametrize("name", ["network.json", "info.json"])
 def test_an_artifact_without_its_core_entries_is_refused(name, tmp_path):
-    entries = _unzip(to_bytes(made("flat")))
+    entries = unzipped(to_bytes(made("flat")))
     del entries[name]
-    refused(_zip_bytes(entries), f"entry {name} is missing", tmp_path)
+    refused(zipped(entries), f"entry {name} is missing", tmp_path)
 
 
 def test_more_entries_and_larger_json_than_the_limits_are_refused(tmp_path, monkeypatch):

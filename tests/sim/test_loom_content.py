@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from containers import WHOLE, edited, raw_npy, refused, replaced
+from containers import WHOLE, edited, raw_npy, refused, replaced, unzipped, zipped
 from handmade import branch, made, routed_network
 
 from crossloom.sim import Artifact
-from crossloom.sim.loom import _unzip, _zip_bytes, to_bytes
+from crossloom.sim.loom import to_bytes
 from crossloom.sim.npy import npy_array, npy_bytes
 
 
@@ -97,7 +97,7 @@ def test_a_network_that_breaks_a_rule_is_refused(change, words, tmp_path):
 
 def test_tensors_that_do_not_belong_are_refused(tmp_path):
     weight = "tensors/fc.weight.npy"
-    entries = _unzip(to_bytes(made("flat")))
+    entries = unzipped(to_bytes(made("flat")))
     good = npy_array("w", entries[weight])
     cases = [
         (None, "tensor 'fc.weight' is missing"),
@@ -117,9 +117,9 @@ def test_tensors_that_do_not_belong_are_refused(tmp_path):
             del changed[weight]
         else:
             changed[weight] = raw
-        refused(_zip_bytes(changed), words, tmp_path)
+        refused(zipped(changed), words, tmp_path)
     refused(
-        _zip_bytes({**entries, "tensors/idle.weight.npy": entries[weight]}),
+        zipped({**entries, "tensors/idle.weight.npy": entries[weight]}),
         "tensor 'idle.weight' belongs to no node",
         tmp_path,
     )
@@ -147,13 +147,13 @@ def test_a_huge_claimed_shape_is_refused_without_allocating(tmp_path):
 
 
 def test_golden_vectors_of_other_weights_are_refused(tmp_path):
-    entries = _unzip(to_bytes(made("routed")))
+    entries = unzipped(to_bytes(made("routed")))
     other = replace(
         routed_network(),
         route=replace(routed_network().route, branches=(branch(0, (2, 0)), branch(1, (1, 3, 4), seed=8))),
     )
-    entries |= {k: v for k, v in _unzip(to_bytes(Artifact(other))).items() if k.startswith("tensors/")}
-    refused(_zip_bytes(entries), "made with other weights", tmp_path)
+    entries |= {k: v for k, v in unzipped(to_bytes(Artifact(other))).items() if k.startswith("tensors/")}
+    refused(zipped(entries), "made with other weights", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_golden_index_of_another_form_is_refused(change, words, tmp_path):
 
 
 def test_golden_arrays_that_do_not_fit_are_refused(tmp_path):
-    entries = _unzip(to_bytes(made("flat")))
+    entries = unzipped(to_bytes(made("flat")))
     bad = npy_array("x", entries["golden/codes.conv.npy"])[:, :, :, :1]
     for changed, words in [
         ({"golden/codes.conv.npy": npy_bytes(np.ascontiguousarray(bad))}, "golden/codes.conv.npy: |i1"),
@@ -181,7 +181,7 @@ def test_golden_arrays_that_do_not_fit_are_refused(tmp_path):
         ({"golden/index.json": None}, "golden/index.json is missing"),
     ]:
         found = {k: v for k, v in {**entries, **changed}.items() if v is not None}
-        refused(_zip_bytes(found), words, tmp_path)
+        refused(zipped(found), words, tmp_path)
 
 
 def test_a_doubled_key_among_very_many_is_found_at_once(tmp_path):
@@ -193,7 +193,7 @@ def test_a_doubled_key_among_very_many_is_found_at_once(tmp_path):
 
 
 def test_the_network_itself_is_held_to_strict_json_too(tmp_path):
-    raw = _unzip(to_bytes(made("flat")))["network.json"]
+    raw = unzipped(to_bytes(made("flat")))["network.json"]
     for changed, words in [
         (raw.replace(b'"schema":1', b'"schema":1,"schema":1'), "network.json: key 'schema' stands twice"),
         (raw.replace(b'"schema":1', b'"schema":NaN'), "network.json: NaN is no number"),

@@ -4,14 +4,14 @@ import json
 import time
 
 import numpy as np
-from containers import seal
+from containers import seal, unzipped, zipped
 from handmade import made, routed_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossloom.sim import Artifact, CrossloomError, run
 from crossloom.sim import loom as module
-from crossloom.sim.loom import _unzip, _zip_bytes, from_bytes, to_bytes
+from crossloom.sim.loom import from_bytes, to_bytes
 
 
 @settings(max_examples=300)
@@ -60,13 +60,13 @@ ODD = [
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_networks_changed_in_any_place_are_refused_in_one_line_or_run(data):
-    entries = _unzip(_FUZZED)
+    entries = unzipped(_FUZZED)
     plain = json.loads(entries["network.json"])
     for _ in range(data.draw(st.integers(1, 2))):
         plain = _altered(data, plain)
     entries["network.json"] = module.canonical_json(plain)
     try:
-        network = from_bytes(_zip_bytes(entries)).network
+        network = from_bytes(zipped(entries)).network
     except CrossloomError as error:
         assert "\n" not in str(error)
         assert len(str(error)) < 2000
@@ -78,7 +78,7 @@ def test_networks_changed_in_any_place_are_refused_in_one_line_or_run(data):
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_entries_changed_in_any_byte_are_refused_in_one_line_or_run(data):
-    entries = _unzip(_FUZZED_GOLDEN)
+    entries = unzipped(_FUZZED_GOLDEN)
     for _ in range(data.draw(st.integers(1, 3))):
         name = data.draw(st.sampled_from(sorted(entries)))
         raw = bytearray(entries[name])
@@ -87,7 +87,7 @@ def test_entries_changed_in_any_byte_are_refused_in_one_line_or_run(data):
         raw[at : at + cut] = data.draw(st.binary(min_size=0, max_size=3))
         entries[name] = bytes(raw)
     try:
-        network = from_bytes(_zip_bytes(entries)).network
+        network = from_bytes(zipped(entries)).network
     except CrossloomError as error:
         assert "\n" not in str(error)
         return

@@ -48,6 +48,24 @@ def test_a_hand_made_network_equals_the_reference_on_every_edge(build):
     assert len(branches) == (2 if net.route else 1)
 
 
+@pytest.mark.parametrize("build", [flat_network, routed_network])
+def test_a_sink_is_given_every_code_once_and_nothing_is_kept(build, monkeypatch):
+    whole = run(build(), every_image(), edges=build().edges)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 9000)
+    net, found, times = build(), {}, {}
+
+    def sink(name, rows, codes):
+        kept = found.setdefault(name, np.zeros_like(whole.edges[name]))
+        assert codes.dtype == kept.dtype and codes.shape == (len(rows), *kept.shape[1:])
+        kept[rows] = codes
+        times.setdefault(name, np.zeros(200, int))[rows] += 1
+
+    result = run(net, every_image(), edges=net.edges, sink=sink)
+    assert result.edges == {} and np.array_equal(result.labels, whole.labels)
+    assert found.keys() == net.edges.keys()
+    assert all((times[name] == 1).all() and np.array_equal(found[name], whole.edges[name]) for name in found)
+
+
 def test_images_and_their_codes_give_the_same():
     net, images = routed_network(), every_image()
     codes = input_codes(net.input, images)

@@ -9,7 +9,9 @@ from types import TracebackType
 
 import numpy as np
 
-from crossloom.sim import Artifact, InputError, Network, Result, input_codes, load
+from crossloom.sim import Artifact, InputError, Network, Result, batches, input_codes, load
+from crossloom.sim.result import joined
+from crossloom.sim.simulator import check_images
 from crossloom.sim.types import AnyArray, IntArray
 
 from .backends import open_backend
@@ -105,8 +107,10 @@ class Accelerator:
 
         Raises InputError for another shape, dtype, NaN or a value out of range.
         """
-        found = self._backend.run(input_codes(self.network.input, images))
-        return Prediction(found, self._backend.origin, self._backend.name, self.network.classes)
+        network = self.network
+        images = check_images(network.input, images)
+        parts = [self._backend.run(input_codes(network.input, images[rows])) for rows in batches(network, len(images))]
+        return Prediction(joined(parts), self._backend.origin, self._backend.name, self.network.classes)
 
     def close(self) -> None:
         """Give the device back."""

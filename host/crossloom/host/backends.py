@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from crossloom.sim import DeviceError, Network, Result, run
+from crossloom.sim import DeviceError, Network, Result, images_at_once, run
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 from crossloom.sim.network import INPUT
 from crossloom.sim.types import IntArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crossloom.hls import Simulation
     from crossloom.rtl.core.simulation import CoreModel
 
-TRACED = 32  # images at a time whose edges are recorded; bounds the memory that they take
+TRACED = 32  # images at a time, at most, whose edges are recorded: with every cycle that made them
 
 
 class Backend(Protocol):
@@ -137,7 +137,7 @@ class RtlBackend:
             for name, edge in self._network.edges.items()
             if name in edges and name != INPUT
         }
-        frames, step = frame_beats(self._network, codes), TRACED if shown else 1
+        frames, step = frame_beats(self._network, codes), min(TRACED, images_at_once(self._network)) if shown else 1
         with self._turn:
             model = self._model(trace=bool(shown))
             for start in range(0, len(codes), step):

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from crossloom.sim import Artifact, Golden, InputError, Network, input_codes
+from crossloom.sim import Artifact, Golden, InputError, Network, batches, input_codes
 from crossloom.sim.golden import digests
 from crossloom.sim.network import INPUT
+from crossloom.sim.simulator import check_images
 from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray, IntArray
-
-_BATCH = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +85,11 @@ def _given(golden: Golden, network: Network, data: str) -> TestImages:
     whole = TestImages(given.images, given.labels, _rows(golden, network, given.images), golden.vectors)
     if given.tests is None:
         return whole
-    images = given.images[given.tests]
-    labels = None if given.labels is None else given.labels[given.tests]
+    first, count = given.tests[:1], len(given.tests)
+    together = count and np.array_equal(given.tests, np.arange(count) + first)
+    # Images side by side are a part of what is there, not a copy of it.
+    rows = slice(int(first[0]), int(first[0]) + count) if together else given.tests
+    images, labels = given.images[rows], None if given.labels is None else given.labels[rows]
     part = TestImages(images, labels, _rows(golden, network, images), golden.vectors)
     # The test part of a data set to train on, where the digests are of it: the rest was trained on.
     same = len(images) == golden.vectors and 2 * part.missing < golden.vectors
@@ -103,9 +105,10 @@ def _rows(golden: Golden, network: Network, images: AnyArray) -> IntArray:
     places: dict[int, list[int]] = {}
     for row, value in enumerate(golden.digests[:, golden.edges.index(INPUT)].tolist()):
         places.setdefault(value, []).append(row)
-    rows = []
-    for start in range(0, len(images), _BATCH):
-        codes = input_codes(network.input, images[start : start + _BATCH])
+    rows: list[int] = []
+    images = check_images(network.input, images)
+    for part in batches(network, len(images)):
+        codes = input_codes(network.input, images[part])
         for value in digests(network, {INPUT: codes}, (INPUT,))[:, 0].tolist():
             own = places.get(value, [-1])
             rows.append(own.pop(0) if len(own) > 1 else own[0])

@@ -1,5 +1,6 @@
 """The definition of a Crossloom network: types, operators, artifact, and the exact integer simulator."""
 
+from .batching import batches, images_at_once
 from .comparison import Comparison, Difference, compare
 from .cost_model import Cost, cost
 from .errors import (
@@ -55,11 +56,13 @@ __all__ = [
     "Route",
     "SumPool",
     "Threshold",
+    "batches",
     "compare",
     "cost",
     "differing",
     "digest",
     "digests",
+    "images_at_once",
     "input_codes",
     "load",
     "make_golden",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +69,7 @@ def compare(
             continue
         differences[name] = int(wrong.sum())
         if first is None:
-            image, *at = (int(i) for i in np.argwhere(wrong)[0])
+            image, *at = (int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
             index = tuple(at)
             step = index[0] if network.edges[name].steps > 1 else None
             node = network.producers.get(name)
@@ -84,6 +84,18 @@ def compare(
                 step,
             )
     return Comparison(codes, differences, first)
+
+
+def joined(network: Network, parts: Sequence[Comparison]) -> Comparison:
+    """Return one comparison of batches in order; its first difference is the one that the whole set would give."""
+    differences: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.differences.items():
+            differences[name] = differences.get(name, 0) + count
+    order = {name: place for place, name in enumerate(network.edges)}
+    firsts = [part.first for part in parts if part.first is not None]
+    first = min(firsts, key=lambda found: order[found.edge], default=None)
+    return Comparison(sum(part.codes for part in parts), differences, first)
 
 
 def _inputs(network: Network, node: Node, codes: Mapping[str, AnyArray], index: tuple[int, ...]) -> str:

@@ -12,18 +12,19 @@ import numpy as np
 from .errors import ArtifactError, InputError
 from .network import Network
 from .simulator import run
-from .types import AnyArray, QType
+from .types import AnyArray, IntArray, QType
 
 DIGEST = "blake2b-64"
 FULL_IMAGES = 4
+# Fewer travel with all their codes where these would take more; one always does.
+MAX_FULL_BYTES = 64 << 20
 # Test images up to this size travel in the artifact; larger sets are named and read from where the user has them.
 MAX_INPUT_BYTES = 1 << 20
-_BATCH = 256
 
 
 def digest(codes: AnyArray, type_: QType) -> np.uint64:
     """64-bit BLAKE2b (little-endian) of one image's codes, C order, in the smallest signed dtype of their type."""
-    raw = np.ascontiguousarray(codes, dtype=type_.dtype).tobytes()
+    raw = np.ascontiguousarray(codes, dtype=type_.dtype).data
     return np.uint64(int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little"))
 
 
@@ -39,7 +40,7 @@ def digests(network: Network, edges: Mapping[str, AnyArray], names: tuple[str, .
 class Golden:
     """Codes and digests of a stated test set.
 
-    `dataset`: its name and split; `images` uint8 (F, *shape) with `codes` of every edge, F <= 4; `digests` uint64
+    `dataset`: its name and split; `images` uint8 (F, *shape) with `codes` of every edge, F 1 to 4; `digests` uint64
     (N, edges) in the order of `edges`; `inputs` uint8 (N, *shape) and `labels` int64 (N,) where the set is small
     enough to travel along.
     """
@@ -130,12 +131,13 @@ def make_golden(
     if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
         raise InputError(f"golden: labels {labels.dtype} {list(labels.shape)}; needed one integer per image")
     names = tuple(network.edges)
-    full = run(network, images[:FULL_IMAGES], edges=names).edges
+    each = sum(edge.image_size * edge.type.dtype.itemsize for edge in network.edges.values())
+    whole = np.ascontiguousarray(images[: min(max(1, MAX_FULL_BYTES // each), FULL_IMAGES)])
     return Golden(
         dataset,
         names,
-        np.ascontiguousarray(images[:FULL_IMAGES]),
-        full,
+        whole,
+        run(network, whole, edges=names).edges,
         simulated_digests(network, images, progress),
         np.ascontiguousarray(images) if images.nbytes <= MAX_INPUT_BYTES else None,
         labels if images.nbytes <= MAX_INPUT_BYTES else None,
@@ -143,11 +145,12 @@ def make_golden(
 
 
 def simulated_digests(network: Network, images: AnyArray, progress: Callable[[int], None] | None = None) -> AnyArray:
-    """Return the integer simulator's digests, uint64 (N, edges), batch by batch; `progress` gets images done."""
-    names, rows = tuple(network.edges), []
-    for start in range(0, len(images), _BATCH):
-        batch = images[start : start + _BATCH]
-        rows.append(digests(network, run(network, batch, edges=names).edges, names))
-        if progress is not None:
-            progress(start + len(batch))
-    return np.concatenate(rows)
+    """Return the integer simulator's digests, uint64 (N, edges), no edge being kept; `progress` gets images done."""
+    columns = {name: column for column, name in enumerate(network.edges)}
+    found = np.zeros((len(images), len(columns)), np.uint64)
+
+    def sink(name: str, rows: IntArray, codes: AnyArray) -> None:
+        found[rows, columns[name]] = [digest(image, network.edges[name].type) for image in codes]
+
+    run(network, images, edges=columns, sink=sink, progress=progress)
+    return found

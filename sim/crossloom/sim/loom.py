@@ -11,8 +11,9 @@ import re
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from .errors import ArtifactError, NetworkError
 from .golden import Golden
 from .identity import canonical_json, weights_sha256
 from .network import Network
-from .npy import npy_array, npy_bytes
+from .npy import npy_array, npy_bytes, npy_header
 from .schema import decode, encode
 from .text import printable
 from .types import AnyArray
@@ -30,6 +31,8 @@ MAX_JSON_BYTES = 16 << 20
 MAX_ENTRIES = 20_000
 MAX_NESTING = 32
 _HASH_CHARS = 64
+_FIXED_BYTES = 30 + 46  # of an entry's header and of its line in the directory, beside its name in both
+_END_BYTES = 22 + _HASH_CHARS
 _ENTRY = re.compile(r"(network|info)\.json|golden/index\.json|(tensors|golden)/[a-z0-9_.]{1,200}\.npy")
 
 
@@ -49,20 +52,23 @@ class Artifact:
 
 def to_bytes(artifact: Artifact) -> bytes:
     """Return the artifact's file: the same bytes for the same content, on any machine and numpy."""
+    return b"".join(_pieces(artifact))
+
+
+def _pieces(artifact: Artifact) -> Iterator[bytes]:
+    """Yield the bytes of the artifact's file, one entry at a time in memory; raise ArtifactError before the first."""
     network, arrays = encode(artifact.network)
-    entries = {"network.json": _json_bytes("network.json", network)}
+    entries: dict[str, bytes | AnyArray] = {"network.json": _json_bytes("network.json", network)}
     entries["info.json"] = _json_bytes("info.json", dict(artifact.info))
-    for name, array in arrays.items():
-        entries[f"tensors/{name}.npy"] = npy_bytes(array)
+    entries |= {f"tensors/{name}.npy": array for name, array in arrays.items()}
     if artifact.golden is not None:
         index, golden_arrays = artifact.golden.encode(weights_sha256(artifact.network))
         entries["golden/index.json"] = _json_bytes("golden/index.json", index)
-        for name, array in golden_arrays.items():
-            entries[f"golden/{name}.npy"] = npy_bytes(array)
-    data = _zip_bytes(entries)
-    if len(data) > MAX_FILE_BYTES:
-        raise ArtifactError(f"artifact: {len(data)} bytes; at most {MAX_FILE_BYTES} are supported")
-    return data
+        entries |= {f"golden/{name}.npy": array for name, array in golden_arrays.items()}
+    size = sum(_FIXED_BYTES + 2 * len(name) + _size(value) for name, value in entries.items()) + _END_BYTES
+    if size > MAX_FILE_BYTES:
+        raise ArtifactError(f"artifact: {size} bytes; at most {MAX_FILE_BYTES} are supported")
+    yield from _zip_pieces(entries)
 
 
 def save(artifact: Artifact, path: str | os.PathLike[str]) -> Artifact:
@@ -71,12 +77,15 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Artifact:
     The old file stays whole until the new one is on disk: a full disk or a kill leaves it as it was.
     Raises ArtifactError when the file cannot be written.
     """
-    target, data = Path(path), to_bytes(artifact)
-    temporary = None
+    target, temporary, digest = Path(path), None, hashlib.sha256()
+    pieces = _pieces(artifact)
+    first = next(pieces)  # raises what cannot be written at all, before there is a file
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            for piece in chain((first,), pieces):
+                digest.update(piece)
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -90,7 +99,7 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Artifact:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
-    return Artifact(artifact.network, artifact.info, artifact.golden, hashlib.sha256(data).hexdigest())
+    return Artifact(artifact.network, artifact.info, artifact.golden, digest.hexdigest())
 
 
 def load(path: str | os.PathLike[str]) -> Artifact:
@@ -115,8 +124,8 @@ def _reason(error: OSError | ValueError) -> str:
 
 def from_bytes(data: bytes) -> Artifact:
     """Return the artifact in `data`: hash first, then the container, then every entry."""
-    body, trailer = data[:-_HASH_CHARS], data[-_HASH_CHARS:]
-    if len(data) < 22 + _HASH_CHARS or hashlib.sha256(body).hexdigest().encode() != trailer:
+    body, trailer = memoryview(data)[:-_HASH_CHARS], data[-_HASH_CHARS:]
+    if len(data) < _END_BYTES or hashlib.sha256(body).hexdigest().encode() != trailer:
         raise ArtifactError(
             "not a whole .loom file: the SHA-256 at its end does not match "
             "(truncated, altered, re-zipped, or something else); fetch or export it again"
@@ -127,33 +136,48 @@ def from_bytes(data: bytes) -> Artifact:
             raise ArtifactError(f"entry {name} is missing")
     arrays = {name: npy_array(name, raw) for name, raw in entries.items() if name.endswith(".npy")}
     tensors = {n[len("tensors/") : -len(".npy")]: a for n, a in arrays.items() if n.startswith("tensors/")}
-    network = decode(_json("network.json", entries["network.json"]), tensors)
-    info = _json("info.json", entries["info.json"])
+    network = decode(_json("network.json", bytes(entries["network.json"])), tensors)
+    info = _json("info.json", bytes(entries["info.json"]))
     if not isinstance(info, dict):
         raise ArtifactError("info.json: needed an object")
     golden = _golden(network, entries, arrays)
     artifact = Artifact(network, info, golden, hashlib.sha256(data).hexdigest())
     # One content, one file: bytes between entries, other spellings of the same JSON or array do not survive this.
-    if to_bytes(artifact) != data:
+    again = hashlib.sha256()
+    for piece in _pieces(artifact):
+        again.update(piece)
+    if again.hexdigest() != artifact.sha256:
         raise ArtifactError("the file is not in the one form that Crossloom writes; export it again")
     return artifact
 
 
-def _golden(network: Network, entries: Mapping[str, bytes], arrays: Mapping[str, AnyArray]) -> Golden | None:
-    found = {n[len("golden/") : -len(".npy")]: a for n, a in arrays.items() if n.startswith("golden/")}
+def _golden(network: Network, entries: Mapping[str, memoryview], arrays: Mapping[str, AnyArray]) -> Golden | None:
+    # Copies, which are aligned and leave the file's bytes to be freed.
+    found = {n[len("golden/") : -len(".npy")]: _copy(a) for n, a in arrays.items() if n.startswith("golden/")}
     if "golden/index.json" not in entries:
         if found:
             raise ArtifactError("golden/index.json is missing beside golden arrays")
         return None
-    index = _json("golden/index.json", entries["golden/index.json"])
+    index = _json("golden/index.json", bytes(entries["golden/index.json"]))
     return Golden.decode(index, found, network, weights_sha256(network))
 
 
-def _zip_bytes(entries: Mapping[str, bytes]) -> bytes:
+def _copy(array: AnyArray) -> AnyArray:
+    copy = array.copy()
+    copy.setflags(write=False)
+    return copy
+
+
+def _size(value: bytes | AnyArray) -> int:
+    return len(value) if isinstance(value, bytes) else len(npy_header(value)) + value.nbytes
+
+
+def _zip_pieces(entries: Mapping[str, bytes | AnyArray]) -> Iterator[bytes]:
     """Stored entries in sorted order with fixed headers; the archive's comment is the SHA-256 of all before it."""
-    body, directory = bytearray(), bytearray()
+    digest, at, directory = hashlib.sha256(), 0, bytearray()
     for name in sorted(entries):
-        data, raw_name = entries[name], name.encode()
+        value, raw_name = entries[name], name.encode()
+        data = value if isinstance(value, bytes) else npy_bytes(value)
         # version 2.0, UTF-8 flag, stored, 1980-01-01 00:00
         common = (
             b"\x14\x00\x00\x08\x00\x00\x00\x00\x21\x00"
@@ -162,18 +186,22 @@ def _zip_bytes(entries: Mapping[str, bytes]) -> bytes:
             + len(raw_name).to_bytes(2, "little")
             + b"\0\0"
         )
-        directory += b"PK\x01\x02\x14\x00" + common + bytes(10) + len(body).to_bytes(4, "little") + raw_name
-        body += b"PK\x03\x04" + common + raw_name + data
+        directory += b"PK\x01\x02\x14\x00" + common + bytes(10) + at.to_bytes(4, "little") + raw_name
+        for piece in (b"PK\x03\x04" + common + raw_name, data):
+            digest.update(piece)
+            at += len(piece)
+            yield piece
     end = b"PK\x05\x06" + bytes(4) + 2 * len(entries).to_bytes(2, "little")
-    end += len(directory).to_bytes(4, "little") + len(body).to_bytes(4, "little")
+    end += len(directory).to_bytes(4, "little") + at.to_bytes(4, "little")
     end += _HASH_CHARS.to_bytes(2, "little")
-    data = bytes(body + directory + end)
-    return data + hashlib.sha256(data).hexdigest().encode()
+    rest = bytes(directory) + end
+    digest.update(rest)
+    yield rest + digest.hexdigest().encode()
 
 
-def _unzip(data: bytes) -> dict[str, bytes]:
-    """Read the entries of `_zip_bytes`: no compression, no duplicate; `from_bytes` finds what else hides."""
-    entries: dict[str, bytes] = {}
+def _unzip(data: bytes) -> dict[str, memoryview]:
+    """Read the entries of `_zip_pieces`: no compression, no duplicate; `from_bytes` finds what else hides."""
+    entries: dict[str, memoryview] = {}
     at = 0
     while data[at : at + 4] == b"PK\x03\x04":
         stored, size, name_size = (
@@ -192,7 +220,7 @@ def _unzip(data: bytes) -> dict[str, bytes]:
             raise ArtifactError(f"entry {name!r} claims {size} bytes; at most {room} fit")
         if len(entries) == MAX_ENTRIES:
             raise ArtifactError(f"more than {MAX_ENTRIES} entries")
-        entries[name] = data[start : start + size]
+        entries[name] = memoryview(data)[start : start + size]
         at = start + size
     return entries
 

@@ -23,16 +23,22 @@ def npy_bytes(array: AnyArray) -> bytes:
     >>> npy_bytes(np.arange(3, dtype="<i2"))[:8]
     b'\x93NUMPY\x01\x00'
     """
+    little: AnyArray = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return b"".join((npy_header(array), little.data.cast("B") if little.size else b""))
+
+
+def npy_header(array: AnyArray) -> bytes:
+    """Return what stands before the codes in the `.npy` file of an array."""
     if array.dtype.kind not in "iu":
         raise ArtifactError(f"npy: dtype {array.dtype}; artifacts hold integer arrays only")
-    little: AnyArray = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
-    shape = ", ".join(str(n) for n in little.shape) + ("," if little.ndim == 1 else "")
-    header = f"{{'descr': '{little.dtype.str}', 'fortran_order': False, 'shape': ({shape}), }}".encode()
+    shape = ", ".join(str(n) for n in array.shape) + ("," if array.ndim == 1 else "")
+    descr = array.dtype.newbyteorder("<").str
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}".encode()
     header += b" " * (-(len(_MAGIC) + 2 + len(header) + 1) % 64) + b"\n"
-    return _MAGIC + len(header).to_bytes(2, "little") + header + little.tobytes()
+    return _MAGIC + len(header).to_bytes(2, "little") + header
 
 
-def npy_array(where: str, data: bytes) -> Any:
+def npy_array(where: str, data: bytes | memoryview) -> Any:
     """Return the read-only array of `npy_bytes`; raise ArtifactError for anything else, before any allocation."""
     size = int.from_bytes(data[8:10], "little")
     header = _HEADER.fullmatch(data[10 : 10 + size])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,19 @@ def decide(
         labels[rows] = classes[np.argmax(own, axis=1)] if len(rows) else classes[:0]
         scores[np.ix_(rows, classes)] = own
     return labels, scores
+
+
+def joined(parts: Sequence[Result]) -> Result:
+    """Return what batches in order gave as one; cycles where all of them have some."""
+
+    def together(values: Sequence[Any]) -> Any:
+        if any(value is None for value in values):
+            return None
+        return (np.ma if isinstance(values[0], np.ma.MaskedArray) else np).concatenate(values)
+
+    names = ("logits", "branch", "fine", "labels", "scores", "macs", "cycles")
+    edges = {name: together([part.edges[name] for part in parts]) for name in parts[0].edges}
+    return Result(edges=edges, **{name: together([getattr(part, name) for part in parts]) for name in names})
 
 
 def macs_of(network: Network) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from .types import AnyArray, IntArray
 
 # Temporaries of one chunk of images; about a last-level cache, so that operators find their input still there.
 CHUNK_BYTES = 8 << 20
+Sink: TypeAlias = Callable[[str, IntArray, AnyArray], None]
+"""Takes an edge's name, the numbers of some images and their codes on it, (n, *image_shape) of the type's dtype."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +85,21 @@ class Simulator:
         *,
         codes: AnyArray | None = None,
         edges: Iterable[str] = (),
+        sink: Sink | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Result:
         """Run a batch; see `run` of this module."""
         network, route = self.network, self.network.route
         if (images is None) == (codes is None):
             raise InputError("run: needed images or codes, one of them")
-        batch = _check_images(network.input, images) if images is not None else _check_codes(network.input, codes)
+        batch = check_images(network.input, images) if images is not None else _check_codes(network.input, codes)
         count = len(batch)
         wanted = list(dict.fromkeys(edges))
         for name in wanted:
             if name not in network.edges:
                 raise InputError(f"run: no edge {str(name)[:80]!r}; this network has {', '.join(network.edges)}")
-        kept = {n: np.empty((count, *network.edges[n].image_shape), network.edges[n].type.dtype) for n in wanted}
+        types = {n: network.edges[n].type.dtype for n in wanted}
+        kept = {n: np.empty((count, *network.edges[n].image_shape), types[n]) for n in wanted if sink is None}
         logits = np.empty((count, network.edges[network.output].size), np.int64)
         branch = np.empty(count, np.int64) if route else None
         fine = np.empty((count, route.capacity), np.int64) if route else None
@@ -104,6 +109,8 @@ class Simulator:
             def keep(name: str, y: AnyArray) -> None:
                 if name in kept:
                     kept[name][rows] = y
+                elif name in types and sink is not None:
+                    sink(name, np.arange(count)[rows], y.astype(types[name]))
 
             return keep
 
@@ -136,31 +143,33 @@ def run(
     *,
     codes: AnyArray | None = None,
     edges: Iterable[str] = (),
+    sink: Sink | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
     """Run a batch of images, or of input codes, through the network in exact integer arithmetic.
 
     `images`: uint8 (N, H, W, C) below the table's levels, or floats in [0, 1], which become
     round_half_even((levels - 1) * x); (N, H, W) will do for one channel. `codes`: integers (N, *shape) of the
-    input's type. `edges`: names whose codes to return ("input", nodes, branch nodes). `progress` is called with
-    the number of images done. Memory beyond the returned arrays does not grow with N.
+    input's type. `edges`: names whose codes to return ("input", nodes, branch nodes); with a `sink` it takes them
+    instead, some images of one edge at a time. `progress` is called with the number of images done. Memory beyond the
+    returned arrays does not grow with N.
     Raises InputError for the wrong shape, dtype, range or name.
     """
     # Kept in the network, as its cached properties are: no table of our own would outlive it.
     simulator = vars(network).get("_simulator")
     if simulator is None:
         simulator = vars(network)["_simulator"] = Simulator(network)
-    found: Result = simulator.run(images, codes=codes, edges=edges, progress=progress)
+    found: Result = simulator.run(images, codes=codes, edges=edges, sink=sink, progress=progress)
     return found
 
 
 def input_codes(network_input: Input, images: AnyArray) -> IntArray:
     """Return the input codes (N, *shape) of images, in the input type's smallest dtype; raises as `run` does."""
-    found: IntArray = _look_up(network_input, _check_images(network_input, images), network_input.type.dtype)
+    found: IntArray = _look_up(network_input, check_images(network_input, images), network_input.type.dtype)
     return found
 
 
-def _check_images(network_input: Input, images: AnyArray) -> AnyArray:
+def check_images(network_input: Input, images: AnyArray) -> AnyArray:
     """Return the images as (N, *shape), still uint8 or float; raise InputError for what no table entry exists for."""
     shape, levels = network_input.shape, network_input.levels
     images = _array("images", images)
@@ -172,14 +181,14 @@ def _check_images(network_input: Input, images: AnyArray) -> AnyArray:
         raise InputError(f"images: shape {list(images.shape)}; {wanted}{hint}")
     if images.dtype == np.uint8:
         if levels < 256 and images.size and images.max() >= levels:
-            index = tuple(int(i) for i in np.argwhere(images >= levels)[0])
+            index = tuple(int(i) for i in np.unravel_index(int(np.argmax(images >= levels)), images.shape))
             raise InputError(
                 f"images: value {images[index]} at {list(index)}; this network's images have levels 0..{levels - 1}"
             )
     elif images.dtype.kind == "f":
         bad = ~((images >= 0) & (images <= 1))  # NaN fails both
         if bad.any():
-            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
             raise InputError(f"images: value {images[index]} at {list(index)}; floats must lie in 0..1")
     else:
         raise InputError(f"images: dtype {images.dtype}; needed uint8 0..{levels - 1}, or floats in 0..1")

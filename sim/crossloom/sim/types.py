@@ -143,7 +143,7 @@ class QType:
         """Raise `error` naming the first code of the integer array `codes` that is outside lo..hi."""
         bad = (codes < self.lo) | (codes > self.hi)
         if bad.any():
-            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
             raise error(f"{where}: code {int(codes[index])} at {list(index)}; the type holds {self.lo}..{self.hi}")
 
 

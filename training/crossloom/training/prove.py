@@ -19,11 +19,14 @@ from crossloom.sim import (
     Edge,
     ExportError,
     Network,
+    batches,
     compare,
+    images_at_once,
     make_golden,
     run,
     save,
 )
+from crossloom.sim.comparison import joined
 from crossloom.sim.identity import weights_sha256
 from crossloom.sim.loom import from_bytes, to_bytes
 from crossloom.sim.types import EXACT_FLOAT32, AnyArray, IntArray
@@ -39,7 +42,7 @@ from .state import evaluating, unchanged
 from .tracing import Recorder, plain, random_node
 
 MIN_SAMPLES = 1000
-BATCH = 128
+IDLE_IMAGES = 128  # at most, for a branch that none of them takes
 
 Progress = Callable[[int], None]
 
@@ -63,7 +66,9 @@ class RunMismatch(ExportError):
 
 
 def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
-    """Return the codes (N, *shape) int64 of every edge that the torch model computes, for uint8 images (N, H, W, C).
+    """Return the codes (N, *shape) of every edge that the torch model computes, for uint8 images (N, H, W, C).
+
+    In the dtype of the edge's type, or int64 where a code is outside of it.
 
     A routed model runs for each image the branch of torch's own coarse logits. float32 on the CPU, sums of layers in
     `precision` (`Proof`), no autocast; raises ExportError where a value is no multiple of its scale.
@@ -85,7 +90,8 @@ def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
             own = rows_of(source, torch.from_numpy(inside))
             found, _ = _section_edges(branch, own, network.branch_edges[index], exact)
             for name, codes in found.items():
-                whole = edges.setdefault(name, np.zeros((len(images), *codes.shape[1:]), np.int64))
+                whole = edges.setdefault(name, np.zeros((len(images), *codes.shape[1:]), codes.dtype))
+                edges[name] = whole = whole.astype(np.promote_types(whole.dtype, codes.dtype), copy=False)
                 whole[inside] = codes
     return edges
 
@@ -115,11 +121,13 @@ def _section_edges(
         if seen.order is not None:
             values = values[:, list(seen.order)]
         values = values.reshape(len(values), *edge.shape)
-        edges[name] = codes_of(f"edge {name}", values, np.asarray(edge.type.frac))
+        codes = codes_of(f"edge {name}", values, np.asarray(edge.type.frac))
+        inside = edge.type.lo <= codes.min(initial=0) and codes.max(initial=0) <= edge.type.hi
+        edges[name] = codes.astype(edge.type.dtype) if inside else codes
     return edges, recorder.result
 
 
-def _compare_bank(exported: Exported, index: int, images: AnyArray) -> Comparison:
+def _compare_bank(exported: Exported, index: int, images: AnyArray, first_image: int) -> Comparison:
     """Compare the edges of one branch on images that may take another."""
     network, branch = exported.network, exported.sections[2 + index]
     route = network.route
@@ -132,7 +140,7 @@ def _compare_bank(exported: Exported, index: int, images: AnyArray) -> Compariso
     for node in route.branches[index].nodes:
         kernel = node.op.kernel([edges[name] for name in node.inputs], edges[node.name])
         codes[node.name] = kernel(*(codes[name].astype(edges[name].carrier) for name in node.inputs))
-    return compare(network, codes, found)
+    return compare(network, codes, found, first_image)
 
 
 def compare_torch(exported: Exported, images: AnyArray, progress: Progress | None = None) -> Comparison:
@@ -143,21 +151,18 @@ def compare_torch(exported: Exported, images: AnyArray, progress: Progress | Non
     network = exported.network
     idle = set(range(len(exported.sections) - 2))  # all that follow trunk and head; none in a flat network
     parts = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        expected = run(network, batch, edges=network.edges)
-        parts.append(compare(network, expected.edges, torch_edges(exported, batch), start))
+    for rows in batches(network, len(images)):
+        found = torch_edges(exported, images[rows])
+        expected = run(network, images[rows], edges=network.edges)
+        parts.append(compare(network, expected.edges, found, rows.start))
         idle -= set() if expected.branch is None else set(expected.branch.tolist())
+        del found, expected  # two batches would be there at once
         if progress is not None:
-            progress(start + len(batch))
+            progress(rows.stop)
     with evaluating(*(section.traced for section in exported.sections)):
-        parts += [_compare_bank(exported, index, images[:BATCH]) for index in sorted(idle)]
-    differences: dict[str, int] = {}
-    for part in parts:
-        for name, count in part.differences.items():
-            differences[name] = differences.get(name, 0) + count
-    first = next((part.first for part in parts if part.first is not None), None)
-    return Comparison(sum(part.codes for part in parts), differences, first)
+        for rows in batches(network, min(len(images), IDLE_IMAGES)):
+            parts += [_compare_bank(exported, index, images[rows], rows.start) for index in sorted(idle)]
+    return joined(network, parts)
 
 
 def prove(exported: Exported, images: AnyArray, progress: Progress | None = None) -> Proof:
@@ -183,7 +188,7 @@ def prove(exported: Exported, images: AnyArray, progress: Progress | None = None
 
 def _refuse_random(exported: Exported, images: AnyArray) -> None:
     """Raise ExportError naming a layer of the torch model that answers otherwise when run again."""
-    reads: Any = to_float(images[:BATCH], exported.values)
+    reads: Any = to_float(images[: images_at_once(exported.network)], exported.values)
     with evaluating(*(section.traced for section in exported.sections)):
         for section in exported.sections:
             values = reads.flatten(1) if section.flat else reads

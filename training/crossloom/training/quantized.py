@@ -146,9 +146,11 @@ def least_code(code: int, factor: Fraction, rounding: Rounding) -> int:
 def codes_of(where: str, values: AnyArray, frac: Any) -> IntArray:
     """Return values * 2**frac as int64, exactly; raise ExportError where that is no integer."""
     scaled = np.ldexp(values.astype(np.float64), frac)
-    codes = np.rint(scaled)
-    if not np.array_equal(codes, scaled):
-        index = tuple(int(i) for i in np.argwhere(codes != scaled)[0])
-        raise ExportError(f"{where}: value {float(values[index])!r} at {list(index)} is no multiple of its scale")
-    found: IntArray = codes.astype(np.int64)
+    wrong = np.rint(scaled) != scaled
+    if wrong.any():
+        index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+        raise ExportError(
+            f"{where}: value {float(values[index])!r} at {[int(i) for i in index]} is no multiple of its scale"
+        )
+    found: IntArray = scaled.astype(np.int64)
     return found

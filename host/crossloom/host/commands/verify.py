@@ -9,10 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from crossloom.sim import Artifact, ConfigError, InputError, compare, differing, input_codes, load, simulated_digests
+from crossloom.sim import (
+    Artifact,
+    ConfigError,
+    InputError,
+    batches,
+    compare,
+    differing,
+    input_codes,
+    load,
+    simulated_digests,
+)
 from crossloom.sim import run as simulate
+from crossloom.sim.comparison import joined
+from crossloom.sim.simulator import check_images
 from crossloom.sim.text import printable
-from crossloom.sim.types import AnyArray
+from crossloom.sim.types import AnyArray, IntArray
 
 from ..backends import check_device, open_backend
 from ..designs import find_design
@@ -22,8 +34,6 @@ from ..tables import table
 from ..testset import TestImages, test_images
 from . import Report
 
-CHUNK = 512  # images at a time on a device; bounds the memory that their edges take
-
 
 def _golden(artifact: Artifact, tests: TestImages) -> tuple[int, str | None]:
     """Return how many (image, edge) digests differ, of the images that have some, and the first one in words."""
@@ -31,21 +41,27 @@ def _golden(artifact: Artifact, tests: TestImages) -> tuple[int, str | None]:
     assert golden is not None
     known = np.flatnonzero(tests.rows >= 0)
     wrong = np.zeros((len(known), len(golden.edges)), bool)
-    if len(known):
-        with bar("golden digests", len(known)) as progress:
-            wrong = simulated_digests(network, tests.images[known], progress) != golden.digests[tests.rows[known]]
-    full = simulate(network, golden.images, edges=golden.edges).edges
-    codes = sum(int((full[name] != golden.codes[name]).sum()) for name in golden.edges)
+    with bar("golden digests", len(known)) as progress:
+        for part in batches(network, len(known)):
+            own = known[part]
+            wrong[part] = simulated_digests(network, tests.images[own]) != golden.digests[tests.rows[own]]
+            progress(part.stop)
+    full = dict.fromkeys(golden.edges, 0)
+
+    def count(name: str, rows: IntArray, found: AnyArray) -> None:
+        full[name] += int((found != golden.codes[name][rows]).sum())
+
+    simulate(network, golden.images, edges=golden.edges, sink=count)
+    codes = sum(full.values())
     if not wrong.any() and not codes:
         return 0, None
     if not wrong.any():
-        name = next(n for n in golden.edges if (full[n] != golden.codes[n]).any())
+        name = next(n for n in golden.edges if full[n])
         return codes, f"edge {name}: codes of the {len(golden.images)} golden images differ from the simulator's"
     edge = int(np.flatnonzero(wrong.any(axis=0))[0])
     image = int(known[np.flatnonzero(wrong[:, edge])[0]])
-    return int(
-        wrong.sum()
-    ) + codes, f"edge {golden.edges[edge]}, image {image}: the digest differs from the simulator's"
+    text = f"edge {golden.edges[edge]}, image {image}: the digest differs from the simulator's"
+    return int(wrong.sum()) + codes, text
 
 
 @dataclass(frozen=True)
@@ -63,26 +79,27 @@ def _device(artifact: Artifact, device: str, images: AnyArray) -> _Found:
     Counts images that differ and codes that differ on edges. Either runs each image once.
     """
     network = artifact.network
-    codes, names = input_codes(network.input, images), list(network.edges)
-    count, shown = 0, 0
-    first: str | None = None
+    names, shown, wrong = list(network.edges), 0, np.zeros(len(images), bool)
+    parts = []
     backend, _ = open_backend(network, device)
     try:
-        backend.run(codes[:0], names)  # compiles what has to be, before the bar begins
-        with bar(device, len(codes)) as progress:
-            for start in range(0, len(codes), CHUNK):
-                part = codes[start : start + CHUNK]
-                wanted, found = simulate(network, codes=part, edges=names), backend.run(part, names)
-                wrong, compared = differing(wanted, found), compare(network, wanted.edges, found.edges, start)
-                count, shown = count + int(wrong.sum()) + compared.total, len(found.edges)
-                if first is None and compared.first is not None:
-                    first = str(compared.first)
-                elif first is None and wrong.any():
-                    first = f"image {start + int(np.flatnonzero(wrong)[0])}: scores, branch or label differ"
-                progress(start + len(part))
+        backend.run(input_codes(network.input, images[:0]), names)  # compiles what has to be, before the bar begins
+        with bar(device, len(images)) as progress:
+            for rows in batches(network, len(images)):
+                codes = input_codes(network.input, images[rows])
+                wanted, found = simulate(network, codes=codes, edges=names), backend.run(codes, names)
+                wrong[rows], shown = differing(wanted, found), len(found.edges)
+                parts.append(compare(network, wanted.edges, found.edges, rows.start))
+                del wanted, found  # two batches would be there at once
+                progress(rows.stop)
     finally:
         backend.close()
-    return _Found(count, first, f"{shown} edges, scores, labels" if shown else "scores, labels")
+    edges = joined(network, parts)
+    first = str(edges.first) if edges.first is not None else None
+    if first is None and wrong.any():
+        first = f"image {int(np.flatnonzero(wrong)[0])}: scores, branch or label differ"
+    compared = f"{shown} edges, scores, labels" if shown else "scores, labels"
+    return _Found(edges.total + int(wrong.sum()), first, compared)
 
 
 def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> tuple[int | None, str | None]:
@@ -110,7 +127,7 @@ def verify(artifact: Artifact, tests: TestImages, run_dir: Path, asked: bool, de
     `asked`: the run was named by the user, so that a missing or other checkpoint is an error, not a comparison that
     is left out. Returns the stable keys of `verify --json`.
     """
-    network, images = artifact.network, tests.images
+    network, images = artifact.network, check_images(artifact.network.input, tests.images)
     found = {"golden": _Found(*_golden(artifact, tests)), "torch": _Found(*_torch(artifact, run_dir, images, asked))}
     found |= {device: _device(artifact, device, images) for device in devices}
     return {

@@ -13,6 +13,8 @@ from ..compiler.program import Program
 from ..compiler.words import Kind
 from ..errors import RtlError
 
+_BITS_AT_ONCE = 1 << 21  # of recorded fields, each of which is 64 bits wide while it is put together
+
 
 def taps_of(program: Program, recorded: NDArray[np.uint32], images: int) -> NDArray[np.int64]:
     """Array cycles, first and last cycle (sweeps, 3) of the last of N images, 0 for none, from taps (entries, 2).
@@ -87,7 +89,11 @@ def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> di
 
 def _fields(words: NDArray[np.uint32], count: int, bits: int, *, signed: bool) -> NDArray[np.int64]:
     """Fields (entries, count) of `bits` bits in 32-bit words, the first one lowest."""
-    flat = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
-    parts = flat[:, : count * bits].reshape(len(words), count, bits).astype(np.int64)
-    values: NDArray[np.int64] = (parts << np.arange(bits)).sum(2)
+    values = np.empty((len(words), count), np.int64)
+    step = max(1, _BITS_AT_ONCE // (count * bits))
+    for start in range(0, len(words), step):
+        some = np.ascontiguousarray(words[start : start + step])
+        flat = np.unpackbits(some.view(np.uint8), axis=1, bitorder="little")
+        parts = flat[:, : count * bits].reshape(len(some), count, bits).astype(np.int64)
+        values[start : start + step] = (parts << np.arange(bits)).sum(2)
     return values - ((values >> (bits - 1)) << bits) if signed else values

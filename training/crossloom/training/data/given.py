@@ -85,4 +85,5 @@ def given_images(path: Path, classes: Sequence[str]) -> Given:
     kept = labels >= 0
     tests = parts.tests()
     tests = (np.cumsum(kept) - 1)[tests[kept[tests]]]
-    return Given(parts.images[kept], labels[kept], tests, parts.test is not None)
+    images = parts.images if kept.all() else parts.images[kept]
+    return Given(images, labels[kept], tests, parts.test is not None)
