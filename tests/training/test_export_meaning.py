@@ -340,6 +340,21 @@ def test_one_logit_answers_for_two_classes_by_its_sign():
         assert (run(network, batch).labels == (logit.numpy().ravel() > 0)).all()
 
 
+def test_one_name_of_one_logit_is_the_class_above_zero_and_a_tie_is_not_it():
+    model = seq(act(8), nn.Flatten(), dense(192, 1, bias=False))
+    with torch.no_grad():  # the difference of two pixels, often 0
+        model[-1].weight.zero_()
+        model[-1].weight[0, :2] = torch.tensor([1.0, -1.0])
+    network = exports(model, classes=("cat",))
+    assert network.classes == ("not cat", "cat")
+    batch = images(count=200) % 2 * 128
+    with torch.no_grad():
+        logit = model(to_float(batch, VALUES))
+    logit = (logit.value if hasattr(logit, "value") else logit).numpy().ravel()
+    assert min((logit == 0).sum(), (logit > 0).sum(), (logit < 0).sum()) > 20
+    assert (run(network, batch).labels == (logit > 0)).all()
+
+
 @pytest.mark.parametrize("shape", [(4,), (1, 1, 4), (2, 2, 1)])
 def test_a_model_on_features_exports(shape):
     torch.manual_seed(2)

@@ -36,18 +36,15 @@ def bare(what: str, model: Any) -> nn.Module:
     return model
 
 
-def checked_classes(classes: Any) -> tuple[str, ...]:
-    """Return the names of the classes."""
+def checked_classes(classes: Any, least: int = 2) -> tuple[str, ...]:
+    """Return the names of the classes, `least` or more."""
     if isinstance(classes, str | Mapping) or not isinstance(classes, Sequence | np.ndarray):
         raise ExportError(f"classes: {classes!r:.80}; needed the name of every class, in a tuple")
     for name in classes:
         if not isinstance(name, str):
             raise ExportError(f"classes: {name!r:.80} is no name; needed text: [str(c) for c in classes]")
-    if len(classes) < 2:
-        raise ExportError(
-            f"classes: {len(classes)} of them; needed 2 or more; of one logit name both: the second class answers "
-            "where it is above 0"
-        )
+    if len(classes) < least:
+        raise ExportError(f"classes: {len(classes)} of them; needed {least} or more; name every class")
     return tuple(map(str, classes))
 
 

@@ -58,13 +58,14 @@ def convert(
 
     `shape` is the image's (H, W, C), or (C,) for a model on C features; `values` (levels, 1 or C) float32 is what an
     image value becomes at the model's input. The model is as it was afterwards. Two classes may have one logit: the
-    second is the answer where it is above 0. Raises ExportError naming the layer, what was found there and what is
-    needed.
+    second is the answer where it is above 0. One name alone is the second's, and the first is "not" that name. Raises
+    ExportError naming the layer, what was found there and what is needed.
     """
-    classes, shape = checked_classes(classes), checked_shape(shape)
+    given, shape = checked_classes(classes, 1), checked_shape(shape)
+    classes = given if len(given) > 1 else (f"not {given[0]}", *given)
     values = checked_values(values, shape)
     try:
-        section, build, output, _ = _section("model", model, None, shape, values, rows=len(classes))
+        section, build, output, _ = _section("model", model, None, shape, values, rows=len(given))
         network = finish(name, build.input_table(), build.section, classes, output.edge or "")
     except NetworkError as error:
         raise ExportError(f"model: {error}") from error

@@ -16,7 +16,9 @@ from .values import Value
 def finished_logits(build: LayerBuilder, value: Value, rows: int) -> Value:
     """Return the logits of the network: flat, of one frac, and two where one stands for two classes by its sign."""
     edge = build.edges[value.edge or ""]
-    if rows == 2 and edge.size == 1:
+    if rows == 1 and edge.size != 1:
+        raise ExportError(f"classes: 1 of them; the model has {edge.size} logits; needed a name for each")
+    if rows in (1, 2) and edge.size == 1:
         _with_a_row_of_zeros(build, value)
     if build.edges[value.edge or ""].type.common_frac is None:
         _aligned(build, value)

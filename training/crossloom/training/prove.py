@@ -217,8 +217,9 @@ def export_model(
     """Return the integer network of a Brevitas model and the proof that they are equal on `images`.
 
     `shape` (H, W, C); `values` (levels, 1 or C) float32: what an image value becomes at the model's input; `images`
-    uint8 (N, H, W, C): at least 1,000 samples, or all there are. Raises ExportError for what has no exact integer
-    form, and where a single code on any edge differs.
+    uint8 (N, H, W, C): at least 1,000 samples, or all there are. Of a model with one logit name both classes, the
+    second being the answer where it is above 0, or that one alone: the first is "not" it. Raises ExportError for what
+    has no exact integer form, and where a single code on any edge differs.
     """
     images = checked_images(images, checked_shape(shape))
     with unchanged(bare("model", model)):
