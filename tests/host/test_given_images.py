@@ -10,7 +10,7 @@ from handmade import dense
 
 from crossloom.host.cli import main
 from crossloom.host.testset import test_set as labelled
-from crossloom.sim import Artifact, Flatten, Input, InputError, QType, load, make_golden, save
+from crossloom.sim import Artifact, Flatten, Input, InputError, QType, load, make_golden, run, save
 from crossloom.sim.builder import Section, finish
 
 SHAPE = (6, 5, 3)
@@ -131,6 +131,39 @@ def test_images_of_another_shape_are_refused_in_one_line(capsys, bare, tmp_path)
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["verify", str(bare[0])]) == 1
     assert "give them by --data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 1, 4)])
+def test_a_network_on_features_takes_arrays_of_them(capsys, tmp_path, shape):
+    rng = np.random.default_rng(0)
+    source = Input(shape, QType(0, 15, 4), np.arange(16)[:, None])
+    section = Section.of_input(source)
+    if len(shape) == 3:
+        section.add(Flatten())
+    section.add(dense(3, 4, 1))
+    network = finish("features", source, section, ("a", "b", "c"))
+    rows = rng.integers(0, 16, (12, 4), dtype=np.uint8)
+    labels = run(network, rows).labels
+    design = tmp_path / "features.loom"
+    golden = make_golden(network, "own test", rows.reshape(12, *shape), labels)
+    save(Artifact(network, {}, replace(golden, inputs=None, labels=None)), design)
+    np.save(tmp_path / "rows.npy", rows[::-1])
+    np.save(tmp_path / "shaped.npy", rows.reshape(12, *shape))
+    np.savez(tmp_path / "tests.npz", test_images=rows, test_labels=labels)
+    np.savez(tmp_path / "all.npz", images=rows, labels=labels)
+    for name in ("rows.npy", "shaped.npy", "tests.npz", "all.npz"):
+        code, differences, *counts = verified(capsys, design, tmp_path / name)
+        assert (code, differences["golden"], counts) == (0, 0, [12, 0, 0]), name
+    for name in ("rows.npy", "shaped.npy"):
+        assert main(["run", str(design), str(tmp_path / name)]) == 0
+    page = tmp_path / "x.html"
+    assert main(["report", str(design), "--data", str(tmp_path / "all.npz"), "--out", str(page)]) == 0
+    np.save(tmp_path / "wide.npy", np.zeros((3, 5), np.uint8))
+    capsys.readouterr()
+    for argv in (["verify", str(design), "--data"], ["run", str(design)]):
+        assert main([*argv, str(tmp_path / "wide.npy")]) == 1
+        error = capsys.readouterr().err
+        assert "needed (N, " in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("classes", [{}, {"classes": np.array(CLASSES)}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,11 @@ def test_set(artifact: Artifact, args: argparse.Namespace) -> tuple[AnyArray, An
 def _given(golden: Golden, network: Network, data: str) -> TestImages:
     from crossloom.training.data.given import given_images
 
-    given = given_images(Path(data), network.classes)
+    shape = network.input.shape
+    features = len(shape) == 1 or shape[:2] == (1, 1)
+    given = given_images(Path(data), network.classes, features=features)
+    if len(shape) == 1 and given.images.shape[1:3] == (1, 1):
+        given = replace(given, images=given.images[:, 0, 0])
     whole = TestImages(given.images, given.labels, _rows(golden, network, given.images), golden.vectors)
     if given.tests is None:
         return whole

@@ -149,10 +149,10 @@ def run(
     """Run a batch of images, or of input codes, through the network in exact integer arithmetic.
 
     `images`: uint8 (N, H, W, C) below the table's levels, or floats in [0, 1], which become
-    round_half_even((levels - 1) * x); (N, H, W) will do for one channel. `codes`: integers (N, *shape) of the
-    input's type. `edges`: names whose codes to return ("input", nodes, branch nodes); with a `sink` it takes them
-    instead, some images of one edge at a time. `progress` is called with the number of images done. Memory beyond the
-    returned arrays does not grow with N.
+    round_half_even((levels - 1) * x); (N, H, W) will do for one channel, (N, C) for one pixel. `codes`:
+    integers (N, *shape) of the input's type. `edges`: names whose codes to return ("input", nodes, branch nodes); with
+    a `sink` it takes them instead, some images of one edge at a time. `progress` is called with the number of images
+    done. Memory beyond the returned arrays does not grow with N.
     Raises InputError for the wrong shape, dtype, range or name.
     """
     # Kept in the network, as its cached properties are: no table of our own would outlive it.
@@ -176,6 +176,8 @@ def check_images(network_input: Input, images: AnyArray) -> AnyArray:
     wanted = f"needed (N, {', '.join(str(n) for n in shape)})"
     if images.ndim == len(shape) and len(shape) == 3 and shape[2] == 1:
         images = images[..., None] if images.shape[1:] == shape[:2] else images
+    if len(shape) == 3 and shape[:2] == (1, 1) and images.shape[1:] == shape[2:]:
+        images = images[:, None, None]
     if images.shape[1:] != shape or images.ndim != len(shape) + 1:
         hint = "; add the batch axis: images[None]" if images.shape in (shape, shape[:2]) else ""
         raise InputError(f"images: shape {list(images.shape)}; {wanted}{hint}")

@@ -79,9 +79,12 @@ def _array(where: str, file: Any, name: str) -> npt.NDArray[Any]:
 def check_channels_last(where: str, images: npt.NDArray[Any]) -> None:
     """Raise ConfigError for images (N, C, H, W), as torch has them: they would be read as small ones of many channels.
 
+    Features as the channels of one pixel are no such images.
+
     >>> check_channels_last("x", np.zeros((9, 28, 28, 1)))
     """
-    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+    pixel = images.shape[1:3] == (1, 1)
+    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3) and not pixel:
         raise ConfigError(
             f"{where}: images of shape {list(images.shape)}, channels first; needed (N, H, W, C), channels last; "
             "turn them by images.transpose(0, 2, 3, 1)"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossloom.sim.errors import ConfigError
 from crossloom.sim.text import printable
@@ -53,22 +55,25 @@ def named_test_images(dataset: str, classes: Sequence[str], data_dir: str | None
     return Given(data.images[data.test], labels_in(classes, data)[data.test])
 
 
-def given_images(path: Path, classes: Sequence[str]) -> Given:
+def given_images(path: Path, classes: Sequence[str], *, features: bool = False) -> Given:
     """Return the images of a `.npy`, a `.npz` or a folder by class: a data set to train on, or test images alone.
 
     A `.npz` may hold only `images` or only `test_images`, with labels or without. Labels without names of classes are
     the names "0", "1", ... where `classes` has some of them, else places in `classes`. Images of classes that
-    `classes` lacks are left out, unless it lacks all. Raises ConfigError (one line).
+    `classes` lacks are left out, unless it lacks all. With `features`, arrays (N, C) are images of one pixel. Raises
+    ConfigError (one line).
     """
     kind = path.suffix.lower()
     if kind == ".npy" and not path.is_dir():
-        images = with_channels(shown(path), read_npy(path))
+        images = with_channels(shown(path), _pixels(read_npy(path), features))
         check_images(shown(path), images, 256)
         return Given(images, None)
     if kind != ".npz" or path.is_dir():
         parts = read_own(path, least=1)
     else:
-        arrays = read_npz(path, ARRAYS)
+        arrays = {
+            name: _pixels(array, features and name.endswith("images")) for name, array in read_npz(path, ARRAYS).items()
+        }
         if "images" not in arrays:
             arrays = {name.removeprefix("test_"): array for name, array in arrays.items()}
         if "labels" not in arrays and "images" in arrays:
@@ -87,3 +92,8 @@ def given_images(path: Path, classes: Sequence[str]) -> Given:
     tests = (np.cumsum(kept) - 1)[tests[kept[tests]]]
     images = parts.images if kept.all() else parts.images[kept]
     return Given(images, labels[kept], tests, parts.test is not None)
+
+
+def _pixels(array: npt.NDArray[Any], features: bool) -> npt.NDArray[Any]:
+    """Return features (N, C) as (N, 1, 1, C), the form of images, and anything else as it is."""
+    return array[:, None, None] if features and array.ndim == 2 else array

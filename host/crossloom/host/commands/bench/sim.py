@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crossloom.sim import Artifact, InputError, load
+from crossloom.sim import Artifact, InputError, images_at_once, load
 from crossloom.sim import run as simulate
 from crossloom.sim.types import AnyArray
 
@@ -24,7 +24,7 @@ from ...progress import bar
 from ...tables import table
 from .. import Report
 
-BATCHES = (1, 256)
+BATCH = 256  # at most, beside 1: Brevitas and torch take a whole batch at once
 MIN_RUNS = 5
 SECONDS = 0.25
 MEMORY_IMAGES = 10_000
@@ -88,8 +88,9 @@ def run(args: argparse.Namespace) -> Report:
         raise InputError(f"{args.design}: carries no test images to time with; needed a design with golden inputs")
     data: dict[str, Any] = {"origin": "measured", "design": artifact.network.name, "runs": args.runs}
     rows: list[list[object]] = []
-    with bar("timing", len(BATCHES) * args.runs + 1) as progress:
-        for i, batch in enumerate(BATCHES):
+    batches = sorted({1, min(BATCH, images_at_once(artifact.network))})
+    with bar("timing", len(batches) * args.runs + 1) as progress:
+        for i, batch in enumerate(batches):
             images = np.resize(artifact.golden.inputs, (batch, *artifact.network.input.shape))
             calls = _contestants(artifact, images)
             for call in calls.values():
