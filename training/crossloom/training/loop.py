@@ -38,7 +38,7 @@ from .runs import (
     write_checkpoint,
     write_log,
 )
-from .steps import batches_of, learning_rate, optimizer, torch_threads
+from .steps import batches_of, evaluation_batches, learning_rate, optimizer, torch_threads
 
 __all__ = ["Evaluation", "TrainedModel", "evaluate", "load_run", "train"]
 
@@ -48,7 +48,6 @@ FLOAT, QAT, DISCOVER = "float", "qat", "discover"
 # What a phase draws its random numbers from; the first two are older than the third.
 _STREAM = {FLOAT: 0, QAT: 1, DISCOVER: 2}
 CALIBRATION_IMAGES = 256
-EVALUATION_BATCH = 512
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
@@ -118,8 +117,7 @@ def evaluate(
     model.eval()
     right, coarse, loss = 0, 0, 0.0
     with torch.no_grad():
-        for start in range(0, len(part), EVALUATION_BATCH):
-            rows = part[start : start + EVALUATION_BATCH]
+        for rows in evaluation_batches(part, dataset.shape):
             images, labels = to_float(dataset.images[rows], values), torch.from_numpy(dataset.labels[rows])
             batch_loss, batch_right, batch_coarse = assess(model, images, labels, 0.0, coarse_weight)
             right += int(batch_right.sum())
@@ -229,8 +227,7 @@ class _Run:
         confusion = np.zeros((len(data.classes), len(data.classes)))
         self.model.eval()
         with torch.no_grad():
-            for start in range(0, len(data.validation), EVALUATION_BATCH):
-                rows = data.validation[start : start + EVALUATION_BATCH]
+            for rows in evaluation_batches(data.validation, data.shape):
                 answers = functional.softmax(self.model(to_float(data.images[rows], self.values)).double(), 1)
                 np.add.at(confusion, data.labels[rows], answers.numpy())
         confusion /= confusion.sum(axis=1, keepdims=True)

@@ -13,6 +13,9 @@ from torch import nn
 from .config import TrainingConfig
 from .data.labelled import Ints
 
+EVALUATION_IMAGES = 512
+EVALUATION_BYTES = 256 << 20
+
 
 def optimizer(learned: Sequence[nn.Parameter], training: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW; weight matrices decay, biases, batch norms and learned ranges do not."""
@@ -21,6 +24,15 @@ def optimizer(learned: Sequence[nn.Parameter], training: TrainingConfig) -> torc
         {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=training.learning_rate)
+
+
+def evaluation_batches(indices: Ints, shape: tuple[int, ...]) -> list[Ints]:
+    """Return the indices of images (H, W, C) in order, in batches of up to 512: of large images in smaller ones.
+
+    64 channels of float32 at the images' size fit into 256 MiB: what a wide first layer takes.
+    """
+    size = min(max(1, EVALUATION_BYTES // (4 * 64 * shape[0] * shape[1])), EVALUATION_IMAGES)
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 def batches_of(order: Ints, size: int) -> list[Ints]:

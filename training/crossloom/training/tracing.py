@@ -289,7 +289,7 @@ class Recorder(fx.Interpreter):
     """
 
     def __init__(self, traced: fx.GraphModule, wanted: set[Tap] | None = None, exact: bool = False) -> None:
-        super().__init__(traced, garbage_collect_values=wanted is not None)
+        super().__init__(traced)
         self.wanted, self.exact = wanted, exact
         self.seen: dict[Tap, Any] = {}
         self.result: Any = None
