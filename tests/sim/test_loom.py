@@ -15,7 +15,19 @@ import numpy as np
 import pytest
 from handmade import made
 
-from crossloom.sim import Artifact, ArtifactError, load, run, save, weights_sha256
+from crossloom.sim import (
+    Artifact,
+    ArtifactError,
+    Dense,
+    Input,
+    Network,
+    Node,
+    QType,
+    load,
+    run,
+    save,
+    weights_sha256,
+)
 from crossloom.sim import loom as module
 from crossloom.sim.loom import to_bytes
 from crossloom.sim.npy import npy_array, npy_bytes
@@ -229,6 +241,21 @@ def test_info_beyond_the_limit_is_not_saved(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_JSON_BYTES", 2000)
     with pytest.raises(ArtifactError, match=r"info\.json: 3008 bytes; at most 2000"):
         save(Artifact(made("flat").network, {"a": "x" * 3000}), tmp_path / "x.loom")
+
+
+def test_more_entries_than_are_read_are_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_ENTRIES", 3)
+    with pytest.raises(ArtifactError, match="entries; at most 3 are supported; take fewer layers or branches"):
+        save(made("flat"), tmp_path / "x.loom")
+
+
+def test_as_many_classes_with_names_as_long_as_a_network_may_have_come_back(tmp_path):
+    names = tuple(f"{number:05}{chr(0x20000 + number % 1000) * 75}" for number in range(65_536))
+    dense = Dense(np.ones((65_536, 1), int), np.zeros(65_536, int), QType(-1, 1), 2)
+    source = Input((1,), QType(0, 1), np.array([[0], [1]]))
+    network = Network("w" * 64, source, (Node("w" * 64, dense, ("input",)),), "w" * 64, names)
+    save(Artifact(network), tmp_path / "x.loom")
+    assert load(tmp_path / "x.loom").network.classes == names
 
 
 @pytest.mark.parametrize("info", [{}, {"a": [1, 1.5, None, True, "ü", {"b": []}], "c": -(1 << 62)}, {"a": nested(30)}])

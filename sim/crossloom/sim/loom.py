@@ -27,13 +27,17 @@ from .text import printable
 from .types import AnyArray
 
 MAX_FILE_BYTES = 256 << 20
-MAX_JSON_BYTES = 16 << 20
-MAX_ENTRIES = 20_000
+MAX_JSON_BYTES = 32 << 20  # 65,536 class names of 80 characters fit
+MAX_ENTRIES = 65_535  # what the container counts
 MAX_NESTING = 32
 _HASH_CHARS = 64
 _FIXED_BYTES = 30 + 46  # of an entry's header and of its line in the directory, beside its name in both
 _END_BYTES = 22 + _HASH_CHARS
 _ENTRY = re.compile(r"(network|info)\.json|golden/index\.json|(tensors|golden)/[a-z0-9_.]{1,200}\.npy")
+
+
+# A string, to its end or the text's, or a bracket: it never fails half-way, so that time grows with the length alone.
+_TOKENS = re.compile(rb'"(?:[^"\\]+|\\.)*\\?(?:"|\Z)|[][{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,10 @@ def _pieces(artifact: Artifact) -> Iterator[bytes]:
         index, golden_arrays = artifact.golden.encode(weights_sha256(artifact.network))
         entries["golden/index.json"] = _json_bytes("golden/index.json", index)
         entries |= {f"golden/{name}.npy": array for name, array in golden_arrays.items()}
+    if len(entries) > MAX_ENTRIES:
+        raise ArtifactError(
+            f"artifact: {len(entries):,} entries; at most {MAX_ENTRIES:,} are supported; take fewer layers or branches"
+        )
     size = sum(_FIXED_BYTES + 2 * len(name) + _size(value) for name, value in entries.items()) + _END_BYTES
     if size > MAX_FILE_BYTES:
         raise ArtifactError(f"artifact: {size} bytes; at most {MAX_FILE_BYTES} are supported")
@@ -239,19 +247,11 @@ def _json_bytes(where: str, value: object) -> bytes:
 
 def _json(where: str, raw: bytes) -> Any:
     """Parse strict JSON: no duplicate key, NaN, huge number or deep nesting."""
-    depth, in_string, escaped = 0, False, False
-    for byte in raw:
-        if in_string:
-            in_string = escaped or byte != 0x22
-            escaped = byte == 0x5C and not escaped
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > MAX_NESTING:
-                raise ArtifactError(f"{where}: nested deeper than {MAX_NESTING} levels")
-        elif byte in b"]}":
-            depth -= 1
+    depth = 0
+    for token in _TOKENS.finditer(raw):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth > MAX_NESTING:
+            raise ArtifactError(f"{where}: nested deeper than {MAX_NESTING} levels")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         plain = dict(pairs)
