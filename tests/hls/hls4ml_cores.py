@@ -1,9 +1,9 @@
 """hls4ml cores of several networks in one library, and what differs from the simulator."""
 
 from crossloom.hls import HlsError, Simulation, build_library
-from crossloom.hls.csim import core_namespace
 from crossloom.hls.hls4ml_model import take_apart
 from crossloom.hls.hls4ml_project import write_core
+from crossloom.hls.names import core_namespace
 from crossloom.sim import differing, run
 
 

@@ -10,7 +10,7 @@ from crossloom.sim import Dense, Input, Network, Node, QType
 CORE = """
 #include <iostream>
 #include "crossloom/csim.hpp"
-namespace crossloom_tiny {
+namespace crossloom_tiny_core {
 constexpr unsigned kFrameBeats = 1, kResultBeats = 3, kLoadBeats = 0, kIdentityBeats = 4, kBanks = 1;
 static uint64_t bank_calls[kBanks];
 template <int N> struct Shared { static unsigned runs; };
@@ -23,8 +23,8 @@ void run_frame(hls::stream<beat_t>& in, hls::stream<beat_t>& out) {
     BODY
 }
 }
-CROSSLOOM_CSIM_COMMON(crossloom_tiny)
-CROSSLOOM_CSIM_RUN(crossloom_tiny)
+CROSSLOOM_CSIM_COMMON(crossloom_tiny_core)
+CROSSLOOM_CSIM_RUN(crossloom_tiny_core)
 """
 GOOD = "beat_t x = local.read(); out.write(0); out.write(x + ++Shared<1>::runs); out.write(ADDED + ++seen());"
 
@@ -62,7 +62,7 @@ def all_bodies(tmp_path_factory):
     source = tmp_path_factory.mktemp("bodies") / "all.cpp"
     bodies = [*(body for body, _ in WRONG), GOOD + "if (x == 9) local.read();"]
     texts = [
-        CORE.replace("BODY", body).replace("ADDED", "0").replace("crossloom_tiny", f"crossloom_tiny{i}")
+        CORE.replace("BODY", body).replace("ADDED", "0").replace("crossloom_tiny_core", f"crossloom_tiny{i}_core")
         for i, body in enumerate(bodies)
     ]
     source.write_text("\n".join(texts))
@@ -78,14 +78,14 @@ def test_a_core_answers_frame_by_frame(tmp_path):
 
 @pytest.mark.parametrize("index", range(len(WRONG)), ids=[f"{i}-{words}" for i, (_, words) in enumerate(WRONG)])
 def test_what_a_stream_complains_about_fails_the_run(all_bodies, capfd, index):
-    simulation = Simulation(all_bodies, tiny_network(), prefix=f"crossloom_tiny{index}")
+    simulation = Simulation(all_bodies, tiny_network(), prefix=f"crossloom_tiny{index}_core")
     with pytest.raises(HlsError, match=WRONG[index][1]):
         simulation.run(np.array([[7]]))
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_complaint_does_not_stick(all_bodies):
-    simulation = Simulation(all_bodies, tiny_network(), prefix=f"crossloom_tiny{len(WRONG)}")
+    simulation = Simulation(all_bodies, tiny_network(), prefix=f"crossloom_tiny{len(WRONG)}_core")
     with pytest.raises(HlsError):
         simulation.run(np.array([[9]]))
     assert simulation.run(np.array([[7]])).scores.tolist() == [[9, 2]]
@@ -139,5 +139,5 @@ def test_a_missing_compiler_and_a_source_that_is_wrong_are_one_clear_line(tmp_pa
 
 def test_a_library_without_a_trace_says_so(tmp_path):
     simulation = Simulation(tiny_library(tmp_path), tiny_network())
-    with pytest.raises(HlsError, match="no crossloom_tiny_trace"):
+    with pytest.raises(HlsError, match="no crossloom_tiny_core_trace"):
         simulation.edges()

@@ -9,7 +9,7 @@ import pytest
 from native_checks import mixed
 
 from crossloom.hls import build_library, choose_folding, native_project
-from crossloom.hls.csim import core_namespace
+from crossloom.hls.names import core_namespace
 from crossloom.host import find_design
 from crossloom.sim import Add, Concat, differing, load, random_codes, random_network, run
 from crossloom.sim.frames import frame_beats, frame_layout, read_results

@@ -71,7 +71,7 @@ def test_the_form_that_synthesis_reads_compiles(tmp_path):
     (tmp_path / "synthesis.cpp").write_text(
         '#include <iostream>\n#include "ap_fixed.h"\n#include "ap_shift_reg.h"\n#include "hls_math.h"\n'
         '#include "hls_stream.h"\n#define __SYNTHESIS__\n#include "core.hpp"\n'
-        'static_assert(crossloom_routed_from_the_input::kLoadBeats == 0, "");\n'
+        'static_assert(crossloom_routed_from_the_input_core::kLoadBeats == 0, "");\n'
     )
     build_library([tmp_path / "synthesis.cpp"], [core.parent], where="synthesis", optimize=0)
 

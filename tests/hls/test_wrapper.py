@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from crossloom.hls import Simulation, build_library
+from crossloom.hls.names import core_namespace
 from crossloom.hls.registers import REGISTERS
 from crossloom.hls.wrapper import protocol_header, simulation_source, top_header, top_source
 from crossloom.sim import random_network, structure_sha256, weights_sha256
@@ -18,7 +19,7 @@ from crossloom.sim.frames import IDENTITY_BEATS, Command, Status, fixed_sha256, 
 # the sum of the loaded beats. It says nothing of the network; sizes and identities are the network's.
 CORE = """
 #include "crossloom/beats.hpp"
-namespace crossloom_{name} {{
+namespace {name} {{
 constexpr unsigned kFrameBeats = {layout.frame_beats}, kResultBeats = {layout.result_beats}, kLoadBeats = {loads};
 constexpr unsigned kBanks = 1;
 static uint64_t bank_calls[kBanks];
@@ -90,7 +91,7 @@ def library(tmp_path_factory):
         if (routed, loads) not in made:
             folder, layout = tmp_path_factory.mktemp("core"), frame_layout(network)
             core = CORE.format(
-                name=network.name.replace("-", "_"),
+                name=core_namespace(network),
                 layout=layout,
                 loads=layout.load_beats if loads else 0,
                 identity=IDENTITY_BEATS if loads else 0,

@@ -5,13 +5,14 @@ import subprocess
 import numpy as np
 
 from crossloom.hls.emit import Flow
+from crossloom.hls.names import core_namespace
 from crossloom.hls.sources import find_ap_types
 from crossloom.sim import Artifact, Dense, Input, Network, Node, QType, make_golden
 
 CORE = """
 #include "crossloom/beats.hpp"
 #include "weights.hpp"
-namespace crossloom_{name} {{
+namespace {name} {{
 constexpr unsigned kFrameBeats = 2, kResultBeats = 4, kLoadBeats = 0, kBanks = 1;
 static uint64_t bank_calls[kBanks];
 inline void run_frame(hls::stream<beat_t>& in, hls::stream<beat_t>& out) {{
@@ -49,7 +50,7 @@ def tiny_artifact(seed=0, name="tiny-dense"):
 def write_core(network, folder):
     rows = ", ".join("{" + ", ".join(map(str, row)) + "}" for row in network.nodes[0].op.weight.tolist())
     (folder / "weights.hpp").write_text(f"static const int weights[3][10] = {{{rows}}};\n")
-    (folder / "core.hpp").write_text(CORE.format(name=network.name.replace("-", "_")))
+    (folder / "core.hpp").write_text(CORE.format(name=core_namespace(network)))
 
 
 TINY = Flow(write_core, loads=False, traces=False)

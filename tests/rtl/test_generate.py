@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from renaming import renamed
 
 from crossloom.rtl import RtlError
 from crossloom.rtl.compiler.program import Folding, compile_network
@@ -151,3 +152,17 @@ def test_more_dsps_than_the_chip_has_are_refused(design, tmp_path):
     with pytest.raises(RtlError, match="221 DSP48E1; an xc7z020 has 220"):
         generate(replace(design, folding=Folding(4, 4, 1, 2, 221)), tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("seed", [1, 28])
+def test_no_name_of_a_layer_or_branch_reaches_systemverilog_or_memories(seed, tmp_path):
+    plain = random_network(seed)
+    folders = []
+    for name, network in (("plain", plain), ("nasty", renamed(plain))):
+        folders.append(tmp_path / name)
+        generate(compile_network(network, Folding(2, 2, 1, 1)), folders[-1])
+    one, other = ({p.relative_to(f).as_posix(): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders)
+    assert one.keys() == other.keys()
+    # Identities are of networks with their names.
+    differing = {name for name in one if one[name] != other[name]}
+    assert differing == {"memories/identity.hex", "core.json", "README.md", MARKER}

@@ -29,17 +29,13 @@ from crossloom.sim.result import Result
 from crossloom.sim.types import AnyArray, IntArray
 
 from .errors import HlsError
+from .names import core_namespace
 from .sources import find_ap_types, find_include
 
 # Static members of templates would otherwise be one object in the whole process, whichever library they came from.
 _FLAGS = ("-std=c++17", "-w", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-gnu-unique")
 # hls::stream prints to std::cout, which all libraries of a process share: one call at a time.
 _calling = threading.Lock()
-
-
-def core_namespace(network: Network) -> str:
-    """The C++ namespace of a network's core."""
-    return f"crossloom_{network.name.replace('-', '_')}"
 
 
 def build_library(

@@ -10,8 +10,9 @@ from pathlib import Path
 from crossloom.sim import Network, weights_sha256
 from crossloom.sim.cache import cached, content_key
 
-from .csim import Simulation, build_library, core_namespace
+from .csim import Simulation, build_library
 from .emit import flow_of, write_simulation
+from .names import core_namespace
 from .sources import find_ap_types, find_include
 
 OPTIMIZE = 2

@@ -9,9 +9,9 @@ from pathlib import Path
 from crossloom.sim.frames import ROW_BITS, field_bits, frame_layout
 from crossloom.sim.network import Network
 
-from .csim import core_namespace
 from .hls4ml_model import Parts, Project, take_apart
 from .hls4ml_writer import hls4ml_version, write_project
+from .names import core_namespace
 
 
 def write_core(network: Network, folder: Path) -> Path:
@@ -41,8 +41,8 @@ def _core(network: Network, parts: Parts, space: str, ends: Mapping[str, tuple[s
     layout = frame_layout(network)
     lines = [
         f"// {network.name} as hls4ml {hls4ml_version()} computes it, between the beats of crossloom.sim.frames.",
-        f"#ifndef {space.upper()}_CORE_HPP",
-        f"#define {space.upper()}_CORE_HPP",
+        f"#ifndef {space}_HPP",
+        f"#define {space}_HPP",
         "",
         '#include "crossloom/beats.hpp"',
         '#include "crossloom/hls4ml.hpp"',

@@ -8,8 +8,9 @@ from pathlib import Path
 from crossloom.sim.frames import IDENTITY_BEATS, frame_layout
 from crossloom.sim.network import Network
 
-from .csim import Simulation, build_library, core_namespace
+from .csim import Simulation, build_library
 from .folding import Folding, choose_folding
+from .names import core_namespace
 from .native_graph import build_graph, declarations, frame_function
 from .native_tables import load_function, node_tables, weights_header
 
@@ -30,7 +31,7 @@ def native_project(network: Network, folding: Folding | None = None) -> dict[str
         "kIdentityBeats": IDENTITY_BEATS,
         "kBanks": len(network.route.branches) if network.route else 1,
     }
-    guard = f"{name.upper()}_CORE_HPP"
+    guard = f"{name}_HPP"
     lines = [
         f"// {network.name}: about {folding.interval} cycles an image, set by {folding.slowest} (estimated).",
         f"#ifndef {guard}",

@@ -11,12 +11,14 @@ from crossloom.sim.ops import Edge
 from crossloom.sim.types import QType
 
 from .folding import Folding
+from .names import cpp_name
 from .native_tables import USED
 from .ops import NATIVE, Table
 from .ops.base import BANK, OUT, Numbers, Place, Process, Stream, int_type, struct
 
-# Readers of a stream that are no nodes of the network.
-_ROUTE, _RESULT = "route", "result"
+# Readers of a stream that are no nodes of the network, nor called like one.
+_ROUTE, _RESULT = "(route)", "(result)"
+_LAST = "result"  # the process that writes the answer
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ class _Builder:
         self._result()
         types = []
         for name in carriers:
-            types.append(f"typedef {code_type(self.edges[name])} t_{name};")
-            types.append(f"typedef crossloom::Pack<t_{name}, {self.lanes[name]}> e_{name};")
+            code = cpp_name("t", name)
+            types.append(f"typedef {code_type(self.edges[name])} {code};")
+            types.append(f"typedef crossloom::Pack<{code}, {self.lanes[name]}> {cpp_name('e', name)};")
         if route:
             types.append(f"typedef {int_type(QType(0, len(route.branches) - 1))} bank_index_t;")
         return Graph(tuple(types), tuple(self.streams), tuple(self.processes))
@@ -86,30 +89,30 @@ class _Builder:
         Where a stream parts, each path holds a whole frame, so that the fork always finishes its frame and no path
         waits for another for ever. A window kernel does not read while it computes a row: its stream holds a row.
         """
-        element, whole = f"e_{edge}", self.edges[edge].size // self.lanes[edge]
+        element, stream, whole = cpp_name("e", edge), cpp_name("s", edge), self.edges[edge].size // self.lanes[edge]
         if len(readers) == 1:
             depth, why = 2, ""
             node = self.nodes.get(readers[0][0])
             if node and node.op.window([self.edges[name] for name in node.inputs]):
                 depth, why = whole // self.edges[node.inputs[0]].shape[0], "a row, which comes while one is computed"
-            self.streams.append(Stream(f"s_{edge}", element, max(depth, 2), why if depth > 2 else ""))
-            self.taken[readers[0]] = f"s_{edge}"
+            self.streams.append(Stream(stream, element, max(depth, 2), why if depth > 2 else ""))
+            self.taken[readers[0]] = stream
             return
-        self.streams.append(Stream(f"s_{edge}", element))
-        ports = [(element, "in", f"s_{edge}")]
+        self.streams.append(Stream(stream, element))
+        ports = [(element, "in", stream)]
         for index, reader in enumerate(readers):
-            name = f"s{index}_{edge}"
+            name = cpp_name(f"s{index}", edge)
             self.streams.append(Stream(name, element, max(whole, 2), "a whole frame: here paths part"))
             self.taken[reader] = name
             ports.append((element, f"to{index}", name))
-        self.processes.append(Process(f"fork_{edge}", f"fork<{whole}>", "", tuple(ports)))
+        self.processes.append(Process(cpp_name("fork", edge), f"fork<{whole}>", "", tuple(ports)))
 
     def _unpack(self, records: tuple[str, ...]) -> None:
         edge = self.edges[INPUT]
         numbers: Numbers = {"bits": edge.type.bits, "is_signed": edge.type.signed, "size": edge.size}
-        config = struct("c_unpack", {"code_t": "t_input"}, {**numbers, "lanes": self.lanes[INPUT]})
+        config = struct("UnpackConfig", {"code_t": "t_input"}, {**numbers, "lanes": self.lanes[INPUT]})
         ports = ("beat_t", "in", "in"), ("e_input", OUT, "s_input")
-        self.processes.append(Process("unpack", "unpack<c_unpack>", config, ports, records=records))
+        self.processes.append(Process("unpack", "unpack<UnpackConfig>", config, ports, records=records))
 
     def _node(self, node: Node, records: tuple[str, ...]) -> None:
         name, sources = node.name, tuple(self.carrier(i) for i in node.inputs)
@@ -138,34 +141,35 @@ class _Builder:
     def _route(self) -> None:
         """Coarse scores to a bank index for every banked node and the result."""
         coarse = self.carrier(self.network.output)
+        code = cpp_name("t", coarse)
         numbers: Numbers = {"rows": self.edges[coarse].size, "lanes": self.lanes[coarse]}
-        config = struct("c_route", {"score_t": f"t_{coarse}", "bank_t": "bank_index_t"}, numbers)
-        ports = [(f"e_{coarse}", "in", self.taken[_ROUTE, 0]), (f"t_{coarse}", "scores", "coarse_scores")]
-        self.streams.append(Stream("coarse_scores", f"t_{coarse}", self.edges[coarse].size, "all: the result waits"))
-        for name in [*(f"b_{name}" for name in self._banked()), "bank_of_result"]:
+        config = struct("RouteConfig", {"score_t": code, "bank_t": "bank_index_t"}, numbers)
+        ports = [(cpp_name("e", coarse), "in", self.taken[_ROUTE, 0]), (code, "scores", "coarse_scores")]
+        self.streams.append(Stream("coarse_scores", code, self.edges[coarse].size, "all: the result waits"))
+        for name in [*(cpp_name("b", name) for name in self._banked()), "bank_of_result"]:
             self.streams.append(Stream(name, "bank_index_t"))
             ports.append(("bank_index_t", name, name))
-        self.processes.append(Process(_ROUTE, "route<c_route>", config, tuple(ports)))
+        self.processes.append(Process("route", "route<RouteConfig>", config, tuple(ports)))
 
     def _result(self) -> None:
         """The scores to beats."""
         route = self.network.route
         output = self.carrier(route.output if route else self.network.output)
         layout = frame_layout(self.network)
-        types = {"score_t": f"t_{output}"}
+        types = {"score_t": cpp_name("t", output)}
         numbers: Numbers = {"rows": layout.scores, "lanes": self.lanes[output], "row_bits": ROW_BITS}
-        fine = f"e_{output}", "in", self.taken[_RESULT, 0]
+        fine = cpp_name("e", output), "in", self.taken[_RESULT, 0]
         out = "beat_t", OUT, "out"
         if route is None:
-            config = struct("c_result", types, numbers)
-            self.processes.append(Process(_RESULT, "result<c_result>", config, (fine, out)))
+            config = struct("ResultConfig", types, numbers)
+            self.processes.append(Process(_LAST, "result<ResultConfig>", config, (fine, out)))
             return
-        types |= {"coarse_t": f"t_{self.carrier(self.network.output)}", "bank_t": "bank_index_t"}
-        config = struct("c_result", types, {**numbers, "coarse_rows": layout.coarse})
+        types |= {"coarse_t": cpp_name("t", self.carrier(self.network.output)), "bank_t": "bank_index_t"}
+        config = struct("ResultConfig", types, {**numbers, "coarse_rows": layout.coarse})
         coarse = types["coarse_t"], "coarse", "coarse_scores"
         branch = "bank_index_t", "branch", "bank_of_result"
         ports = coarse, branch, fine, out
-        self.processes.append(Process(_RESULT, "routed_result<c_result>", config, ports, (USED,)))
+        self.processes.append(Process(_LAST, "routed_result<ResultConfig>", config, ports, (USED,)))
 
 
 def build_graph(network: Network, folding: Folding, tables: Mapping[str, Mapping[str, Table]]) -> Graph:
@@ -183,12 +187,12 @@ def declarations(graph: Graph) -> Iterator[str]:
         ports = ", ".join(f"hls::stream<{element}>& {parameter}" for element, parameter, _ in process.ports)
         streams = [parameter for _, parameter, _ in process.ports if parameter != BANK]
         bank = [f"{BANK}.read()"] if len(streams) < len(process.ports) else []
-        yield f"static void f_{process.name}({ports}) {{"
+        yield f"CROSSLOOM_PROCESS static void f_{process.name}({ports}) {{"
         yield "#pragma HLS INLINE off  // a process of its own"
         for table in process.words:
             yield f"#pragma HLS ARRAY_RESHAPE variable = {table} complete dim = 3  // a word a cycle"
         call = f"crossloom::{process.kernel}({', '.join([*streams, *process.more, *bank])});"
-        if process.name == _RESULT:
+        if process.name == _LAST:
             yield f"    const unsigned bank_used = {call}"
             yield "#ifndef __SYNTHESIS__\n    bank_calls[bank_used]++;\n#endif"
         else:
@@ -198,7 +202,7 @@ def declarations(graph: Graph) -> Iterator[str]:
 
 def frame_function(graph: Graph) -> Iterator[str]:
     """`run_frame`: streams, then processes."""
-    yield "void run_frame(hls::stream<beat_t>& in, hls::stream<beat_t>& out) {"
+    yield "CROSSLOOM_DATAFLOW void run_frame(hls::stream<beat_t>& in, hls::stream<beat_t>& out) {"
     yield "#pragma HLS DATAFLOW  // every process at once, each on its own frame or part of one"
     for stream in graph.streams:
         yield f'    hls::stream<{stream.element}> {stream.name}("{stream.name}");'

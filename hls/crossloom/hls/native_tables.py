@@ -12,6 +12,7 @@ from crossloom.sim.ops import Op
 from crossloom.sim.types import AnyArray
 
 from .folding import Folding
+from .names import cpp_name
 from .ops import NATIVE, Table
 from .ops.base import cpp_bool
 
@@ -35,7 +36,7 @@ def _tables(network: Network, folding: Folding, node: Node, banks: Sequence[Op],
     for tensor in op.tensors([network.edges[name] for name in node.inputs]):
         values = np.stack([getattr(bank, tensor.name) for bank in banks])
         layout = native.layout(op, tensor, values, folding.folds.get(node.name))
-        found[tensor.name] = Table(f"{tensor.name}_{node.name}", tensor.bits, tensor.signed, fixed, layout)
+        found[tensor.name] = Table(cpp_name(tensor.name, node.name), tensor.bits, tensor.signed, fixed, layout)
     return found
 
 
@@ -67,7 +68,7 @@ def load_function(network: Network, tables: Mapping[str, Mapping[str, Table]]) -
     if network.route is None:
         return
     yield "// Everything of a load but the identity."
-    yield "void load(hls::stream<beat_t>& in) {"
+    yield "CROSSLOOM_DATAFLOW void load(hls::stream<beat_t>& in) {"
     fields = list(load_fields(network))
     yield from _loads((f for f in fields if f.section == 0), tables, "0", "    ")
     yield "Bank:"

@@ -14,7 +14,7 @@ from crossloom.sim.frames import (
     frame_layout,
 )
 
-from .csim import core_namespace
+from .names import core_namespace
 from .registers import CONTROL, REGISTERS, STREAM_IN, STREAM_OUT, TOP
 
 

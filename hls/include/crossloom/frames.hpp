@@ -86,7 +86,7 @@ beat_t header(unsigned row, unsigned branch) {
 // A flat network's result: header with the best row, then the scores. Returns branch 0.
 template <class C>
 unsigned result(hls::stream<Pack<typename C::score_t, C::lanes> >& in, hls::stream<beat_t>& out) {
-    typename C::score_t score[C::rows];
+    CROSSLOOM_BUFFER typename C::score_t score[C::rows];
     const unsigned row = argmax(in, score, C::rows);
     out.write(header<C>(row, 0));
     write_scores(score, out);
@@ -97,7 +97,7 @@ unsigned result(hls::stream<Pack<typename C::score_t, C::lanes> >& in, hls::stre
 template <class C, class... Readers>
 void route(hls::stream<Pack<typename C::score_t, C::lanes> >& in, hls::stream<typename C::score_t>& scores,
            Readers&... banks) {
-    typename C::score_t score[C::rows];
+    CROSSLOOM_BUFFER typename C::score_t score[C::rows];
     const unsigned branch = argmax(in, score, C::rows);
     write_all(typename C::bank_t(branch), banks...);
 Coarse:
@@ -114,7 +114,7 @@ unsigned routed_result(hls::stream<typename C::coarse_t>& coarse, hls::stream<ty
                        hls::stream<Pack<typename C::score_t, C::lanes> >& fine, hls::stream<beat_t>& out,
                        const Used& used) {
     const unsigned branch = bank.read();
-    typename C::score_t score[C::rows];
+    CROSSLOOM_BUFFER typename C::score_t score[C::rows];
     const unsigned row = argmax(fine, score, used[branch]);
     out.write(header<C>(row, branch));
 Coarse:

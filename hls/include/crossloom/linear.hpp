@@ -21,7 +21,7 @@ void conv2d(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
     typedef typename Held<typename C::in_t>::type code_t;
     typedef typename SumOf<C>::type sum_t;
     const unsigned taps = C::kernel_h * C::kernel_w * in_per_group / C::par_in;
-    code_t line[C::kernel_h][C::width * C::channels];
+    CROSSLOOM_BUFFER code_t line[C::kernel_h][C::width * C::channels];
     // as many codes at once as one cycle writes or multiplies
     const unsigned ports = lcm(C::in_lanes, C::par_in * groups_at_once);
 #pragma HLS ARRAY_PARTITION variable = line cyclic factor = ports dim = 2
@@ -101,7 +101,7 @@ void dense(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
     typedef typename Held<typename C::in_t>::type code_t;
     const unsigned folds = C::out / C::par_out;
     typedef typename SumOf<C>::type sum_t;
-    sum_t acc[folds][C::par_out];
+    CROSSLOOM_BUFFER sum_t acc[folds][C::par_out];
 #pragma HLS ARRAY_PARTITION variable = acc complete dim = 2  // par_out sums a cycle
     Pack<typename C::in_t, C::in_lanes> element;
     unsigned lane = 0;

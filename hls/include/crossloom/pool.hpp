@@ -24,7 +24,7 @@ struct Sum {
 template <class C, class Join>
 void pool(hls::stream<Pack<typename C::in_t, C::in_lanes> >& in,
           hls::stream<Pack<typename C::out_t, C::in_lanes> >& out) {
-    typename Held<typename C::in_t>::type line[C::kernel_h][C::width * C::channels];
+    CROSSLOOM_BUFFER typename Held<typename C::in_t>::type line[C::kernel_h][C::width * C::channels];
 #pragma HLS ARRAY_PARTITION variable = line cyclic factor = C::in_lanes dim = 2  // one element at once
     Pack<typename C::out_t, C::in_lanes> best;
     unsigned read = 0, slot = 0, i = 0, j = 0;

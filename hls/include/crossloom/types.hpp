@@ -97,6 +97,27 @@ struct SumOf {
 };
 #endif
 
+// A process of its own. In C simulation the compiler's time and memory grow faster than a function does, and the one that
+// has every stream of a core is long enough without its processes; GCC's analysis of pointers alone grows nearly with its cube.
+#if defined(__SYNTHESIS__) || !defined(__GNUC__)
+#define CROSSLOOM_PROCESS
+#define CROSSLOOM_DATAFLOW
+#elif defined(__clang__)
+#define CROSSLOOM_PROCESS __attribute__((noinline))
+#define CROSSLOOM_DATAFLOW
+#else
+#define CROSSLOOM_PROCESS __attribute__((noinline))
+#define CROSSLOOM_DATAFLOW __attribute__((noinline, optimize("no-tree-pta")))
+#endif
+
+// Of arrays of a kernel that grow with the network. In C simulation they would pass the stack, so that they are static
+// there; in synthesis they are memories of the process. A kernel reads no entry that it has not written in the same call.
+#ifdef __SYNTHESIS__
+#define CROSSLOOM_BUFFER
+#else
+#define CROSSLOOM_BUFFER static
+#endif
+
 constexpr unsigned gcd(unsigned a, unsigned b) { return b ? gcd(b, a % b) : a; }
 constexpr unsigned lcm(unsigned a, unsigned b) { return a / gcd(a, b) * b; }
 

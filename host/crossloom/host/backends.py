@@ -15,6 +15,8 @@ from crossloom.sim.frames import frame_beats, frame_layout, read_results
 from crossloom.sim.network import INPUT
 from crossloom.sim.types import IntArray
 
+from .progress import during
+
 if TYPE_CHECKING:
     from crossloom.hls import Simulation
     from crossloom.rtl.core.simulation import CoreModel
@@ -81,8 +83,11 @@ class HlsBackend:
         from crossloom.hls.device import OPTIMIZE, open_simulation
 
         if trace not in self._simulations:
-            self._simulations[trace] = open_simulation(
-                self._network, self._flow, trace=trace, optimize=1 if trace else OPTIMIZE
+            seconds = 5 + len(self._network.edges) // 20
+            self._simulations[trace] = during(
+                f"{self.name}: compiling, seconds",
+                seconds,
+                lambda: open_simulation(self._network, self._flow, trace=trace, optimize=1 if trace else OPTIMIZE),
             )
         return self._simulations[trace]
 

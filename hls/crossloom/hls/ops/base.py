@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 from crossloom.sim.ops import Edge, Op, Tensor, Window
 from crossloom.sim.types import AnyArray, QType
 
+from ..names import cpp_name
+
 # Output channels side by side: so many before input codes are. A stream's width is registers in every kernel it passes.
 WIDE_LANES = 16
 # Parameters of a process' function that are no streams of its kernel in order, or that others look for.
@@ -204,7 +206,7 @@ def struct(name: str, types: Mapping[str, str], numbers: Numbers) -> str:
 
 def element_wise(at: Place[Any]) -> tuple[dict[str, str], Numbers]:
     """Types and numbers that every kernel with one input reads."""
-    types = {"in_t": f"t_{at.sources[0]}", "out_t": f"t_{at.name}"}
+    types = {"in_t": cpp_name("t", at.sources[0]), "out_t": cpp_name("t", at.name)}
     return types, {"in_lanes": at.arriving[0], "size": at.edge.size, "channels": at.inputs[0].channels}
 
 
@@ -232,21 +234,21 @@ def one_kernel(
 
     Its kernel reads one input as `in`, two as `a` and `b`, then writes, then takes the tables and the bank's index.
     """
-    config, tables = f"c_{at.name}", list(at.tables.values())
+    config, tables = cpp_name("c", at.name), list(at.tables.values())
     parameters = ["in"] if len(at.sources) == 1 else ["a", "b"]
     ports = [port(at, slot, parameter) for slot, parameter in enumerate(parameters)]
-    ports.append((f"e_{at.name}", OUT, f"s_{at.name}"))
+    ports.append((cpp_name("e", at.name), OUT, cpp_name("s", at.name)))
     arguments = [table.name for table in tables]
     if tables and tables[0].banked:
-        ports.append(("bank_index_t", BANK, f"b_{at.name}"))
+        ports.append(("bank_index_t", BANK, cpp_name("b", at.name)))
     elif tables:
         arguments.append("0")
     kernel = f"{template or at.op.kind}<{config}{more}>"
     words = tuple(table.name for table in tables if table.layout.words)
     text = struct(config, types, numbers)
-    return Part((Process(f"run_{at.name}", kernel, text, tuple(ports), tuple(arguments), words, at.records),))
+    return Part((Process(cpp_name("run", at.name), kernel, text, tuple(ports), tuple(arguments), words, at.records),))
 
 
 def port(at: Place[Any], slot: int, parameter: str) -> Port:
     """The port of one of a node's inputs."""
-    return f"e_{at.sources[slot]}", parameter, at.streams[slot]
+    return cpp_name("e", at.sources[slot]), parameter, at.streams[slot]
