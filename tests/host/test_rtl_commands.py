@@ -28,7 +28,7 @@ def test_emit_writes_a_whole_folder_and_lists_it(capsys, tmp_path):
     assert code == 0
     assert data["folding"] == {"rows": 4, "cols": 4, "pix": 1, "lanes": 2, "dsp": 0}
     assert sorted(data["files"]) == sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
-    assert {"top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py", "memories/weights.hex"} <= {*data["files"]}
+    assert {"top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py", "memories/weights.mem"} <= {*data["files"]}
     assert data["cycles_model"]["latency"] > data["cycles_model"]["interval"] > 0
     readme = (out / "README.md").read_text()
     assert f"{data['cycles_model']['latency']:,}" in readme and "digits-cnn" in readme
@@ -130,7 +130,7 @@ def test_synth_tells_a_shipped_design_module_by_module(capsys):
     assert {"lut", "ff", "bram36", "dsp", "budget", "modules", "logic_ns", "origin"} <= data.keys()
     assert 500 < data["lut"] < 5000 and 0 < data["bram36"] < 20 and data["dsp"] == 0 and data["logic_ns"] > 1
     assert data["budget"] == {"lut": 47000, "ff": 106400, "bram36": 140, "dsp": 220}
-    assert {"core", "crossbar", "drain", "sequencer", "wide_memory"} <= data["modules"].keys()
+    assert {"core", "array", "drain", "sequencer", "wide_memory"} <= data["modules"].keys()
     # The program's memories are constants of this network: without their content they would be nothing.
     assert data["modules"]["sequencer"]["lut"] > 100
 

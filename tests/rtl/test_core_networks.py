@@ -13,6 +13,7 @@ from crossloom.rtl import build_model
 from crossloom.rtl.compiler.program import Folding, compile_network
 from crossloom.rtl.core.generate import generate, listed_sources
 from crossloom.rtl.core.simulation import CoreModel
+from crossloom.rtl.core.tops import WRAPPER
 from crossloom.sim import compare, differing, input_codes, load, random_codes, random_network, run
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 
@@ -69,7 +70,7 @@ def test_a_generated_top_answers_as_the_simulator_does(name, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     frames, layout = frame_beats(network, codes), frame_layout(network)
     lasts = np.tile(np.arange(frames.shape[1]) == frames.shape[1] - 1, len(frames))
-    with build_model("top", sources=listed_sources(Path()), optimize=0) as model:
+    with build_model(WRAPPER, sources=listed_sources(Path()), optimize=0) as model:
         got = model.stream(
             frames.reshape(-1, 1).view(np.uint32), lasts, len(codes) * layout.result_beats, limit=100_000_000
         )

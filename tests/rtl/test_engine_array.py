@@ -46,7 +46,7 @@ def bench(top, parameters, seed=0):
         return Bench(top, "testbench_engine_array", top, parameters, runs=2)
     rng = random.Random(seed)
     words = "".join(f"{rng.getrandbits(parameters['Bits']):x}\n" for _ in range(parameters["Words"]))
-    return Bench(top, "testbench_engine_array", top, parameters, {"tablememory.hex": words})
+    return Bench(top, "testbench_engine_array", top, parameters, {"tablememory.mem": words})
 
 
 ALL = [*(bench(*case) for case in CASES), *(bench(*case, 1) for case in CASES if "Init" in case[1])]

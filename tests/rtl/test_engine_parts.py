@@ -92,7 +92,7 @@ def bench(test, top, parameters, seed=0):
     high = 1 << parameters["TBits"] - 1
     thresholds = np.sort(rng.integers(-high, high, (parameters["Lanes"], (1 << parameters["Steps"]) - 1)), axis=1)
     tables = enumerate(threshold_table(thresholds, parameters["TBits"]))
-    files = {f"table{lane}.hex": "".join(f"{word % (2 * high):x}\n" for word in table) for lane, table in tables}
+    files = {f"table{lane}.mem": "".join(f"{word % (2 * high):x}\n" for word in table) for lane, table in tables}
     return Bench(top, module, test, parameters, files)
 
 

@@ -38,11 +38,12 @@ def design():
 
 def test_a_generated_folder_is_whole(design, tmp_path):
     files = generate(design, tmp_path / "made")
-    names = {"src", "memories", "top.sv", "files.f", "README.md", "core_regs.h", "core_regs.py", "core.json", MARKER}
+    names = {"src", "memories", "top.sv", "crossloom_core.v", "files.f", "README.md", "core_regs.h", "core_regs.py"}
+    names |= {"core.json", MARKER}
     assert {path.relative_to(tmp_path / "made").parts[0] for path in files} == names
     listed = [Path(line) for line in (tmp_path / "made" / "files.f").read_text().splitlines()]
     assert not any(path.is_absolute() for path in listed)
-    assert {tmp_path / "made" / path for path in listed} == {path for path in files if path.suffix == ".sv"}
+    assert {tmp_path / "made" / path for path in listed} == {path for path in files if path.suffix in (".sv", ".v")}
 
 
 def test_a_folder_is_written_again_byte_for_byte(design, tmp_path):
@@ -53,7 +54,7 @@ def test_a_folder_is_written_again_byte_for_byte(design, tmp_path):
 
 def test_another_core_leaves_nothing_of_the_one_before(design, tmp_path):
     before = generate(compile_network(random_network(0), Folding(8, 8, 1, 4)), tmp_path / "made")
-    assert "tables3.hex" in {path.name for path in before}
+    assert "tables3.mem" in {path.name for path in before}
     files = generate(design, tmp_path / "made")
     assert {p for p in (tmp_path / "made").rglob("*") if p.is_file()} == {*files}
 

@@ -164,7 +164,7 @@ async def threshold(dut):
         dut.valid_i.value = 0
 
     if "Init" in json.loads(os.environ["BENCH_PARAMETERS"]):
-        first = np.array([[int(word, 16) for word in Path(f"table{i}.hex").read_text().split()] for i in range(lanes)])
+        first = np.array([[int(word, 16) for word in Path(f"table{i}.mem").read_text().split()] for i in range(lanes)])
         first -= (first >> bits - 1) << bits
         await search(0, most, first[:, : (1 << most) - 1], 1)
     for count in sorted({1, 2, 3, (1 << most) - 1, random.randrange(1, 1 << most), random.randrange(1, 1 << most)}):

@@ -285,7 +285,7 @@ async def wide_memory(dut):
     parts = -(-bits // 36)
     # What an edge before the first cycle would write is not the file's.
     await start(dut, we_i=0)
-    file = Path("tablememory.hex")
+    file = Path("tablememory.mem")
     memory = [int(line, 16) for line in file.read_text().split()] if file.is_file() else [None] * words
     to_write = [] if file.is_file() else list(itertools.product(range(words), range(parts)))
     reads, due = list(range(words)), []

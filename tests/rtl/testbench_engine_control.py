@@ -195,7 +195,7 @@ async def core_regs(dut):
     (clip_bits,) = parameters("ClipBits")
     *words, capacity = parameters("Weights", "Params", "Tables", "Branches", "Capacity")
     parts = [*parameters("WeightParts", "ParamParts", "TableParts"), 1]
-    identity = [int(text, 16) for text in Path("identity.hex").read_text().split()]
+    identity = [int(text, 16) for text in Path("identity.mem").read_text().split()]
     offsets = {register.name: register.offset for register in CORE.registers}
     at = {offset: name for name, offset in offsets.items()}
     events = "drop", "image", "short", "long", "sent", "waiting"

@@ -156,7 +156,7 @@ module array #(
           assign w[k/2][k%2] = '0;
         end
       end
-      for (genvar j = 0; j < Stages; j++) begin : gen_x
+      for (genvar j = 0; j < Stages; j++) begin : gen_step
         for (genvar p = 0; p < Pix; p++) begin : gen_pix
           assign x[j][p]      = x_q[j][p][PairPorts-1:0];
           assign x_sum[j][p]  = x_sum_q[j][p][PairPorts-1:0];

@@ -22,11 +22,11 @@ module sum_tree #(
 
   // Bits of the sums of up to 3**level operands.
   function automatic int unsigned bits_of(input int unsigned level);
-    longint unsigned sum;
-    sum = Max;
+    longint unsigned most;
+    most = Max;
     if (level == 0) return Bits;
-    for (int unsigned l = 0; l < level; l++) sum = sum * 3;
-    return array_pkg::least($clog2(sum + 1), OutBits);
+    for (int unsigned l = 0; l < level; l++) most = most * 3;
+    return array_pkg::least($clog2(most + 1), OutBits);
   endfunction
 
   for (genvar l = 0; l < Depth; l++) begin : gen_level

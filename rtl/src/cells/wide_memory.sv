@@ -10,7 +10,7 @@ module wide_memory #(
   parameter  int unsigned Words    = 512,
   parameter  int unsigned Latency  = 2,     // 1, or 2 with the memory's own output register
   parameter  string       Init     = "",
-  parameter  string       File     = "memory.hex",
+  parameter  string       File     = "memory.mem",
   localparam int unsigned AddrBits = Words > 1 ? $clog2(Words) : 1,
   localparam int unsigned Parts    = (Bits + 35) / 36,
   localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1
@@ -35,13 +35,14 @@ module wide_memory #(
   end
 `endif
 
-  always_ff @(posedge clk_i) begin
+  // Plain always: always_ff would be the only writer, without `initial` (IEEE 1800, 9.2.2.4).
+  always @(posedge clk_i) begin
     if (we_i) begin
       for (int unsigned p = 0; p < Parts; p++) begin
         if (we_part_i == PartBits'(p)) mem[we_addr_i][36*p +: 36] <= we_data_i;
       end
     end
-    word_q <= Bits'(mem[addr_i]);
   end
+  always_ff @(posedge clk_i) word_q <= Bits'(mem[addr_i]);
   delay #(.Bits(Bits), .Cycles(Latency - 1)) u_delay (.clk_i, .d_i(word_q), .q_o(data_o));
 endmodule

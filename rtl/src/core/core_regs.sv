@@ -5,12 +5,12 @@
 // is, by ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use or too
 // many. After a write to a bank WEIGHTS reads 0 until its last word is written: half a bank has no
 // name. Every fault sets a bit of ERROR (kept until a 1 is written to it) and counts in ERRORS.
-// Counters are unsigned 32 bits and wrap. identity.hex: 8 words each of STRUCTURE, FIXED, WEIGHTS.
+// Counters are unsigned 32 bits and wrap. identity.mem: 8 words each of STRUCTURE, FIXED, WEIGHTS.
 // Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once.
 // Testbench: tests/rtl/testbench_engine_control.py; faults through the ports:
 // tests/rtl/test_core.py.
 module core_regs #(
-  parameter string       Init        = "",  // prefix of identity.hex: STRUCTURE, FIXED and WEIGHTS
+  parameter string       Init        = "",  // prefix of identity.mem: STRUCTURE, FIXED and WEIGHTS
   parameter int unsigned ClipBits    = 4,
   parameter int unsigned Weights     = 256,  // words of each memory that has banks, and their parts
   parameter int unsigned WeightParts = 8,

@@ -3,7 +3,7 @@
 //   data_o = word addr_i of the three in a row; WEIGHTS' word we_addr_i = we_data_i if we_i
 // Like the banks that it names, WEIGHTS is set with the device and outlives a reset. After
 // changed_i it reads 0 until its last word is written: half a bank has no name.
-// First content: {Init}identity.hex, none if Init is "". Words are bits. Latency: a write 1 cycle,
+// First content: {Init}identity.mem, none if Init is "". Words are bits. Latency: a write 1 cycle,
 // a read none. Model: crossloom.rtl.core.driver. Testbench: that of core_regs.
 module identity #(
   parameter string Init = ""
@@ -21,17 +21,18 @@ module identity #(
   logic [31:0] words [32];
   logic        nameless_q;
   if (Init != "") begin : gen_init
-    initial $readmemh({Init, "identity.hex"}, words);
+    initial $readmemh({Init, "identity.mem"}, words);
   end
 `ifndef SYNTHESIS
   initial begin
     if (engine_pkg::simulated("") != "") begin
-      $readmemh(engine_pkg::simulated("identity.hex"), words);
+      $readmemh(engine_pkg::simulated("identity.mem"), words);
     end
   end
 `endif
   initial nameless_q = 1'b0;
-  always_ff @(posedge clk_i) begin
+  // Plain always: always_ff would be the only writer, without `initial` (IEEE 1800, 9.2.2.4).
+  always @(posedge clk_i) begin
     if (we_i) words[{Weights, we_addr_i}] <= we_data_i;
     if (changed_i) nameless_q <= 1'b1;
     else if (we_i & (&we_addr_i)) nameless_q <= 1'b0;

@@ -1,7 +1,7 @@
 // The frame's constants, and each branch's places in the memories.
 //
 //   config_o = the network's, bank_o = those of branch_i; we_i writes the rows that a branch uses
-// First content: {Init}config.hex and {Init}banks.hex, none if Init is "".
+// First content: {Init}config.mem and {Init}banks.mem, none if Init is "".
 // Latency: none. Model: crossloom.rtl.compiler.words. Testbench:
 // tests/rtl/testbench_engine_control.py.
 module constants #(
@@ -20,18 +20,19 @@ module constants #(
   logic [program_pkg::CONFIG_BITS-1:0] configs [1];
   logic [program_pkg::BANK_BITS-1:0]   banks [Branches];
   if (Init != "") begin : gen_init
-    initial $readmemh({Init, "config.hex"}, configs);
-    initial $readmemh({Init, "banks.hex"}, banks);
+    initial $readmemh({Init, "config.mem"}, configs);
+    initial $readmemh({Init, "banks.mem"}, banks);
   end
 `ifndef SYNTHESIS
   initial begin
     if (engine_pkg::simulated("") != "") begin
-      $readmemh(engine_pkg::simulated("config.hex"), configs);
-      $readmemh(engine_pkg::simulated("banks.hex"), banks);
+      $readmemh(engine_pkg::simulated("config.mem"), configs);
+      $readmemh(engine_pkg::simulated("banks.mem"), banks);
     end
   end
 `endif
   assign config_o = configs[0];
   assign bank_o   = banks[branch_i];
-  always_ff @(posedge clk_i) if (we_i) banks[we_branch_i][16:0] <= we_rows_i;
+  // Plain always: always_ff would be the only writer, without `initial` (IEEE 1800, 9.2.2.4).
+  always @(posedge clk_i) if (we_i) banks[we_branch_i][16:0] <= we_rows_i;
 endmodule

@@ -66,12 +66,12 @@ module drain #(
 
   logic [program_pkg::DRAIN_BITS-1:0] drains [Sweeps];
   if (Init != "") begin : gen_init
-    initial $readmemh({Init, "drains.hex"}, drains);
+    initial $readmemh({Init, "drains.mem"}, drains);
   end
 `ifndef SYNTHESIS
   initial begin
     if (engine_pkg::simulated("") != "") begin
-      $readmemh(engine_pkg::simulated("drains.hex"), drains);
+      $readmemh(engine_pkg::simulated("drains.mem"), drains);
     end
   end
 `endif

@@ -1,6 +1,6 @@
 // Runs a network on one array, sweep by sweep as its program says: chunks of input codes
 // come in, results go out. See crossloom.rtl.compiler.words for the program and
-// crossloom.rtl.compiler.program for how it is made; {Init}*.hex are its memories.
+// crossloom.rtl.compiler.program for how it is made; {Init}*.mem are its memories.
 //
 //   loader -> feature_memory -> window -> array -> accumulate -> drain -> post -> feature_memory
 //                                      -> pooling               ->            -> scores -> result
@@ -148,7 +148,7 @@ module engine #(
     .clk_i, .d_i(weight_addr), .q_o(weight_addr_late)
   );
   wide_memory #(
-    .Bits(Cols * Rows * WBits), .Words(Weights), .Init(Init), .File("weights.hex")
+    .Bits(Cols * Rows * WBits), .Words(Weights), .Init(Init), .File("weights.mem")
   ) u_weights (
     .clk_i, .addr_i(weight_addr_late), .data_o(weights),
     .we_i(bank_we_i & (bank_memory_i == program_pkg::MEMORY_WEIGHTS)),

@@ -89,7 +89,7 @@ module quantizer #(
   );
 
   wide_memory #(
-    .Bits(Lanes * ParamWide), .Words(Params), .Init(Init), .File("params.hex")
+    .Bits(Lanes * ParamWide), .Words(Params), .Init(Init), .File("params.mem")
   ) u_params (
     .clk_i, .addr_i(param_addr), .data_o(params),
     .we_i(bank_we_i & (bank_memory_i == program_pkg::MEMORY_PARAMS)),

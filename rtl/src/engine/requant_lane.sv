@@ -43,7 +43,6 @@ module requant_lane #(
   localparam int unsigned Start    = ShiftMin < 1 ? 0 : ShiftMin - 1;
   localparam int unsigned Reach    = Start + 4 * (Coarses - 1) + Wide;
   localparam int unsigned Bits     = Reach > AccBits + Zeros ? Reach : AccBits + Zeros;
-  localparam int unsigned CoarseBits = Coarses > 1 ? $clog2(Coarses) : 1;
   localparam int unsigned StepBits   = Steps > 3 ? $clog2(Steps + 1) : 2;
 
   // Cycle 1: the sum.
@@ -64,7 +63,7 @@ module requant_lane #(
     if (en_i[1]) begin
       automatic logic signed [Bits-1:0] wide    = Bits'(sum_q) <<< Zeros;
       automatic logic signed [Bits-1:0] differs = wide ^ {Bits{sum_q[AccBits-1]}};
-      automatic int unsigned            first   = Start + 4 * 32'(CoarseBits'(steps_q >> 2));
+      automatic int unsigned            first   = Start + 4 * (32'(steps_q) >> 2);
       window_q <= wide[first +: Wide];
       above_q  <= |(differs & ({Bits{1'b1}} << (first + Wide)));
       below_q  <= |(wide & ~({Bits{1'b1}} << first));

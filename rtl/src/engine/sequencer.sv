@@ -49,14 +49,14 @@ module sequencer #(
   logic [program_pkg::SWEEP_BITS-1:0] sweeps [Sweeps];
   logic [program_pkg::SEGMENT_BITS-1:0] segments [Segments];
   if (Init != "") begin : gen_init
-    initial $readmemh({Init, "sweeps.hex"}, sweeps);
-    initial $readmemh({Init, "segments.hex"}, segments);
+    initial $readmemh({Init, "sweeps.mem"}, sweeps);
+    initial $readmemh({Init, "segments.mem"}, segments);
   end
 `ifndef SYNTHESIS
   initial begin
     if (engine_pkg::simulated("") != "") begin
-      $readmemh(engine_pkg::simulated("sweeps.hex"), sweeps);
-      $readmemh(engine_pkg::simulated("segments.hex"), segments);
+      $readmemh(engine_pkg::simulated("sweeps.mem"), sweeps);
+      $readmemh(engine_pkg::simulated("segments.mem"), segments);
     end
   end
 `endif

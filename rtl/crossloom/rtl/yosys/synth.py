@@ -26,7 +26,7 @@ _LUTS = {f"LUT{n}": 1 for n in range(1, 7)} | {
     **{"RAM64X1S": 1, "RAM64X1D": 2, "RAM128X1S": 2, "RAM128X1D": 4, "RAM256X1S": 4, "RAM32X2S": 2},
 }
 # Cells that the sources name: slang wants to have seen a module, Yosys has its own.
-_PRIMITIVES = """
+PRIMITIVES = """
 (* blackbox *) module LUT1 #(parameter [1:0] INIT = 0) (output O, input I0); endmodule
 (* blackbox *) module LUT6_2 #(parameter [63:0] INIT = 0) (output O6, O5, input I0, I1, I2, I3, I4, I5); endmodule
 (* blackbox *) module CARRY4 (output [3:0] CO, O, input CI, CYINIT, input [3:0] DI, S); endmodule
@@ -90,13 +90,13 @@ def synthesize(
 ) -> ResourceReport:
     """Synthesise one top with its parameters; minutes for a large one.
 
-    `memories` is a folder under which the sources find their `*.hex` files.
+    `memories` is a folder under which the sources find their `*.mem` files.
     `modules` gives the resources of every module, from a second run that flattens nothing (its sum is a little more
     than the total). Raises RtlError with Yosys' first complaint.
     """
     files = list(sources or sources_of(top))
     with tempfile.TemporaryDirectory(prefix="crossloom-synth-") as work:
-        for source in sorted(memories.rglob("*.hex")) if memories else ():
+        for source in sorted(memories.rglob("*.mem")) if memories else ():
             copy = Path(work) / source.relative_to(memories or source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
@@ -169,7 +169,7 @@ def _yosys(
     # Yosys runs in a sandbox that sees the working folder: sources and results go there.
     for path in files:
         (work / path.name).write_bytes(path.read_bytes())
-    (work / "primitives.sv").write_text(_PRIMITIVES, encoding="ascii")
+    (work / "primitives.sv").write_text(PRIMITIVES, encoding="ascii")
     given = "".join(f" -G {name}={value}" for name, value in sorted(parameters.items()))
     names = " ".join(["primitives.sv", *(path.name for path in files)])
 
