@@ -272,8 +272,8 @@ async def core_regs(dut):
             error &= ~data
         error |= sum(bool(fault) << i for i, fault in enumerate(faults))
         told = event["waiting"] and (told or late)
-        late = event["waiting"] and 0 < kept["TIMEOUT"] <= stalled
         stalled = stalled + 1 if event["waiting"] else 0
+        late = event["waiting"] and 0 < kept["TIMEOUT"] <= stalled
         steps = [event["image"], event["sent"], event["short"], event["long"]]
         steps += [sum(map(bool, faults)), busy, event["waiting"], clipped]
         clear = done == "CONTROL" and data & 2

@@ -155,12 +155,12 @@ module core_regs #(
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       error_q   <= '0;
-      stalled_q <= '0;
+      stalled_q <= 32'd1;
       late_q    <= 1'b0;
       told_q    <= 1'b0;
     end else begin
       error_q   <= (error_q & ~(write & error_hit ? wr_data_i[Errors-1:0] : '0)) | fault;
-      stalled_q <= waiting_i ? stalled_q + 1'b1 : '0;
+      stalled_q <= waiting_i ? stalled_q + 1'b1 : 32'd1;  // with this cycle, if it waits
       late_q    <= waiting_i & (timeout_q != '0) & (stalled_q >= timeout_q);
       told_q    <= waiting_i & (told_q | late_q);
     end
