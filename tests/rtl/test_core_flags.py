@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from core_cases import BUSY, FOLDING, STALL, is_exact, lasts, send
+from core_cases import BUSY, FOLDING, LONG, STALL, is_exact, lasts, send
 
 from crossloom.host import find_design
 from crossloom.rtl.compiler.program import Folding, compile_network
@@ -11,7 +11,8 @@ from crossloom.sim import Input, Network, Node, QType, load, random_codes
 from crossloom.sim.frames import frame_beats, frame_layout
 from crossloom.sim.ops import Dense, Flatten
 
-CLEAR = 2
+CLEAR = 2  # of CONTROL
+DROP = 2  # of STATUS
 PAUSES = [0, 1, 1, 1, 1, 1, 1, 1, 1]  # longer than what a beat brings keeps the core busy
 
 
@@ -24,12 +25,27 @@ def wide_network():
     return Network("wide", shape, nodes, "scores", tuple("abc"))
 
 
-@pytest.fixture(scope="module", params=["digits-sha", "wide"])
+def narrow_network():
+    """A frame of one beat and one pixel: it is whole as soon as it has begun."""
+    weight = np.random.default_rng(2).integers(-7, 8, (2, 3))
+    nodes = (
+        Node("flat", Flatten(), ("input",)),
+        Node("scores", Dense(weight, np.zeros(2, np.int64), QType(-7, 7), 12), ("flat",)),
+    )
+    table = np.arange(16)[:, None].repeat(3, 1)
+    return Network("narrow", Input((1, 1, 3), QType(0, 15), table), nodes, "scores", tuple("ab"))
+
+
+SMALL = {"wide": (wide_network, Folding(12, 12, 1, 12)), "narrow": (narrow_network, Folding(4, 4, 1, 4))}
+
+
+@pytest.fixture(scope="module", params=["digits-sha", "wide", "narrow"])
 def flagged(request):
     """A core, with frames and codes of 3 images."""
-    if request.param == "wide":
-        network = wide_network()
-        model = CoreModel(compile_network(network, Folding(12, 12, 1, 12)), seed=5, optimize=0)
+    if request.param in SMALL:
+        make, folding = SMALL[request.param]
+        network = make()
+        model = CoreModel(compile_network(network, folding), seed=5, optimize=0)
     else:
         network = load(find_design(request.param)).network
         model = CoreModel(compile_network(network, FOLDING), seed=5)
@@ -60,6 +76,23 @@ def test_an_image_is_inside_from_its_first_beat_to_its_results_last(flagged, idl
         came, left, counts = streamed(core, some, **gates)
         # Pauses between images count as long as one is inside.
         assert counts["CYCLES"] == left[-1] - came[0]
+
+
+def test_beats_that_are_dropped_are_no_image(flagged):
+    core, frames, codes = flagged
+    core.write("CONTROL", 1)
+    core.write("CONTROL", CLEAR)
+    core.write("ERROR", 0x3F)
+    data = np.ascontiguousarray(frames.reshape(-1, 1)).view(np.uint32)
+    beats, ends = frames.shape[1], np.zeros(frames.size, bool)
+    got = core.model.stream(data[:beats], ends[:beats], frame_layout(core.network).result_beats)
+    inside = int(got.out_cycles[-1] - got.in_cycles[0])
+    assert (core.counters()["CYCLES"], core.read("STATUS")) == (inside, DROP)
+    core.model.stream(data[beats:], ends[beats:], 0)
+    core.model.run(40)
+    assert (core.counters()["CYCLES"], core.read("STATUS")) == (inside, DROP)
+    core.write("ERROR", LONG)
+    is_exact(core, frames, codes)
 
 
 def test_a_begun_frame_locks_the_banks_between_its_beats(flagged):

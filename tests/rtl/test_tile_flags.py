@@ -116,6 +116,24 @@ def test_every_way_to_drop_a_frame_is_counted(rested):
     assert ask(model, "STATUS") == 0
 
 
+def test_faults_of_one_cycle_count_each(rested):
+    model, _ = rested
+    seen = set()
+    for late in range(4):
+        put(model, "ERROR", 0x3F)
+        put(model, "CONTROL", CLEAR)
+        for name, value in {"awaddr": 0x30, "wdata": 0, "wstrb": 15, "awvalid": 1, "wvalid": 1, "bready": 1}.items():
+            model.set(f"s_axi_{name}", value)
+        for cycle in range(5):
+            model.set("s_axis_tvalid", int(cycle == late))
+            model.set("s_axis_tlast", 1)
+            model.run(1)
+            model.set("s_axi_awvalid", 0)
+            model.set("s_axi_wvalid", 0)
+        seen.add((ask(model, "ERROR"), read_counters(model)["ERRORS"]))
+    assert seen == {(SHORT | ADDRESS, 2)}
+
+
 def test_clearing_clears_every_counter(rested):
     model, x = rested
     everything = np.ones((ROWS, COLUMNS), np.uint8)

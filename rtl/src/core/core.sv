@@ -203,7 +203,8 @@ module core #(
   );
   assign m_axis_tkeep = '1;
 
-  // A frame is inside from its first beat until its result has left.
+  // A frame is inside from its first beat until its result has left: between its beats, its first
+  // beat, whole and not yet loaded, in the engine, in the last skid. Dropped beats are not.
   logic frame_end, open_q;
   assign frame_end = frame_valid & frame_ready & frame_last;
   always_ff @(posedge aclk) begin
@@ -214,6 +215,5 @@ module core #(
   assign long_end  = frame_end & (status == engine_pkg::STATUS_LONG);
   assign sent      = m_axis_tvalid & m_axis_tready & m_axis_tlast;
   assign waiting   = m_axis_tvalid & ~m_axis_tready;
-  assign busy      = ~idle | open_q | frame_valid | beat_valid | item_valid | (item_q != '0)
-                   | status_valid | m_axis_tvalid | result_valid;
+  assign busy      = open_q | frame_valid | item_valid | ~idle | m_axis_tvalid;
 endmodule
