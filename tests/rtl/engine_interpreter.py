@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from crossloom.rtl.compiler.ops import LOWERED
 from crossloom.rtl.compiler.words import Kind
-from crossloom.sim import QType, Requant, Rounding
+from crossloom.sim import QType, Requant, Rounding, run
 from crossloom.sim.ops import Edge
 
 ROUNDINGS = list(Rounding)
@@ -115,7 +116,8 @@ class Interpreter:
 
     def _drain(self, index, drain, bank, oy, ox, acc, best):
         program, lanes, sizes = self.program, self.program.folding.lanes, self.program.sizes
-        entry, first = program.passes[index], program.channels[index]
+        entry, first, row = program.passes[index], program.channels[index], program.rows[index]
+        row += oy * entry.stack
         word, chunk = drain.base + oy * drain.row + ox // program.folding.ways, drain.chunk
         for k in range(drain.chunks + 1):
             part = acc[:, k * lanes : (k + 1) * lanes]
@@ -124,7 +126,7 @@ class Interpreter:
             else:
                 at = drain.params + k + (bank.params if drain.banked else 0)
                 raw = _signed(part + program.bias[at], sizes.acc_bits)
-                self._keep(entry, entry.raw, oy, ox, first + k * lanes, raw)
+                self._keep(entry, entry.raw, row, ox, first + k * lanes, raw)
                 if drain.kind == Kind.LOGITS:
                     self.results[:, drain.base + k] = raw
                     continue
@@ -137,7 +139,7 @@ class Interpreter:
                     y = (rows[None] <= raw[:, None]).sum(1) * drain.scale
             assert y.min() >= 0 and y.max() < 1 << sizes.x_bits
             self._write(word, ox, chunk * lanes, y)
-            self._keep(entry, entry.codes, oy, ox, first + k * lanes, y + entry.lo)
+            self._keep(entry, entry.codes, row, ox, first + k * lanes, y + entry.lo)
             chunk += 1
             if chunk * lanes == program.folding.rows:
                 chunk, word = 0, word + drain.plane
@@ -154,3 +156,24 @@ class Interpreter:
         here = self.edges[name].reshape(self.count, height, width, channels)
         part = values[:, : max(0, channels - channel)]
         here[:, oy, ox, channel : channel + part.shape[1]] = part
+
+
+def differing(compiled, codes):
+    """Codes, accumulators and scores that the program gets wrong."""
+    network = compiled.network
+    expected = run(network, codes=codes, edges=list(network.edges))
+    nodes = [n for _, nodes, _ in network.sections() for n in nodes]
+    never = {n.name for n in nodes if LOWERED[n.op.kind].moves or LOWERED[n.op.kind].before}
+    wrong = 0
+    for branch in range(len(compiled.banks)):
+        rows = np.flatnonzero(expected.branch == branch) if network.route else np.arange(len(codes))
+        if not len(rows):
+            continue
+        found = Interpreter(compiled, codes[rows])
+        found.run(branch)
+        if network.route:
+            wrong += int((found.run_routed() != branch).sum())
+        for name in network.edges.keys() - never - {"input"}:
+            wrong += int((found.edges[name] != expected.edges[name][rows]).sum())
+        wrong += int((found.scores != (expected.fine if network.route else expected.logits)[rows]).sum())
+    return wrong

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from other_banks import other_banks
+from whole_networks import perceptron
 
 from crossloom.host import find_design
 from crossloom.rtl import build_model
@@ -51,6 +52,16 @@ def test_a_random_network_in_its_own_core_is_exact_on_every_edge(seed):
             other = other_banks(network, seed, 0)
             model.load(other)
             right(model.run(codes)[0], run(other, codes=codes))
+
+
+def test_frames_of_an_image_that_is_read_whole_are_what_they_were():
+    network = perceptron((5, 7, 3), (6, 3))
+    codes = random_codes(network, 1, 6)
+    assert frame_layout(network).frame_beats == 14  # 105 codes of 5 bits, in fields of 8
+    expected = run(network, codes=codes, edges=list(network.edges))
+    with contextlib.closing(CoreModel(compile_network(network, FOLDINGS[2]), optimize=0, trace=True)) as model:
+        right(read_results(network, model.run_beats(frame_beats(network, codes)).beats), expected)
+        assert compare(network, expected.edges, model.edges()).total == 0
 
 
 @pytest.mark.parametrize(

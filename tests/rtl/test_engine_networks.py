@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_model import EngineModel
+from whole_networks import made_whole, read_both_ways
 
 from crossloom.rtl import RtlError
 from crossloom.rtl.compiler.program import Folding, Sizes, compile_network
@@ -83,7 +84,8 @@ def test_a_random_network_runs_exactly(seed):
     check(network, FOLDINGS[seed % 3 == 0], random_codes(network, seed, 6), SIZES, seed)
 
 
-@pytest.mark.parametrize("seed", [*range(0, 30, 3), 1015])
+# 5 and 13 have rows of an image side by side.
+@pytest.mark.parametrize("seed", [*range(0, 30, 3), 5, 13, 1015])
 def test_the_cycles_are_those_of_the_model(seed):
     network = random_network(seed)
     compiled = compile_network(network, FOLDINGS[seed % 3 == 0], SIZES)
@@ -155,6 +157,22 @@ def test_edges_that_are_quantized_when_flattened_are_shown_as_they_are():
     assert found.edges["codes"].shape == (5, 30) and found.edges["quantized"].shape == (5, 18)
 
 
+def test_edges_that_are_read_as_a_whole_run_exactly():
+    image = one_sweep()
+    compiled, _ = check(image, FOLDINGS[0], random_codes(image, 1, 5), SIZES)
+    assert compiled.regions["input"].shape == (1, 1, 18)
+    for folding, how in zip(FOLDINGS, ("maxpool", "threshold"), strict=True):
+        rows = made_whole((12, 7, 1), 2, 6, how)
+        compiled, found = check(rows, folding, random_codes(rows, 1, 4), SIZES)
+        assert max(entry.stack for entry in compiled.passes) > 1
+        cycles = image_cycles(compiled)
+        assert found.last[0] - found.first[0] == cycles.latency
+        assert {cycles.interval} == set(np.diff(found.last[2:]))
+    both = read_both_ways()
+    compiled, _ = check(both, FOLDINGS[0], random_codes(both, 1, 5), SIZES)
+    assert compiled.regions["input"].shape == (7, 5, 1)
+
+
 @pytest.mark.parametrize("network", [one_sweep(), random_network(1)], ids=lambda network: network.name)
 def test_taps_are_those_of_the_last_image(network):
     model = EngineModel(compile_network(network, FOLDINGS[0], SIZES))
@@ -203,6 +221,7 @@ def test_the_shared_engines_meet_every_way_of_reading_and_writing():
         assert {bool(getattr(sweep, flag)) for sweep in sweeps} == {True, False}, flag
     assert {drain.kind for compiled in plans for drain in compiled.drains} == set(Kind)
     assert any(segment.shift for compiled in plans for segment in compiled.segments)
+    assert any(entry.stack > 1 for compiled in plans for entry in compiled.passes)
     assert any(drain.scale > 1 for compiled in plans for drain in compiled.drains)
 
 

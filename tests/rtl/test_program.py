@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_interpreter import Interpreter
+from engine_interpreter import Interpreter, differing
 from other_banks import other_banks
 
 from crossloom.rtl import RtlError
 from crossloom.rtl.compiler.bank_layout import PART_BITS, bank_layout, bank_words
+from crossloom.rtl.compiler.lowering import passes_of
+from crossloom.rtl.compiler.memories import block_words, weight_words
 from crossloom.rtl.compiler.memory_files import memory_words
-from crossloom.rtl.compiler.ops import LOWERED
 from crossloom.rtl.compiler.passes import useful_shifts
 from crossloom.rtl.compiler.program import Folding, compile_network
-from crossloom.rtl.compiler.words import Drain, Memory, Sweep, widths, word
+from crossloom.rtl.compiler.words import Drain, Kind, Memory, Sweep, widths, word
 from crossloom.sim import (
     Add,
     Concat,
@@ -41,27 +42,6 @@ BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 DESIGNS = sorted(path.stem for path in BITSTREAMS.glob("*/*.loom"))
 
 
-def differing(compiled, codes):
-    """Codes, accumulators and scores that the program gets wrong."""
-    network = compiled.network
-    expected = run(network, codes=codes, edges=list(network.edges))
-    nodes = [n for _, nodes, _ in network.sections() for n in nodes]
-    never = {n.name for n in nodes if LOWERED[n.op.kind].moves or LOWERED[n.op.kind].before}
-    wrong = 0
-    for branch in range(len(compiled.banks)):
-        rows = np.flatnonzero(expected.branch == branch) if network.route else np.arange(len(codes))
-        if not len(rows):
-            continue
-        found = Interpreter(compiled, codes[rows])
-        found.run(branch)
-        if network.route:
-            wrong += int((found.run_routed() != branch).sum())
-        for name in network.edges.keys() - never - {"input"}:
-            wrong += int((found.edges[name] != expected.edges[name][rows]).sum())
-        wrong += int((found.scores != (expected.fine if network.route else expected.logits)[rows]).sum())
-    return wrong
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_random_network_is_compiled_exactly(seed):
     network = random_network(seed)
@@ -86,6 +66,28 @@ def rewritten(program, written):
         else:
             found[each.memory.name.lower()][each.word] = value
     return found
+
+
+@pytest.mark.parametrize("seed", [*range(8), 331])
+def test_weights_are_told_apart_without_packing_them(seed):
+    network, folding = random_network(seed), FOLDINGS[seed % len(FOLDINGS)]
+    _, passes = passes_of(network, folding, 0)
+    silent = [replace(p, sums=replace(p.sums, sources=tuple(map(zeroed, p.sums.sources)))) for p in passes]
+    keys, packed = [], []
+    for entry in (p for p in (*passes, *silent) if p.kind is not Kind.POOL):
+        for start in range(0, entry.sums.shape[2], folding.cols):
+            words, made = weight_words(entry, start, folding, 17), block_words(entry, start, folding, 17)
+            assert {len(bank) for bank in made} == {words.count}
+            np.testing.assert_array_equal(words.make(), made)
+            keys.append((words.count, words.key()))
+            packed.append((words.count, made[0].tobytes()))
+    assert [keys.index(key) for key in keys] == [packed.index(each) for each in packed]
+    assert len(set(keys)) < len(keys)
+
+
+def zeroed(source):
+    """The same without a weight."""
+    return replace(source, weights=tuple(0 * weights for weights in source.weights))
 
 
 @pytest.mark.parametrize("shifts", [0, 2, 63])

@@ -9,10 +9,11 @@ from crossloom.sim.network import Network
 from crossloom.sim.types import IntArray
 
 from ..errors import RtlError
+from .lowering import passes_of
 from .memories import block_words, param_words, table_words
 from .memory_files import SHIFT_BITS, packed, packed_params
 from .passes import Pass
-from .program import Program, passes_of
+from .program import Program
 from .sizes import Folding, Sizes
 from .words import Bank, Kind, Memory
 
@@ -65,7 +66,8 @@ def bank_layout(program: Program) -> BankLayout:
             places.append(
                 Place(entry.name, entry.kind, channel, entry.banked, sweep.weights, drain.params, drain.tables)
             )
-    return BankLayout(program.folding, program.sizes, program.banks if places else (), tuple(places))
+    # Sweeps over other rows of the same channels read the same words.
+    return BankLayout(program.folding, program.sizes, program.banks if places else (), tuple(dict.fromkeys(places)))
 
 
 def bank_words(layout: BankLayout, network: Network) -> Iterator[BankWord]:
@@ -75,7 +77,7 @@ def bank_words(layout: BankLayout, network: Network) -> Iterator[BankWord]:
     not there.
     """
     f, s = layout.folding, layout.sizes
-    passes = {(entry.name, entry.kind): entry for entry in passes_of(network, f, s.unroll)}
+    passes = {(entry.name, entry.kind): entry for entry in passes_of(network, f, s.unroll)[1]}
     table_bits = s.acc_bits + 1
     for place in layout.places:
         entry = passes.get((place.layer, place.kind))

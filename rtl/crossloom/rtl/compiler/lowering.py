@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from crossloom.sim.network import INPUT, Network
@@ -10,16 +11,15 @@ from ..errors import RtlError
 from .ops import LOWERED, Read
 from .passes import Pass, Shape, stored_shape, unrolled
 from .section import Section
+from .sizes import Folding
+from .whole_edges import place_whole
 from .words import Kind
 
 _MOVING = frozenset(kind for kind, how in LOWERED.items() if how.moves)
 
 
-def lower(network: Network, rows: int = 0, unroll: int = 0, most: int = 0) -> list[Pass]:
-    """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks.
-
-    With `unroll` those that can are `unrolled`.
-    """
+def lower(network: Network) -> list[Pass]:
+    """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks."""
     sections, shapes = list(network.sections()), {INPUT: stored_shape(network.input.shape)}
     trunk = Section(network, [(sections[0][1], sections[0][2])], False, shapes, _MOVING)
     passes = _lowered(trunk, network.output)
@@ -30,7 +30,21 @@ def lower(network: Network, rows: int = 0, unroll: int = 0, most: int = 0) -> li
         branches = Section(network, [(nodes, edges) for _, nodes, edges in sections[1:]], True, shapes, _MOVING)
         branches.aliases = {source: trunk.origin(source)}
         passes += _lowered(branches, network.route.output)
-    return [unrolled(entry, rows, unroll, most) for entry in passes] if unroll else passes
+    return passes
+
+
+def passes_of(
+    network: Network, folding: Folding, unroll: int, lowered: Sequence[Pass] = ()
+) -> tuple[Shape, list[Pass]]:
+    """The shape in which the input is stored, and the passes of a network, or those that were `lowered` from it.
+
+    They are as an array of this folding runs them, whose engine unrolls windows of `unroll` channels.
+    """
+    shape = stored_shape(network.input.shape)
+    shape, passes = place_whole(lowered or lower(network), shape, folding)
+    if folding.pix == 2 and unroll:
+        passes = [unrolled(entry, folding.rows, unroll, folding.ways - 1) for entry in passes]
+    return shape, passes
 
 
 def _lowered(section: Section, output: str) -> list[Pass]:

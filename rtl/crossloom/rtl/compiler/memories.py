@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from crossloom.sim.types import IntArray, signed_bits
@@ -11,71 +16,90 @@ from .sizes import Folding
 from .thresholds import threshold_table
 
 
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Words of a memory that are made when somebody asks for them: `count` in each bank, as long as all (n, ...).
+
+    `key` tells those of the first bank from other ones of the same number.
+    """
+
+    count: int
+    key: Callable[[], bytes]
+    make: Callable[[], list[IntArray]]
+
+
 class BankedMemory:
-    """Words of a memory: what all branches share first, then each branch's own, all as long."""
+    """A memory's words, each of shape `like`: what all branches share first, then each branch's own, all as long.
 
-    def __init__(self, banks: int) -> None:
-        self.shared: list[IntArray] = []
-        self.own: list[list[IntArray]] = [[] for _ in range(banks)]
-        self.found: dict[bytes, int] = {}
-        self.start = [0, 0]  # next word, shared and own
+    Tables start at multiples of `align`, and so do branches.
+    """
 
-    def add(self, banks: list[IntArray], banked: bool, align: int = 1, *, alone: bool = False) -> int:
-        """Append the words (n, ...) of each bank, or of all alike; the first one's place, a multiple of `align`.
+    def __init__(self, banks: int, like: tuple[int, ...], align: int = 1) -> None:
+        self.banks, self.like, self.align = banks, like, align
+        self._shared: list[tuple[int, Words]] = []
+        self._own: list[tuple[int, Words]] = []
+        self._found: dict[tuple[int, bytes], int] = {}
+        self._next = [0, 0]  # shared and own
+
+    def add(self, words: Words, banked: bool, align: int = 1, *, alone: bool = False) -> int:
+        """Append the words of each bank, or of all alike; the first one's place, a multiple of `align`.
 
         Equal words of all are kept once, but for those that stand `alone`, since they may be rewritten.
         """
-        at = -(-self.start[banked] // align) * align
-        space = at - self.start[banked]
-        if space:
-            banks = [np.concatenate([np.zeros((space, *words.shape[1:]), np.int64), words]) for words in banks]
-        if banked and len(banks) == 1:
-            banks = banks * len(self.own)
-        if banked:
-            for own, words in zip(self.own, banks, strict=True):
-                own.append(words)
-        elif alone:
-            self.shared.append(banks[0])
-        else:
-            key = banks[0][space:].tobytes() + str(banks[0][space:].shape).encode()
-            if key in self.found:
-                return self.found[key]
-            self.found[key] = at
-            self.shared.append(banks[0])
-        self.start[banked] += len(banks[0])
+        at = -(-self._next[banked] // align) * align
+        if not banked and not alone:
+            place = self._found.setdefault((words.count, words.key()), at)
+            if place != at:
+                return place
+        (self._own if banked else self._shared).append((at, words))
+        self._next[banked] = at + words.count
         return at
 
-    def content(self, like: tuple[int, ...], align: int = 1) -> tuple[IntArray, int, int]:
-        """The memory, the first word of branch 0, and the distance of two branches; both multiples of `align`."""
-        first = -(-self.start[0] // align) * align
-        stride = -(-self.start[1] // align) * align
-        banks = len(self.own) if self.start[1] else 0
-        memory = np.zeros((max(1, first + banks * stride if banks else self.start[0]), *like), np.int64)
-        parts = [(0, self.shared), *((first + i * stride, own) for i, own in enumerate(self.own) if banks)]
-        for at, words in parts:
-            if words:
-                joined = np.concatenate(words)
-                memory[at : at + len(joined)] = joined
-        return memory, first, stride
+    def first(self, branch: int) -> int:
+        """The first word of a branch."""
+        shared, own = (-(-count // self.align) * self.align for count in self._next)
+        return shared + branch * own
+
+    @property
+    def size(self) -> int:
+        """Words of the whole memory; there is one at least."""
+        return max(1, self.first(self.banks) if self._own else self._next[0])
+
+    @cached_property
+    def content(self) -> IntArray:
+        """The words themselves (size, *like), packed when this is read first."""
+        memory = np.zeros((self.size, *self.like), np.int64)
+        for at, words in self._shared:
+            memory[at : at + words.count] = words.make()[0]
+        for at, words in self._own:
+            made = words.make()
+            for bank in range(self.banks):
+                start = self.first(bank) + at
+                memory[start : start + words.count] = made[bank % len(made)]
+        return memory
 
 
-def weight_words(
-    weight: IntArray, same: bool, shape: tuple[int, int], at: tuple[int, int, int], exponent: int, offset: int
+def made(banks: list[IntArray]) -> Words:
+    """Words (n, ...) of each bank that are there already."""
+    return Words(len(banks[0]), banks[0].tobytes, lambda: banks)
+
+
+def _columns(
+    weight: IntArray, same: bool, shape: tuple[int, int], at: tuple[int, int, int], dtype: np.dtype[np.signedinteger]
 ) -> IntArray:
-    """Words (taps * blocks, cols, rows) of weights (out, kh, kw, in) in the order in which the array reads them.
+    """Weights (out, kh, kw, in) of one block, (cols, kh * kw, blocks * rows), zeros where there is none.
 
     `shape` (cols, rows); `at` is the first output channel, the first input block of `rows` channels and the one after
-    the last. Weights times 2^exponent, plus `offset`, which makes them unsigned. `same`: the first tap's alone.
+    the last. `same`: the first tap's alone.
     """
     (cols, rows), (start, low, high) = shape, at
     part = weight[start : start + cols, :, :, low * rows : high * rows]
     if same:
         part = part[:, :1, :1]
     out, kh, kw, channels = part.shape
-    full = np.zeros((cols, kh, kw, (high - low) * rows), np.int64)
+    full = np.zeros((cols, kh, kw, (high - low) * rows), dtype)
     full[:out, ..., :channels] = part
-    words = full.reshape(cols, kh * kw, high - low, rows).transpose(1, 2, 0, 3).reshape(-1, cols, rows)
-    return (words << exponent) + offset
+    return full.reshape(cols, kh * kw, -1)
 
 
 def input_blocks(source: Source, start: int, folding: Folding) -> tuple[int, int] | None:
@@ -89,17 +113,48 @@ def exponent_of(source: Source, w_bits: int) -> int:
     return min(source.doublings, w_bits - 2)
 
 
-def block_words(entry: Pass, start: int, folding: Folding, w_bits: int) -> list[IntArray]:
-    """Words (n, cols, rows) of weights of each bank, for the output channels from `start` on."""
-    parts: list[list[IntArray]] = [[] for _ in entry.sums.sources[0].weights]
+def _blocks(entry: Pass, start: int, folding: Folding) -> Iterator[tuple[Source, tuple[int, int, int]]]:
+    """The sources that the output channels from `start` on read, each with where in its weights: see `_columns`."""
     for source in entry.sums.sources:
         blocks = input_blocks(source, start, folding)
-        if blocks is None:
-            continue
-        shape, exponent, offset = (folding.cols, folding.rows), exponent_of(source, w_bits), 1 << (w_bits - 1)
+        if blocks is not None:
+            yield source, (start, *blocks)
+
+
+def block_words(entry: Pass, start: int, folding: Folding, w_bits: int) -> list[IntArray]:
+    """Words (n, cols, rows) of weights of each bank, for the output channels from `start` on.
+
+    The array reads them in this order. Weights times 2^exponent, plus an offset that makes them unsigned.
+    """
+    parts: list[list[IntArray]] = [[] for _ in entry.sums.sources[0].weights]
+    shape, offset = (folding.cols, folding.rows), 1 << (w_bits - 1)
+    for source, at in _blocks(entry, start, folding):
         for weights, words in zip(source.weights, parts, strict=True):
-            words.append(weight_words(weights, source.same, shape, (start, *blocks), exponent, offset))
+            columns = _columns(weights, source.same, shape, at, np.dtype(np.int64))
+            taps = columns.reshape(folding.cols, -1, folding.rows).transpose(1, 0, 2)
+            words.append((taps << exponent_of(source, w_bits)) + offset)
     return [np.concatenate(words) for words in parts]
+
+
+def weight_words(entry: Pass, start: int, folding: Folding, w_bits: int) -> Words:
+    """What `block_words` makes, counted and told apart without making it."""
+    shape = folding.cols, folding.rows
+    # As few bytes as hold any weight, so that telling a million of them apart takes milliseconds.
+    dtype: np.dtype[np.signedinteger] = np.min_scalar_type(-1 << (w_bits - 1))
+
+    def key() -> bytes:
+        digest = hashlib.sha256()
+        for source, at in _blocks(entry, start, folding):
+            columns = _columns(source.weights[0], source.same, shape, at, dtype) << exponent_of(source, w_bits)
+            # Tap by tap, which is the same whatever sources they are of.
+            digest.update(columns.reshape(folding.cols, -1, folding.rows).transpose(1, 0, 2).astype(dtype).tobytes())
+        return digest.digest()
+
+    count = sum(
+        (1 if source.same else source.weights[0][0, ..., 0].size) * (high - low)
+        for source, (_, low, high) in _blocks(entry, start, folding)
+    )
+    return Words(count, key, lambda: block_words(entry, start, folding, w_bits))
 
 
 def param_words(entry: Pass, start: int, chunks: int, lanes: int) -> list[IntArray]:

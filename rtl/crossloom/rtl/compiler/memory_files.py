@@ -42,11 +42,11 @@ def data_memories(program: Program) -> dict[str, tuple[int, int]]:
     """Bits a word, and how many words, of the memories that grow with the network."""
     sizes, folding = program.sizes, program.folding
     found = {
-        "weights": (folding.rows * folding.cols * sizes.w_bits, len(program.weights)),
-        "params": (folding.lanes * (sizes.acc_bits + SHIFT_BITS), len(program.bias)),
+        "weights": (folding.rows * folding.cols * sizes.w_bits, program.weight_memory.size),
+        "params": (folding.lanes * (sizes.acc_bits + SHIFT_BITS), program.param_memory.size),
     }
     if sizes.tables:
-        found |= {f"tables{lane}": (sizes.acc_bits + 1, len(program.tables)) for lane in range(folding.lanes)}
+        found |= {f"tables{lane}": (sizes.acc_bits + 1, program.table_memory.size) for lane in range(folding.lanes)}
     return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from crossloom.sim.network import INPUT
+from crossloom.sim.network import INPUT, Network
 from crossloom.sim.ops import Edge
 from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
 from crossloom.sim.types import IntArray, QType
@@ -64,7 +65,7 @@ class Pass:
 
     Codes are stored as their distance from `lo`, at most `span`. `shift` (C,), within `shifts`, and `thresholds`
     (C, count) are one a bank. `raw` names the accumulator edge that bias and sums give, `codes` the edge that is
-    written: either may be none.
+    written: either may be none. `stack` rows of its image lie side by side, `pitch` channels from one to the next.
     """
 
     name: str
@@ -81,6 +82,18 @@ class Pass:
     thresholds: tuple[IntArray, ...] = ()
     scale: int = 1
     unrolled: bool = False  # a tap reads all columns of a window
+    stack: int = 1
+    pitch: int = 0
+
+    @property
+    def stored(self) -> Shape:
+        """The shape in which its codes lie in the feature memory."""
+        h, w, _ = self.sums.shape
+        return self.sums.shape if self.stack == 1 else (-(-h // self.stack), w, self.stack * self.pitch)
+
+    def rows_from(self, row: int) -> int:
+        """How many rows of its image are `row` or a multiple of `stack` further down."""
+        return -(-(self.sums.shape[0] - row) // self.stack)
 
 
 def useful_shifts(acc_bits: int, out: QType) -> tuple[int, int]:
@@ -99,6 +112,11 @@ def stored_shape(shape: tuple[int, ...]) -> Shape:
 def span_bits(edge: Edge) -> int:
     """Bits of a stored code: of hi - lo."""
     return max(1, (edge.type.hi - edge.type.lo).bit_length())
+
+
+def code_bits(network: Network, passes: Sequence[Pass]) -> int:
+    """Bits of the widest stored code of a network."""
+    return max(span_bits(network.edges[edge]) for edge in (INPUT, *(p.codes for p in passes if p.codes)))
 
 
 def unrolled(entry: Pass, rows: int, unroll: int, most: int) -> Pass:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crossloom.sim.network import INPUT, Network
 from crossloom.sim.types import IntArray, signed_bits
 
 from ..errors import RtlError
-from .lowering import lower
-from .memories import BankedMemory, block_words, exponent_of, input_blocks, param_words, table_words
-from .passes import Pass, Shape, span_bits, stored_shape
+from .lowering import lower, passes_of
+from .memories import BankedMemory, exponent_of, input_blocks, made, param_words, table_words, weight_words
+from .passes import Pass, Shape, code_bits, stored_shape
 from .sizes import Folding, Region, Sizes
 from .thresholds import threshold_steps
 from .words import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths
@@ -23,10 +24,9 @@ GAP, THRESHOLD_GAP = 8, 10
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A program, its memories and what they came from.
+    """A program, its memories and what they came from; the memories' words are packed when they are read first.
 
-    `weights` (words, cols, rows) unsigned, `bias` and `shift` (words, lanes), `tables` (words, lanes). `passes[i]` and
-    `channels[i]` say what sweep i computes and from which channel on.
+    `passes[i]`, `channels[i]` and `rows[i]` say what sweep i computes, from which channel and from which row on.
     """
 
     network: Network
@@ -39,42 +39,62 @@ class Program:
     banks: tuple[Bank, ...]
     passes: tuple[Pass, ...]
     channels: tuple[int, ...]
+    rows: tuple[int, ...]
     regions: dict[str, Region]
-    weights: IntArray
-    bias: IntArray
-    shift: IntArray
-    tables: IntArray
+    weight_memory: BankedMemory
+    param_memory: BankedMemory
+    table_memory: BankedMemory
+
+    @property
+    def weights(self) -> IntArray:
+        """Weights (words, cols, rows), unsigned."""
+        return self.weight_memory.content
+
+    @property
+    def bias(self) -> IntArray:
+        """Biases (words, lanes)."""
+        return self.param_memory.content[..., 0]
+
+    @property
+    def shift(self) -> IntArray:
+        """Shifts (words, lanes)."""
+        return self.param_memory.content[..., 1]
+
+    @property
+    def tables(self) -> IntArray:
+        """Thresholds (words, lanes)."""
+        return self.table_memory.content
 
 
-def compile_network(network: Network, folding: Folding, sizes: Sizes | None = None) -> Program:
+def compile_network(
+    network: Network, folding: Folding, sizes: Sizes | None = None, *, lowered: Sequence[Pass] = ()
+) -> Program:
     """Compile a network for an engine; `sizes` is what that engine has, by default what the network needs.
 
-    Raises RtlError naming the layer and the resource when the engine cannot hold the network.
+    `lowered` are the network's passes where somebody has them already, as they are the same for every folding. Raises
+    RtlError naming the layer and the resource when the engine cannot hold the network.
     """
-    return _Compiler(network, folding, sizes).run()
-
-
-def passes_of(network: Network, folding: Folding, unroll: int) -> list[Pass]:
-    """The passes of a network on an array of some folding, whose engine unrolls windows of `unroll` channels."""
-    return lower(network, folding.rows, unroll if folding.pix == 2 else 0, folding.ways - 1)
+    return _Compiler(network, folding, sizes, lowered or lower(network)).run()
 
 
 class _Compiler:
-    def __init__(self, network: Network, folding: Folding, sizes: Sizes | None) -> None:
+    def __init__(self, network: Network, folding: Folding, sizes: Sizes | None, lowered: Sequence[Pass]) -> None:
         self.network, self.folding = network, folding
         # Columns of a window next to each other: two pixels and two more are in as many ways.
         self.unroll = sizes.unroll if sizes else stored_shape(network.input.shape)[2]
-        self.passes = passes_of(network, folding, self.unroll)
+        self.input_shape, self.passes = passes_of(network, folding, self.unroll, lowered)
         if not sizes and not any(p.unrolled for p in self.passes):
             self.unroll = 0
         self.edges = network.edges
         count = len(network.route.branches) if network.route else 1
-        self.weights, self.params, self.tables = BankedMemory(count), BankedMemory(count), BankedMemory(count)
         self.w_bits = max(p.sums.weight_bits for p in self.passes)
         if sizes:
             self.w_bits = max(self.w_bits, sizes.w_bits)
         self.sizes = sizes
         self.steps = max((threshold_steps(t.shape[1]) for p in self.passes for t in p.thresholds), default=0)
+        self.weights = BankedMemory(count, (folding.cols, folding.rows))
+        self.params = BankedMemory(count, (folding.lanes, 2))
+        self.tables = BankedMemory(count, (folding.lanes,), 1 << self.steps)
         self.acc_bits = max(p.sums.acc_bits for p in self.passes)
         if sizes:
             self.acc_bits = max(self.acc_bits, sizes.acc_bits)
@@ -82,7 +102,7 @@ class _Compiler:
         self.sweeps: list[Sweep] = []
         self.drains: list[Drain] = []
         self.segments: list[Segment] = []
-        self.origin: list[tuple[Pass, int]] = []
+        self.origin: list[tuple[Pass, int, int]] = []
         self.doubling = False
 
     # Regions ---------------------------------------------------------------------------------------------------
@@ -101,23 +121,22 @@ class _Compiler:
 
     def _allocate(self) -> tuple[dict[str, Region], int]:
         """First fit in the order of the passes; an edge keeps its words until its last reader has run."""
-        shape = stored_shape(self.network.input.shape)
-        fixed = 2 * self.words(shape)  # the next image arrives while this one runs
-        regions = {INPUT: self._region(0, shape)}
+        fixed = 2 * self.words(self.input_shape)  # the next image arrives while this one runs
+        regions = {INPUT: self._region(0, self.input_shape)}
         ends = {s.edge: i for i, p in enumerate(self.passes) for s in p.sums.sources}
         live: list[tuple[int, int, int]] = []  # first word, end, last pass
         most = fixed
         for i, entry in enumerate(self.passes):
             if entry.codes is None:
                 continue
-            size, at = self.words(entry.sums.shape), fixed
+            size, at = self.words(entry.stored), fixed
             live = sorted(r for r in live if r[2] >= i)
             for first, end, _ in live:
                 if at + size <= first:
                     break
                 at = max(at, end)
             live.append((at, at + size, ends.get(entry.codes, i)))
-            regions[entry.codes] = self._region(at, entry.sums.shape)
+            regions[entry.codes] = self._region(at, entry.stored)
             most = max(most, at + size)
         return regions, most
 
@@ -142,15 +161,22 @@ class _Compiler:
         step = self.folding.rows if entry.kind is Kind.POOL else self.folding.cols
         starts = range(0, entry.sums.shape[2], step)
         for start in starts:
-            last = start == starts[-1]
-            final = last and index + 1 == len(self.passes)
             if entry.kind is Kind.POOL:
                 weights, first = 0, len(self.segments)
                 source = self.regions[entry.sums.sources[0].edge]
                 self._segment(entry.sums.sources[0].edge, source, start // step, 1)
             else:
                 weights, first = self._block(entry, start)
-            self._sweep(entry, start, weights, first, sync and start == 0, last and route, final)
+            width = min(entry.sums.shape[2] - start, step)
+            chunks = -(-width // self.folding.lanes)
+            params, tables = self._params(entry, start, chunks), self._tables(entry, start, chunks)
+            for row in range(entry.stack):
+                last = start == starts[-1] and row + 1 == entry.stack
+                final = last and index + 1 == len(self.passes)
+                begins = start == 0 and row == 0
+                self._sweep(entry, start, row, chunks, weights, first, sync and begins, final)
+                self._drain(entry, start, row, chunks, params, tables, last and route, final)
+                self.origin.append((entry, start, row))
 
     def _segment(self, edge: str, region: Region, block: int, blocks: int) -> None:
         self.segments.append(Segment(region.base + block * region.plane, blocks - 1, int(edge == INPUT), 0))
@@ -168,26 +194,30 @@ class _Compiler:
             if rest:
                 self.segments.append(Segment(0, rest - 1, 0, 1))
                 self.doubling = True
-        words = block_words(entry, start, self.folding, self.w_bits)
+        words = weight_words(entry, start, self.folding, self.w_bits)
         return self.weights.add(words, entry.banked, alone=self._rewritable(entry)), first
 
-    def _sweep(self, entry: Pass, start: int, weights: int, first: int, sync: bool, route: bool, final: bool) -> None:
-        rows, lanes = self.folding.rows, self.folding.lanes
-        sums = entry.sums
-        x, (h, w, channels) = self.regions[sums.sources[0].edge], sums.shape
+    def _paired(self, entry: Pass) -> bool:
+        """Whether two pixels run at once: where there are two, in different ways."""
+        step = entry.sums.window.stride[1]
+        return self.folding.pix == 2 and step % self.folding.ways != 0 and entry.sums.shape[1] > 1
+
+    def _sweep(
+        self, entry: Pass, start: int, row: int, chunks: int, weights: int, first: int, sync: bool, final: bool
+    ) -> None:
+        """The sweep of a block of channels from `start` on, over the rows of the image from `row` on."""
+        sums, paired, steps = entry.sums, self._paired(entry), _steps(entry)
+        x = self.regions[sums.sources[0].edge]
         (kh, kw), (sy, sx), (top, left) = sums.window.kernel, sums.window.stride, sums.window.pad
-        paired = self.folding.pix == 2 and sx % self.folding.ways != 0 and w > 1
-        width = min(channels - start, rows if entry.kind is Kind.POOL else self.folding.cols)
-        chunks = -(-width // lanes)
-        steps = threshold_steps(entry.thresholds[0].shape[1]) if entry.kind is Kind.THRESHOLD else 0
-        logits = entry.kind is Kind.LOGITS
+        y0 = row * sy - top
+        sy *= entry.stack
         self.sweeps.append(
             self._fitting(
                 entry.name,
                 Sweep(
                     last=final,
                     sync=sync,
-                    result=logits and start == 0,
+                    result=entry.kind is Kind.LOGITS and start == 0,
                     banked=entry.banked,
                     pool=entry.kind is Kind.POOL,
                     hold=sums.sources[0].same,
@@ -200,15 +230,15 @@ class _Compiler:
                     kernel_w=kw - 1,
                     height=x.shape[0],
                     width=x.shape[1],
-                    out_h=h - 1,
-                    out_w=w - 1,
-                    y0=-top,
+                    out_h=entry.rows_from(row) - 1,
+                    out_w=sums.shape[1] - 1,
+                    y0=y0,
                     x0=-left,
                     step_y=sy,
                     step_x=sx,
                     jump_x=sx * (2 if paired else 1),
                     row=x.row,
-                    row0=-top * x.row,
+                    row0=y0 * x.row,
                     row_step=sy * x.row,
                     plane=x.plane,
                     pad=sums.pad_code,
@@ -217,8 +247,15 @@ class _Compiler:
                 ),
             )
         )
-        y = self.regions[entry.codes] if entry.codes else Region(0, 0, 0, sums.shape)
-        base = y.base + start // rows * y.plane
+
+    def _drain(
+        self, entry: Pass, start: int, row: int, chunks: int, params: int, tables: int, route: bool, final: bool
+    ) -> None:
+        """What becomes of the same sweep's sums."""
+        rows, lanes, logits = self.folding.rows, self.folding.lanes, entry.kind is Kind.LOGITS
+        y = self.regions[entry.codes] if entry.codes else Region(0, 0, 0, entry.sums.shape)
+        at = row * entry.pitch + start  # channel of the feature memory
+        base = y.base + at // rows * y.plane
         if logits:
             base = start // lanes + (self._score_words()[0] if entry.banked else 0)
         self.drains.append(
@@ -228,39 +265,39 @@ class _Compiler:
                     kind=entry.kind,
                     after=After.ROUTE if route else After.FINISH if final else After.NOTHING,
                     banked=entry.banked,
-                    paired=paired,
-                    out_h=h - 1,
-                    out_w=w - 1,
+                    paired=self._paired(entry),
+                    out_h=entry.rows_from(row) - 1,
+                    out_w=entry.sums.shape[1] - 1,
                     base=base,
                     row=y.row,
                     plane=1 if logits else y.plane,
-                    chunk=start % rows // lanes if not logits else 0,
+                    chunk=at % rows // lanes if not logits else 0,
                     chunks=chunks - 1,
-                    params=self._params(entry, start, chunks),
+                    params=params,
                     rounding=entry.rounding,
                     lo=entry.lo,
                     span=entry.span,
-                    tables=self._tables(entry, start, chunks, steps),
-                    steps=steps,
+                    tables=tables,
+                    steps=_steps(entry),
                     scale=entry.scale,
                 ),
             )
         )
-        self.origin.append((entry, start))
 
     def _params(self, entry: Pass, start: int, chunks: int) -> int:
         """Words of bias and shift, one a lane, for the channels from `start` on."""
         if entry.kind is Kind.POOL:
             return 0
         words = param_words(entry, start, chunks, self.folding.lanes)
-        return self.params.add(words, entry.banked, alone=self._rewritable(entry))
+        return self.params.add(made(words), entry.banked, alone=self._rewritable(entry))
 
-    def _tables(self, entry: Pass, start: int, chunks: int, steps: int) -> int:
+    def _tables(self, entry: Pass, start: int, chunks: int) -> int:
         """Threshold tables, one a lane, for the channels from `start` on."""
+        steps = _steps(entry)
         if not steps:
             return 0
         words = table_words(entry, start, chunks, self.folding.lanes, self.acc_bits + 1)
-        return self.tables.add(words, entry.banked, 1 << steps, alone=self._rewritable(entry))
+        return self.tables.add(made(words), entry.banked, 1 << steps, alone=self._rewritable(entry))
 
     def _rewritable(self, entry: Pass) -> bool:
         """Whether it is of the coarse head: its program must not follow from its words."""
@@ -290,12 +327,9 @@ class _Compiler:
 
     def _finish(self) -> Program:
         network, lanes, route = self.network, self.folding.lanes, self.network.route
-        weights, first_weight, weight_stride = self.weights.content((self.folding.cols, self.folding.rows))
-        params, first_param, param_stride = self.params.content((lanes, 2))
-        tables, first_table, table_stride = self.tables.content((lanes,), 1 << self.steps)
         counts = [len(b.classes) for b in route.branches] if route else [len(network.classes)]
         banks = [
-            Bank(first_weight + i * weight_stride, first_param + i * param_stride, first_table + i * table_stride, rows)
+            Bank(self.weights.first(i), self.params.first(i), self.tables.first(i), rows)
             for i, rows in enumerate(counts)
         ]
         for bank in banks:
@@ -319,16 +353,16 @@ class _Compiler:
         stored = [self.edges[INPUT], *(self.edges[p.codes] for p in self.passes if p.codes)]
         shifts = [shift for p in self.passes if p.shift for shift in self._shifts(p)] or [0]
         least = Sizes(
-            x_bits=max(span_bits(e) for e in stored),
+            x_bits=code_bits(network, self.passes),
             w_bits=self.w_bits,
             acc_bits=self.acc_bits,
             code_bits=max(signed_bits(e.type.lo, e.type.hi) for e in stored),
             shift_min=min(shifts),
             shift_max=max(shifts),
             features=self.features,
-            weights=len(weights),
-            params=len(params),
-            tables=len(tables) if self.steps else 0,
+            weights=self.weights.size,
+            params=self.params.size,
+            tables=self.tables.size if self.steps else 0,
             steps=self.steps,
             scale_bits=max(p.scale.bit_length() for p in self.passes),
             results=coarse_words + score_words,
@@ -349,11 +383,16 @@ class _Compiler:
             tuple(self.drains),
             self._fitting(INPUT, config),
             tuple(banks),
-            tuple(p for p, _ in self.origin),
-            tuple(at for _, at in self.origin),
+            tuple(entry for entry, _, _ in self.origin),
+            tuple(channel for _, channel, _ in self.origin),
+            tuple(row for _, _, row in self.origin),
             self.regions,
-            weights,
-            params[..., 0],
-            params[..., 1],
-            tables,
+            self.weights,
+            self.params,
+            self.tables,
         )
+
+
+def _steps(entry: Pass) -> int:
+    """Steps of the search in a pass's thresholds; 0 without any."""
+    return threshold_steps(entry.thresholds[0].shape[1]) if entry.kind is Kind.THRESHOLD else 0

@@ -23,7 +23,7 @@ def core_parameters(program: Program) -> dict[str, int]:
         "FieldBits": field_bits(layout.input_bits),
         "Signed": int(layout.input_signed),
         "Codes": layout.codes,
-        "Channels": program.network.edges[INPUT].channels,
+        "Channels": program.regions[INPUT].shape[2],
         "Capacity": route.capacity if (route := program.network.route) else len(program.network.classes),
     }
 

@@ -56,7 +56,7 @@ def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> di
     raw = _fields(words[:, 5 : 5 + size], lanes, program.sizes.acc_bits, signed=True)
     code = _fields(words[:, 5 + size :], lanes, program.sizes.x_bits, signed=False)
     edges: dict[str, IntArray] = {INPUT: codes.reshape(images, *program.network.input.shape).astype(np.int64)}
-    for index, (entry, start) in enumerate(zip(program.passes, program.channels, strict=True)):
+    for index, (entry, start, row) in enumerate(zip(program.passes, program.channels, program.rows, strict=True)):
         rows = np.flatnonzero(sweep == index)
         # All images have as many chunks of a sweep.
         each = len(rows) // max(1, images)
@@ -74,7 +74,7 @@ def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> di
                 channel = start + chunk[rows] * lanes + lane
                 inside = channel < shape[2]
                 at = rows[inside]
-                here[image[inside], y[at], x[at], channel[inside]] = values[at, lane]
+                here[image[inside], y[at] * entry.stack + row, x[at], channel[inside]] = values[at, lane]
     edges = {name: edge.reshape(images, *program.network.edges[name].shape) for name, edge in edges.items()}
     for _, nodes, types in program.network.sections():
         for node in nodes:

@@ -67,8 +67,9 @@ def memory_bram36(program: Program) -> dict[str, float]:
 def layer_words(program: Program, memory: str) -> dict[str, int]:
     """Words of "weights", "params" or "tables" of every layer that has some, all branches counted."""
     found: dict[str, int] = {}
-    for entry, sweep, drain in zip(program.passes, program.sweeps, program.drains, strict=True):
-        if sweep.pool or (memory == "tables" and not entry.thresholds):
+    for entry, row, sweep, drain in zip(program.passes, program.rows, program.sweeps, program.drains, strict=True):
+        # Sweeps over other rows read the same words.
+        if row or sweep.pool or (memory == "tables" and not entry.thresholds):
             continue
         taps = 1 if sweep.hold else (sweep.kernel_h + 1) * (sweep.kernel_w + 1)
         segments = program.segments[sweep.first_segment : sweep.last_segment + 1]
