@@ -4,13 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from whole_networks import perceptron
 
 from crossloom.rtl import RtlError
+from crossloom.rtl.compiler import memories
+from crossloom.rtl.compiler.lowering import lower
 from crossloom.rtl.compiler.program import compile_network
 from crossloom.rtl.estimate import choice
 from crossloom.rtl.estimate.choice import choose_folding, estimate
+from crossloom.rtl.estimate.cycles import image_cycles, least_cycles
 from crossloom.rtl.estimate.resources import estimate_lut, least_weights
-from crossloom.sim import Dense, Flatten, Input, InputError, Network, Node, QType, load, random_network
+from crossloom.sim import Dense, Flatten, Input, InputError, Network, Node, QType, cost, load, random_network
 from crossloom.sim.shapes import cifar_shape
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
@@ -74,7 +78,7 @@ def dense_network(classes):
 
 
 def test_weights_that_fit_no_array_are_refused_at_once(monkeypatch):
-    monkeypatch.setattr(choice, "estimate", None)
+    monkeypatch.setattr(choice, "compile_network", None)
     with pytest.raises(RtlError, match=r"^layer 'wide': weights: at least \d+.* BRAM36 .*large.* has 140; ") as caught:
         choose_folding(dense_network(4000))
     assert "give it more" not in str(caught.value) and "narrower or fewer weights" in str(caught.value)
@@ -82,6 +86,55 @@ def test_weights_that_fit_no_array_are_refused_at_once(monkeypatch):
         choose_folding(dense_network(1000), bram36=20)
     # LUTs could hold these weights beside the largest array, which takes more LUTs than there are.
     assert least_weights(dense_network(1000)).bram36(64, 64) == 0
+
+
+def unpacked(monkeypatch):
+    """No words are packed from here on."""
+    monkeypatch.setattr(memories, "block_words", None)
+    monkeypatch.setattr(memories.BankedMemory, "content", property(lambda _: pytest.fail("a memory is packed")))
+
+
+def test_an_array_for_a_million_weights_is_chosen_without_packing_one(monkeypatch):
+    network = perceptron((28, 28, 1), (1024, 256, 10))
+    assert cost(network).parameters > 1_000_000
+    unpacked(monkeypatch)
+    found = choose_folding(network)
+    assert found.bram36 <= 140 and found == estimate(compile_network(network, found.folding))
+    # As fast as a vector, which it is refused without.
+    assert found == choose_folding(perceptron((1, 1, 784), (1024, 256, 10)))
+
+
+def test_a_refusal_counts_no_cycles_and_packs_nothing(monkeypatch):
+    network = perceptron((28, 28, 1), (1024, 256, 10))
+    unpacked(monkeypatch)
+    monkeypatch.setattr(choice, "image_cycles", None)
+    lowered = []
+    monkeypatch.setattr(choice, "lower", lambda network: lowered.append(network) or lower(network))
+    with pytest.raises(RtlError, match=r"the smallest array takes about .*; the budget is 500 LUT"):
+        choose_folding(network, lut=500)
+    assert lowered == [network]
+
+
+@pytest.mark.parametrize("name", ["digits-cnn", "digits-sha"])
+def test_cycles_are_counted_for_few_of_the_arrays_tried(monkeypatch, name):
+    network, counted = load(BITSTREAMS / name / f"{name}.loom").network, []
+    monkeypatch.setattr(choice, "estimate", lambda compiled: counted.append(compiled) or estimate(compiled))
+    choose_folding(network)
+    assert 0 < len(counted) < choice.CANDIDATES / 8
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_latency_and_no_interval_is_below_the_bound(seed):
+    compiled = compile_network(random_network(seed), choice.Folding(8, 4, 2, 2))
+    found, sweeps = estimate(compiled), image_cycles(compiled).sweeps
+    working = sum(sweep.last - sweep.first + 1 for sweep in sweeps)
+    assert least_cycles(compiled) <= working <= min(found.latency, found.interval)
+
+
+def test_the_bound_is_what_one_sweep_takes():
+    compiled = compile_network(perceptron((5, 4, 3), (4,)), choice.Folding(8, 4, 1, 2))
+    (sweep,) = image_cycles(compiled).sweeps
+    assert least_cycles(compiled) == sweep.last - sweep.first + 1 == 8
 
 
 def test_a_layer_that_takes_most_block_ram_is_named_where_weights_alone_would_fit(small):

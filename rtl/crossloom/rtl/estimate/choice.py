@@ -6,20 +6,31 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import TypedDict
 
 from crossloom.sim import InputError, Network, cost
 from crossloom.sim.chip import XC7Z020
 
+from ..compiler.lowering import lower
+from ..compiler.passes import code_bits
 from ..compiler.program import Program, compile_network
 from ..compiler.sizes import Folding
 from ..errors import RtlError
 from .array import array_dsp, array_lut
-from .cycles import image_cycles
+from .cycles import image_cycles, least_cycles
 from .resources import estimate_lut, largest_layer, largest_memory, least_weights, limit, memory_bram36
 
 TARGETS = ("latency", "throughput")
 _SIDES = (4, 8, 12, 16, 24, 32, 48, 64)
 _LANES = (2, 4, 8, 16)
+
+
+class Area(TypedDict):
+    """Resources of a core, estimated."""
+
+    lut: int
+    bram36: float
+    dsp: int
 
 
 @dataclass(frozen=True)
@@ -36,16 +47,16 @@ class Choice:
 
 def estimate(compiled: Program) -> Choice:
     """Cycles and resources of a program."""
-    f, s = compiled.folding, compiled.sizes
     cycles = [image_cycles(compiled, branch) for branch in range(len(compiled.banks))]
-    return Choice(
-        f,
-        max(c.latency for c in cycles),
-        max(c.interval for c in cycles),
-        estimate_lut(compiled),
-        sum(memory_bram36(compiled).values()),
-        array_dsp(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp),
-    )
+    latency, interval = max(c.latency for c in cycles), max(c.interval for c in cycles)
+    return Choice(compiled.folding, latency, interval, **_area(compiled))
+
+
+def _area(compiled: Program) -> Area:
+    """Resources of a program by their names in `Choice`; no memory is packed for them."""
+    f, s = compiled.folding, compiled.sizes
+    dsp = array_dsp(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp)
+    return {"lut": estimate_lut(compiled), "bram36": sum(memory_bram36(compiled).values()), "dsp": dsp}
 
 
 def _candidates(dsp: int) -> Iterator[Folding]:
@@ -78,15 +89,16 @@ def choose_folding(
     weights = least_weights(network)
     _check_weights(network, bram36, (weights.bram36(rows, cols) for rows, cols in product(_SIDES, _SIDES)))
     best: tuple[int, int, Choice] | None = None
-    least: Choice | None = None
+    least: tuple[Folding, Area] | None = None
     refused: RtlError | None = None
-    bits = compile_network(network, Folding(_SIDES[0], _SIDES[0], 1, _LANES[0])).sizes
+    lowered = lower(network)
+    x_bits, w_bits = code_bits(network, lowered), max(entry.sums.weight_bits for entry in lowered)
     products = cost(network).macs
 
     def weights_bram36(folding: Folding) -> float:
         """What the weights take at least; more than there is where the array alone takes too many LUTs."""
         rows, cols = folding.rows, folding.cols
-        left = lut - array_lut(rows, cols, folding.pix, bits.x_bits, bits.w_bits, dsp)
+        left = lut - array_lut(rows, cols, folding.pix, x_bits, w_bits, dsp)
         return weights.bram36(rows, cols, left) if left >= 0 else math.inf
 
     _check_weights(network, bram36, map(weights_bram36, _candidates(dsp)))
@@ -100,14 +112,18 @@ def choose_folding(
         if best and products > best[0] * folding.rows * folding.cols * folding.pix:
             break
         try:
-            found = estimate(compile_network(network, folding))
+            compiled = compile_network(network, folding, lowered=lowered)
         except RtlError as error:
             refused = error
             continue
-        if least is None or found.lut < least.lut:
-            least = found
-        if found.lut > lut or found.bram36 > bram36 or found.dsp > dsp:
+        area = _area(compiled)
+        if least is None or area["lut"] < least[1]["lut"]:
+            least = folding, area
+        over = area["lut"] > lut or area["bram36"] > bram36 or area["dsp"] > dsp
+        # Cycles are counted for what fits and may be the fastest: that takes longest.
+        if over or (best and least_cycles(compiled) > best[0]):
             continue
+        found = estimate(compiled)
         cycles = found.latency if target == "latency" else found.interval
         if best is None or (cycles, found.lut) < best[:2]:
             best = cycles, found.lut, found
@@ -116,7 +132,7 @@ def choose_folding(
     if least is None:
         raise refused or RtlError(f"{network.name}: no array to try; a solver with some is needed")
     budget = {"lut": lut, "bram36": bram36, "dsp": dsp}
-    raise RtlError(_too_large(compile_network(network, least.folding), least, budget))
+    raise RtlError(_too_large(compile_network(network, least[0], lowered=lowered), least[1], budget))
 
 
 def _check_weights(network: Network, most: float, arrays: Iterable[float]) -> None:
@@ -130,14 +146,14 @@ def _check_weights(network: Network, most: float, arrays: Iterable[float]) -> No
         )
 
 
-def _too_large(compiled: Program, least: Choice, budget: Mapping[str, float]) -> str:
+def _too_large(compiled: Program, least: Area, budget: Mapping[str, float]) -> str:
     """Why nothing fits: what the smallest array takes, and which memory of which layer takes most of its BRAM36."""
     memory, where = largest_memory(compiled)
     chip = f"{XC7Z020.lut:,} LUT, {XC7Z020.bram36} BRAM36, {XC7Z020.dsp} DSP48E1"
     # Where the smallest array fits the chip, a larger budget has room for it.
-    fits = least.lut <= XC7Z020.lut and least.bram36 <= XC7Z020.bram36
+    fits = least["lut"] <= XC7Z020.lut and least["bram36"] <= XC7Z020.bram36
     return (
-        f"{compiled.network.name}: the smallest array takes about {least.lut:,} LUT, {least.bram36:g} BRAM36 "
+        f"{compiled.network.name}: the smallest array takes about {least['lut']:,} LUT, {least['bram36']:g} BRAM36 "
         f"(estimated), {memory_bram36(compiled)[memory]:g} of them for {where}; the budget is {budget['lut']:,} LUT, "
         f"{budget['bram36']:g} BRAM36, {budget['dsp']} DSP48E1: "
         + (f"give it more (an xc7z020 has {chip}), or " if fits else "")

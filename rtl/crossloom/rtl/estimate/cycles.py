@@ -72,6 +72,15 @@ def image_cycles(program: Program, branch: int = 0) -> ImageCycles:
     return ImageCycles(sweeps, latency, found[-1][1] - found[-2][1])
 
 
+def least_cycles(program: Program) -> int:
+    """Cycles from the first to the last tap if no sweep waits for another: neither latency nor interval is less."""
+    found = 0
+    for sweep in program.sweeps:
+        taps, outputs = output_taps(program, sweep), (sweep.out_h + 1) * outputs_of_row(sweep)
+        found += taps + (outputs - 1) * max(taps, sweep.cool)
+    return found
+
+
 def _loaded(begin: int, chunks: int, writes: IntArray) -> int:
     """When the last chunk of an image is in memory, one a cycle from `begin` on, except while the drain writes."""
     end, held = begin + chunks, -1
