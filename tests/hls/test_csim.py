@@ -123,7 +123,7 @@ def test_a_library_is_built_once_and_again_when_source_header_or_flag_changes(tm
         return build_library([source], [folder], where="any", **options)
 
     first, built = library(), program_runs(monkeypatch)
-    assert library() == first and "-o" not in built[0] and len(built) == 1  # g++ is only asked for its version
+    assert library() == first and not built
     others = [library(defines=["NAME=1"]), library(optimize=0), library("int x; ")]
     (folder / "some.hpp").write_text("// another")
     assert len({first, *others, library()}) == 5

@@ -76,6 +76,7 @@ def test_a_library_is_found_by_its_network_without_generating_it_again(tmp_path,
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("crossloom.hls.device.build_library", build)
+    monkeypatch.setattr("crossloom.sim.cache.complaint", lambda path, needs: "")
     monkeypatch.setitem(FLOWS, "tiny", TINY)
     first = simulation_library(tiny_network(), "tiny", optimize=0)
     monkeypatch.setitem(FLOWS, "tiny", replace(TINY, write=None))

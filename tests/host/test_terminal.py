@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossloom.host import cli
+from crossloom.host import faults
 from crossloom.host.cli import main
 from crossloom.host.commands import info
 from crossloom.sim import load, save
@@ -111,7 +111,11 @@ def test_a_report_into_a_missing_folder_says_so_once(capsys, flat, tmp_path):
         (PermissionError(13, "Permission denied"), "info: Permission denied; needed"),
         (MemoryError(), "info: out of memory; needed"),
         (IndexError("list\nindex"), r"info: IndexError in test_terminal.py, line "),
-        (RecursionError("deep"), "RecursionError in"),
+        (RecursionError("deep"), "info: nested too deeply (deep); needed"),
+        (UnicodeEncodeError("ascii", "\xe4", 0, 1, "odd"), "can't encode character"),
+        (ImportError("cannot import\nname"), r"info: cannot import\nname; needed"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "info: out of memory; needed"),
+        (OSError("Cannot load image"), "info: Cannot load image; needed"),
     ],
 )
 def test_whatever_goes_wrong_is_one_line_with_a_remedy(capsys, monkeypatch, error, words):
@@ -119,12 +123,12 @@ def test_whatever_goes_wrong_is_one_line_with_a_remedy(capsys, monkeypatch, erro
         raise error
 
     monkeypatch.setattr(info, "run", fail)
-    monkeypatch.delenv(cli.TRACEBACK, raising=False)
+    monkeypatch.delenv(faults.TRACEBACK, raising=False)
     assert main(["info", "digits-cnn"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and words in captured.err
     assert captured.err[:-1].isprintable() and captured.err.count("; ") >= 2
-    monkeypatch.setenv(cli.TRACEBACK, "1")
+    monkeypatch.setenv(faults.TRACEBACK, "1")
     assert main(["info", "digits-cnn"]) == 1
     assert "Traceback" in capsys.readouterr().err
 

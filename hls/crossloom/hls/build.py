@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crossloom.sim import Network, structure_sha256, weights_sha256
+from crossloom.sim.programs import started
 
 from .errors import HlsError
 from .reports import COSIM, CSYNTH, DRIVERS, check_registers, read_cosim, read_csynth, read_timing, read_utilization
@@ -72,28 +70,17 @@ def run_step(step: Step, folder: Path, seconds: float, progress: Callable[[str],
             shutil.rmtree(folder / name)
         (folder / name).unlink(missing_ok=True)
     start = time.monotonic()
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [program, *step.command[1:]],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            while process.poll() is None:
-                if time.monotonic() - start > seconds:
-                    raise HlsError(
-                        f"{step.tool}: ran past {seconds:g} s; more time (--hours) or a smaller design is needed; "
-                        f"see {log}"
-                    )
-                progress(_last_line(log))
-                time.sleep(_POLL)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    with (
+        log.open("wb") as out,
+        started([program, *step.command[1:]], where=step.tool, error=HlsError, cwd=folder, out=out) as process,
+    ):
+        while process.poll() is None:
+            if time.monotonic() - start > seconds:
+                raise HlsError(
+                    f"{step.tool}: ran past {seconds:g} s; more time (--hours) or a smaller design is needed; see {log}"
+                )
+            progress(_last_line(log))
+            time.sleep(_POLL)
     if process.returncode:
         raise HlsError(f"{step.tool}: failed ({process.returncode}): {_complaint(log)}; see {log}")
 

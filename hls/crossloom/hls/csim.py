@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import shutil
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from crossloom.sim.frames import (
     read_results,
 )
 from crossloom.sim.network import Network
-from crossloom.sim.programs import run_program
+from crossloom.sim.programs import program_identity, run_program
 from crossloom.sim.result import Result
 from crossloom.sim.types import AnyArray, IntArray
 
@@ -38,6 +38,11 @@ _FLAGS = ("-std=c++17", "-w", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-g
 _calling = threading.Lock()
 
 
+def compiler_identity(where: str) -> list[str]:
+    """What tells the compiler and this kind of machine from every other; HlsError without one."""
+    return [*program_identity("g++", where=where, error=HlsError), platform.machine()]
+
+
 def build_library(
     sources: Sequence[Path],
     include: Sequence[Path] = (),
@@ -45,15 +50,15 @@ def build_library(
     where: str,
     optimize: int = 1,
     defines: Sequence[str] = (),
+    needs: Sequence[str] = (),
 ) -> Path:
     """The shared library of some C++ sources; from the cache when nothing that goes into it has changed.
 
     `include` names folders of headers, all of which go into the cache's key; ours and `ap_types` are added.
-    `defines` are like "CROSSLOOM_TRACE" or "NAME=1". Raises HlsError with the compiler's first complaint, or when there
-    is no g++; MissingExtraError without hls4ml.
+    `defines` are like "CROSSLOOM_TRACE" or "NAME=1", `needs` names that it must export. Raises HlsError with the
+    compiler's first complaint, or when there is no g++; MissingExtraError without hls4ml.
     """
-    ap_types = find_ap_types()
-    folders = [*include, find_include()]
+    folders = [*include, find_include(), find_ap_types()]
     flags = [*_FLAGS, f"-O{optimize}", *(f"-D{define}" for define in defines)]
     headers = [
         (path.relative_to(folder).as_posix(), path)
@@ -63,20 +68,19 @@ def build_library(
     ]
     files = [*((path.name, path) for path in sources), *headers]
     key = content_key(
-        run_program(["g++", "--version"], where=where, error=HlsError),
-        platform.machine(),
-        version("hls4ml"),
-        *flags,
-        *(part for name, path in files for part in (name, path.read_bytes())),
+        *compiler_identity(where), *flags, *(part for name, path in files for part in (name, path.read_bytes()))
     )
 
     def build(folder: Path) -> Path:
         library = folder / "core.so"
-        paths = [f"-I{path}" for path in (*folders, ap_types)]
-        run_program(["g++", *flags, *paths, *sources, "-o", library], where=where, error=HlsError)
+        paths = [f"-I{path}" for path in folders]
+        # What the compiler leaves behind when it is killed goes with the folder.
+        environment = {**os.environ, "TMPDIR": str(folder)}
+        command: list[str | Path] = ["g++", *flags, *paths, *sources, "-o", library]
+        run_program(command, where=where, error=HlsError, environment=environment)
         return library
 
-    return cached(key, build)
+    return cached(key, build, kind="C simulation", design=where, needs=needs)
 
 
 def _pointer(array: AnyArray) -> ctypes.c_void_p:
@@ -98,7 +102,11 @@ class Simulation:
         # The loader gives one file to a process once: only a copy has static variables of its own.
         with tempfile.TemporaryDirectory(prefix="crossloom-") as folder:
             copy = Path(shutil.copy(library, folder))
-            self._library = ctypes.CDLL(str(copy), mode=ctypes.RTLD_LOCAL)
+            try:
+                self._library = ctypes.CDLL(str(copy), mode=ctypes.RTLD_LOCAL)
+            except OSError as error:  # where programs may not run, or too little was copied
+                mend = "a folder for temporary files that libraries load from is needed; set TMPDIR"
+                raise HlsError(f"{network.name}: {error}; {mend}") from None
         self._function("said").restype = ctypes.c_char_p
 
     def _function(self, name: str) -> ctypes._NamedFuncPointer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from crossloom.sim import Network, weights_sha256
 from crossloom.sim.cache import cached, content_key
 
-from .csim import Simulation, build_library
+from .csim import Simulation, build_library, compiler_identity
 from .emit import flow_of, write_simulation
 from .names import core_namespace
 from .sources import find_ap_types, find_include
@@ -26,14 +25,17 @@ def simulation_library(network: Network, flow_name: str, *, trace: bool = False,
     hls4ml.
     """
     flow = flow_of(flow_name)
-    find_ap_types()
+    where = f"{network.name}: C simulation ({flow_name})"
     trace = trace and flow.traces
-    ours = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(find_include().rglob("*.hpp"))]
+    ours = [Path(__file__).parent.rglob("*.py"), find_include().rglob("*.hpp"), find_ap_types().rglob("*.h")]
     key = content_key(
         *("top", flow_name, core_namespace(network), weights_sha256(network)),
-        *(platform.machine(), _version("hls4ml"), _version("torch"), f"O{optimize}", f"trace {trace}"),
-        *(path.read_bytes() for path in ours),
+        *(_version("hls4ml"), _version("torch"), f"O{optimize}", f"trace {trace}"),
+        *compiler_identity(where),
+        *(path.read_bytes() for found in ours for path in sorted(found)),
     )
+    functions = ["said", "run", "calls", *(["trace"] if trace else [])]
+    needs = [f"{core_namespace(network)}_{name}" for name in functions]
 
     def build(folder: Path) -> Path:
         source = folder / "source"
@@ -41,11 +43,10 @@ def simulation_library(network: Network, flow_name: str, *, trace: bool = False,
         path = write_simulation(network, flow, source, trace)
         # What is looked at closely computes in the types of synthesis as well.
         defines = ["CROSSLOOM_TRACE", "CROSSLOOM_SYNTHESIS_TYPES"] if trace else []
-        where = f"{network.name}: C simulation ({flow_name})"
-        built = build_library([path], [source], where=where, optimize=optimize, defines=defines)
+        built = build_library([path], [source], where=where, optimize=optimize, defines=defines, needs=needs)
         return Path(shutil.copy(built, folder / "copy.so"))
 
-    return cached(key, build)
+    return cached(key, build, kind=flow_name, design=network.name, needs=needs)
 
 
 def open_simulation(network: Network, flow_name: str, *, trace: bool = False, optimize: int = OPTIMIZE) -> Simulation:

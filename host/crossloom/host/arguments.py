@@ -96,6 +96,9 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("a", help=DESIGN)
     diff.add_argument("b", help=DESIGN)
 
+    cache = command("cache", "list the libraries that were compiled and kept, or remove them")
+    cache.add_argument("--clear", action="store_true", help="remove them, and what earlier versions left")
+
     cost = command("cost", "count parameters, products, widths and memory per layer")
     cost.add_argument("design", help=DESIGN)
 

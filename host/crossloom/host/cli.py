@@ -7,51 +7,27 @@ from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-TRACEBACK = "CROSSLOOM_TRACEBACK"
-"""Set, it shows where an error that is a fault of ours came from."""
+from .interrupts import Ended, Interrupts
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return 0, 1 for a failed check or an error, 2 for wrong usage (from argparse)."""
-    started = _start()
+    """Run the command line; return 0, 1 for a failed check or an error, 2 for wrong usage (from argparse).
+
+    128 and the number of the signal where one other than the keyboard's ended it.
+    """
     try:
-        return _main(argv, started)
+        interrupts = Interrupts(_tell)
     except KeyboardInterrupt:
         return _tell("interrupted")
+    try:
+        return _main(argv, interrupts)
+    except (KeyboardInterrupt, Ended):
+        return interrupts.tell() if interrupts.seen else _tell("interrupted")
     finally:
-        started()
+        interrupts.restore()
 
 
-def _start() -> Callable[[], None]:
-    """End at once from here on when interrupted; return what ends that.
-
-    An interrupt that is raised while modules are imported may be lost, or come out as another error, and nothing has
-    begun yet.
-    """
-    import signal
-    import threading
-
-    def end(*_: object) -> None:
-        import os
-
-        os._exit(_tell("interrupted"))
-
-    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
-        return lambda: None
-    before = signal.signal(signal.SIGINT, end)
-
-    def started() -> None:
-        if signal.getsignal(signal.SIGINT) is end:
-            signal.signal(signal.SIGINT, before)
-
-    return started
-
-
-def _main(argv: list[str] | None, started: Callable[[], None]) -> int:
+def _main(argv: list[str] | None, interrupts: Interrupts) -> int:
     import json
     from importlib import import_module
     from io import TextIOWrapper
@@ -67,39 +43,32 @@ def _main(argv: list[str] | None, started: Callable[[], None]) -> int:
         if not end.code and _print("", 0):
             return 1
         raise
-    from crossloom.sim.errors import CrossloomError
-
     try:
+        from crossloom.sim.errors import CrossloomError
+
         command = import_module(f".commands.{args.command.replace('-', '_')}", __package__)
-        started()
+    except Exception as error:
+        return _fault(args.command, error)
+    try:
+        interrupts.begin()
         result = command.run(args)
         text = json.dumps(result.data, default=_plain) if args.json else result.text
-    except CrossloomError as error:
-        return _say(str(error))
     except Exception as error:
-        return _say(_unexpected(args.command, error))
+        if interrupts.seen:  # an interrupt that came out as another error
+            return interrupts.tell()
+        return _say(str(error)) if isinstance(error, CrossloomError) else _fault(args.command, error)
     return _print(text + "\n", int(result.code))
 
 
-def _unexpected(command: str, error: Exception) -> str:
-    """Say in one line what the system refused, or which fault of ours this is."""
-    import os
-    import traceback
+def _fault(command: str, error: Exception) -> int:
+    """Print what nobody expected as one line; return the exit code 1."""
+    try:
+        from .faults import unexpected
 
-    if os.environ.get(TRACEBACK):
-        traceback.print_exc()
-    if isinstance(error, MemoryError):
-        return f"{command}: out of memory; needed more than is free here; use fewer or smaller images"
-    if isinstance(error, OSError) and error.strerror:
-        at = f"{command}: {error.filename}" if error.filename else command
-        remedy = "make room, or correct the path or its permissions"
-        return f"{at}: {error.strerror}; needed files and folders that can be read and written; {remedy}"
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{last.filename.rpartition('/')[2]}, line {last.lineno}"
-    return (
-        f"{command}: {type(error).__name__} in {place} ({error}); needed none, it is a fault of Crossloom; "
-        f"report it with what {TRACEBACK}=1 shows"
-    )
+        message = unexpected(command, error)
+    except Exception:  # numpy cannot be imported, or no memory is left
+        return _tell(f"{command}: {type(error).__name__}; needed an installation that works; install Crossloom again")
+    return _say(message)
 
 
 def _say(message: str) -> int:

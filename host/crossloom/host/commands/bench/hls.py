@@ -7,12 +7,12 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from typing import Any
 
-from crossloom.sim import DeviceError, InputError, load
+from crossloom.sim import InputError, load
+from crossloom.sim.programs import run_program
 
 from ...designs import find_design
 from ...progress import bar
@@ -29,10 +29,8 @@ def _timed(design: str, runs: int, devices: tuple[str, ...], cache: str) -> Any:
     """What a process of its own measures, with its own folder of compiled libraries."""
     command = [sys.executable, "-m", f"{__package__}.hls_timing", design, str(runs), str(SECONDS), *devices]
     environment = {**os.environ, "XDG_CACHE_HOME": cache}
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise DeviceError(f"bench: {devices[0]} failed ({(found.stderr.strip().splitlines() or ['silently'])[-1]})")
-    return json.loads(found.stdout)
+    said = run_program(command, where=f"bench: {devices[0]}", environment=environment)
+    return json.loads(said.splitlines()[-1])
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import resource
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +24,7 @@ from ...designs import design_names, find_design
 from ...folding_choice import compiled
 from ...progress import during
 from ...tables import table
+from ...workers import worker_processes
 from .. import Report
 from ..synth import resources
 
@@ -94,7 +93,7 @@ def _simulated(name: str, program: Program) -> dict[str, Any]:
 
     network, codes = program.network, _codes(program.network, IMAGES)
     # In a process of its own: the peak is that of all programs that a process has run so far.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with worker_processes(1) as pool:
         built = during(f"{name}: building, seconds", _MODEL_SECONDS, pool.submit(_build, name).result)
     model = CoreModel(program, trace=True)
     try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from crossloom.sim import InputError, cost, load
 from ...extras import need_training
 from ...progress import bar
 from ...tables import percent, table
+from ...workers import worker_processes
 from .. import Report
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _work(args: argparse.Namespace, tasks: Sequence[str]) -> Iterator[tuple[str,
         for task in tasks:
             yield task, perform(task, args.recipe, args.data, args.data_dir, args.out)
         return
-    with ProcessPoolExecutor(args.jobs, multiprocessing.get_context("spawn")) as pool:
+    with worker_processes(args.jobs) as pool:
         running = {pool.submit(perform, task, args.recipe, args.data, args.data_dir, args.out): task for task in tasks}
         try:
             for future in as_completed(running):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 import warnings
@@ -16,6 +15,7 @@ import numpy as np
 
 from crossloom.sim import Artifact, InputError, images_at_once, load
 from crossloom.sim import run as simulate
+from crossloom.sim.programs import run_program
 from crossloom.sim.types import AnyArray
 
 from ...designs import find_design
@@ -72,10 +72,8 @@ def _images_per_second(call: Callable[[], object], batch: int) -> float:
 def _memory() -> dict[str, Any]:
     """Peak memory of a process that runs 10,000 CIFAR-sized images."""
     command = [sys.executable, "-m", f"{__package__}.memory", str(MEMORY_IMAGES)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise InputError(f"bench: the memory run failed ({found.stderr.strip().splitlines()[-1:]})")
-    result: dict[str, Any] = json.loads(found.stdout)
+    said = run_program(command, where="bench: the memory run")
+    result: dict[str, Any] = json.loads(said.splitlines()[-1])
     return result
 
 
