@@ -80,7 +80,7 @@ def build_library(
         run_program(command, where=where, error=HlsError, environment=environment)
         return library
 
-    return cached(key, build, kind="C simulation", design=where, needs=needs)
+    return cached(key, build, kind="C simulation", design=where.partition(":")[0], needs=needs)
 
 
 def _pointer(array: AnyArray) -> ctypes.c_void_p:

@@ -109,7 +109,7 @@ def write_project(project: Project, space: str, folder: Path, where: str) -> tup
             with _quiet():
                 model = _convert(project, space, out)
                 model.write()
-        except MissingExtraError:
+        except (MissingExtraError, OSError, MemoryError):
             raise
         except Exception as error:  # hls4ml raises bare exceptions and asserts
             text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -6,15 +6,18 @@ import argparse
 from typing import NoReturn, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_MOST = 200  # characters of what is wrong
 DESIGN = "name of a shipped design, or path of a .loom file"
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors show what was typed on one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the usage, and exit with 2."""
-        super().error(message if message.isprintable() else repr(message))
+        what = message if message.isprintable() else repr(message)
+        what = what if len(what) <= _MOST else f"{what[:_MOST]}..."
+        self.exit(2, f"{self.prog.replace(' ', ': ', 1)}: {what}; see '{self.prog} --help'\n")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -19,16 +19,23 @@ def main(argv: list[str] | None = None) -> int:
         interrupts = Interrupts(_tell)
     except KeyboardInterrupt:
         return _tell("interrupted")
+    import warnings
+
+    shown = warnings.showwarning
     try:
+        if not sys.warnoptions:  # they are of other packages, for those who write programs
+            warnings.showwarning = lambda *_, **__: None
         return _main(argv, interrupts)
     except (KeyboardInterrupt, Ended):
         return interrupts.tell() if interrupts.seen else _tell("interrupted")
     finally:
+        warnings.showwarning = shown
         interrupts.restore()
 
 
 def _main(argv: list[str] | None, interrupts: Interrupts) -> int:
     import json
+    from contextlib import suppress
     from importlib import import_module
     from io import TextIOWrapper
 
@@ -36,7 +43,8 @@ def _main(argv: list[str] | None, interrupts: Interrupts) -> int:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show must not lose the rest
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError, ValueError):  # of a stream that is closed or in a state of its own
+                stream.reconfigure(errors="backslashreplace")
     try:
         args = parser().parse_args(argv)
     except SystemExit as end:  # help was printed, or the usage is wrong
@@ -66,16 +74,17 @@ def _fault(command: str, error: Exception) -> int:
         from .faults import unexpected
 
         message = unexpected(command, error)
-    except Exception:  # numpy cannot be imported, or no memory is left
-        return _tell(f"{command}: {type(error).__name__}; needed an installation that works; install Crossloom again")
+    except Exception:  # no file can be opened, or no memory is left
+        what = getattr(error, "strerror", None) or type(error).__name__
+        return _tell(f"{command}: {what}; needed files and memory to start with; free some, or install Crossloom again")
     return _say(message)
 
 
 def _say(message: str) -> int:
     """Print a message, whatever is in it, as one line on stderr, where there is one; return the exit code 1."""
-    from crossloom.sim.text import printable
+    from crossloom.sim.text import fitted
 
-    return _tell(printable(message, 2000))
+    return _tell(fitted(message))
 
 
 def _tell(line: str) -> int:

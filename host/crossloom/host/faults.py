@@ -29,6 +29,8 @@ def unexpected(command: str, error: BaseException) -> str:
         return f"{command}: {what}; needed text and names that can be encoded; set PYTHONUTF8=1, or rename the file"
     if isinstance(error, ImportError):
         return f"{command}: {what}; needed packages that can be imported; install them again with 'pip install'"
+    if isinstance(error, ValueError) and "embedded null" in str(error):  # as every function of the system says it
+        return f"{command}: a name with a null character; needed one without; correct the path"
     found = traceback.extract_tb(error.__traceback__)
     place = f"{found[-1].filename.rpartition('/')[2]}, line {found[-1].lineno}" if found else "an unknown place"
     return (

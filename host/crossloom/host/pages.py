@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from crossloom.sim import InputError
@@ -37,8 +38,12 @@ def _unwritable(path: Path, error: OSError | ValueError) -> InputError:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page; raise InputError where it cannot be."""
+    """Write a page whole or not at all; raise InputError where it cannot be."""
+    part = path.with_name(f".{path.name[:100]}.part")
     try:
-        path.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
     except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError):
+            part.unlink()
         raise _unwritable(path, error) from error

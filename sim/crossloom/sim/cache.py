@@ -146,9 +146,10 @@ def cached(
             try:
                 made = build(work)
                 if wrong := complaint(made, needs):
+                    where = f"{kind} {design}".strip()
                     raise DeviceError(
-                        f"{kind} {design}: the compiler made no {made.name} that can be used ({wrong}); one that works "
-                        "is needed; install it again, or put another one first on PATH"
+                        f"{where}: the compiler made no {made.name} that can be used ({wrong}); one that works is "
+                        "needed; install it again, or put another one first on PATH"
                     )
                 data = made.read_bytes()
                 fresh = work / "description"

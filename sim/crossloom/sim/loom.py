@@ -117,7 +117,9 @@ def load(path: str | os.PathLike[str]) -> Artifact:
         with source.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{printable(source, 400)}: cannot be read ({_reason(error)})") from error
+        raise ArtifactError(
+            f"{printable(source, 400)}: cannot be read ({_reason(error)}); needed a .loom file; check the path"
+        ) from error
     if len(data) > MAX_FILE_BYTES:
         raise ArtifactError(f"{printable(source, 400)}: over {MAX_FILE_BYTES} bytes; no artifact is that large")
     try:

@@ -132,7 +132,9 @@ def _failure(code: int, said: str) -> str:
     """How a program failed, its first complaint, and what to do."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     complaints = [line for line in lines if "error" in line.lower() or line.startswith("%")]
-    first = printable(next(iter([*complaints, *lines]), "it said nothing"), 200)
+    if any(line.startswith("Traceback ") for line in lines):  # Python says at the end what it was
+        complaints = lines[-1:]
+    first = printable(next(iter([*complaints, *lines]), "it said nothing"), 160)
     number = -code if code < 0 else code - 128  # as Python and as a shell say it
     if 0 < number < 65:
         with suppress(ValueError):
@@ -140,8 +142,10 @@ def _failure(code: int, said: str) -> str:
             return f"was ended by {signal.Signals(number).name}: {first}; {what}"
     if "No space left on device" in said:
         mend = "make room there, or set XDG_CACHE_HOME and TMPDIR to folders with room"
-    elif code in (126, 127):  # of a shell, or env: it cannot run such a program, or found none
+    elif code == 127:  # of a shell, or env, that found no such program
         mend = "install what is missing"
+    elif code == 126 or not lines:  # as a shell says that it cannot run a program
+        mend = "install it again"
     else:
         mend = "correct the sources"
     return f"failed ({code}): {first}; {mend}"

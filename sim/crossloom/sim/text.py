@@ -25,5 +25,16 @@ def printable(text: object, most: int = MOST) -> str:
     return line[: max(most - 3, 0)] + "..."
 
 
+def fitted(text: str, most: int = 300) -> str:
+    """Return a message as `printable` does, but without its middle: where it was and what to do stand at its ends.
+
+    >>> fitted("x" * 400 + ": no such file; check the path", 60)
+    'xxxxxxxxxxxxxxxxxxxxxxxxxxxxx...no such file; check the path'
+    """
+    line = printable(text, 10_000)
+    tail = (most - 3) // 2
+    return line if len(line) <= most else f"{line[: most - 3 - tail]}...{line[-tail:]}"
+
+
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

@@ -234,7 +234,7 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(
             f"{path}: byte {error.start} is not UTF-8; needed a recipe in TOML; save it as UTF-8"
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of thousands of digits is one, but no TOMLDecodeError
         raise ConfigError(f"{path}: {' '.join(str(error).split())}; needed valid TOML; correct that line") from None
     except RecursionError:
         raise ConfigError(

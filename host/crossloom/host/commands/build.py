@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ def run(args: argparse.Namespace) -> Report:
     from crossloom.hls.build import build, commands, missing_tools, write_baseline
     from crossloom.hls.emit import emit
 
-    if args.hours <= 0:
-        raise InputError(f"build: --hours {args.hours:g}; needed more than 0")
+    if not 0 < args.hours < math.inf:
+        raise InputError(f"build: --hours {args.hours:g}; needed more than 0, and an end")
     artifact = load(find_design(args.design))
     name, out = artifact.network.name, project_folder(artifact, args)
     emit(artifact, args.flow, out)
