@@ -87,6 +87,35 @@ def test_what_was_killed_takes_its_compiler_with_it(compiling):
     wait_for(lambda: not any(runs(pid) for pid in children))
 
 
+LOST = """
+import gc, signal, sys, time
+from crossloom.host import cli, interrupts
+from crossloom.host.commands import info
+interrupts._SECONDS = 0.5
+class Deaf:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+def destroyed(args):
+    Deaf()
+    time.sleep(30)
+def caught(args):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException:
+        time.sleep(30)
+info.run = globals()[sys.argv.pop()]
+sys.exit(cli.main(["info", "digits-cnn"]))
+"""
+
+
+@pytest.mark.parametrize("how", ["destroyed", "caught"])
+def test_a_signal_that_is_lost_on_its_way_ends_the_command_all_the_same(how):
+    start = time.monotonic()
+    found = subprocess.run([sys.executable, "-c", LOST, how], capture_output=True, text=True, timeout=60, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (143, "", "crossloom: ended by SIGTERM\n")
+    assert time.monotonic() - start < 25
+
+
 IGNORED = """
 import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_SECONDS = 20  # to put everything in order
+_AGAIN_SECONDS = 0.05
 
 
 class Ended(BaseException):
@@ -28,7 +30,7 @@ class Interrupts:
         import contextlib
         import signal
 
-        self.seen = 0
+        self.seen, self._lost = 0, False
         self._tell, self._begun = tell, False
         self._before: dict[int, object] = {}
         self._hook = sys.unraisablehook
@@ -47,6 +49,8 @@ class Interrupts:
         import signal
 
         sys.unraisablehook = self._hook
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, before in self._before.items():
             signal.signal(number, before)  # type: ignore[arg-type]  # as signal.signal gave it
 
@@ -66,6 +70,31 @@ class Interrupts:
         again, self.seen = self.seen, number
         if again or not self._begun:
             os._exit(self.tell())
-        # Raised where nobody can catch it, it would be printed as a traceback.
-        sys.unraisablehook = lambda _: None
-        raise KeyboardInterrupt if number == signal.SIGINT else Ended
+        sys.unraisablehook = self._lose
+        if signal.getsignal(signal.SIGALRM) == signal.SIG_DFL:
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._wake)
+        self._raise()
+
+    def _raise(self) -> NoReturn:
+        import signal
+
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+        raise KeyboardInterrupt if self.seen == signal.SIGINT else Ended
+
+    def _lose(self, _: object) -> None:
+        """Raised where nobody can catch it (a destructor, C), it would be printed as a traceback: raise it again."""
+        import signal
+
+        self._lost = True
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+
+    def _wake(self, *_: object) -> None:
+        """End at once where somebody caught it and went on."""
+        import os
+
+        if not self._lost:
+            os._exit(self.tell())
+        self._lost = False
+        self._raise()

@@ -74,6 +74,7 @@ def content_key(*parts: str | bytes) -> str:
 def _remove(path: Path) -> None:
     """Remove a file, a link (not what it leads to) or a folder, where there is one."""
     if path.is_dir() and not path.is_symlink():
+        path.chmod(0o700)
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
