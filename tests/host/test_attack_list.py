@@ -196,6 +196,19 @@ def test_a_recipe_that_is_none_is_one_line(refused, tmp_path, name):
     assert f"{name}.toml" in refused(["train", f"{name}.toml"])
 
 
+def test_what_may_never_end_is_refused_as_an_input(refused, tmp_path):
+    pytest.importorskip("brevitas", reason="Brevitas is not installed")
+    for name in ("x.toml", "x.npz", "x.npy", "x.png", "x.html", "x.loom", "run/checkpoint.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    for argv in (
+        ["train", "x.toml"], ["train", "digits-cnn", "--data", "x.npz"], ["run", "digits-cnn", "x.npy"],
+        ["run", "digits-cnn", "x.png"], ["report", "digits-cnn", "--out", "x.html"], ["info", "x.loom"],
+        ["verify", "digits-cnn", "--run", "run"], ["train", "digits-cnn", "--resume", "--out", "run"],
+    ):  # fmt: skip
+        refused(argv)
+
+
 def test_a_design_that_is_no_artifact_is_one_line_in_every_command(refused, tmp_path):
     pytest.importorskip("brevitas", reason="Brevitas is not installed")
     whole = Path(find_design("digits-cnn")).read_bytes()

@@ -221,6 +221,8 @@ def load_config(path: str | Path) -> Config:
     """Read a recipe; raise ConfigError naming file, section, key, what was found, what is needed and what to do."""
     path = Path(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # of which reading may never end
+            raise ConfigError(f"{path}: no plain file; needed a recipe in TOML; check the path")
         raw = path.open("rb").read(MAX_FILE + 1)
     except OSError as error:
         raise ConfigError(

@@ -95,7 +95,7 @@ def _time_cocotb(program: Program, frames: Beats, optimize: int) -> tuple[float,
         (folder / "parameters.json").write_text(json.dumps(core_parameters(program)), encoding="ascii")
         stub = f"import cocotb\nfrom {__name__} import frames\nframes = cocotb.test()(frames)\n"
         (folder / f"{_STUB}.py").write_text(stub, encoding="ascii")
-        environment = verilator_environment() | {_FOLDER: work, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = verilator_environment() | {_FOLDER: work, "TMPDIR": work, "PYTHONPATH": os.pathsep.join(sys.path)}
         # As the library: what runs once is compiled quickly (of a VPI model, that is a very long function).
         environment["MAKEFLAGS"] += f" OPT_FAST=-O{optimize} OPT_GLOBAL=-O1 OPT_SLOW=-O0"
         run_program(

@@ -1,6 +1,7 @@
 """Synthesis by Yosys for 7-series parts: resources against the xc7z020."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -181,6 +182,7 @@ def _yosys(
             where=f"synthesis of {top}",
             error=RtlError,
             cwd=work,
+            environment={**os.environ, "TMPDIR": str(work)},  # its own go with the folder when it is killed
             seconds=seconds,
         )
 
