@@ -176,7 +176,8 @@ def file_identity(path: Path, *, where: str, error: type[CrossloomError] = Devic
         path = path.resolve()
         status = path.stat()
     except (OSError, RuntimeError) as reason:  # a circle of links
-        raise error(f"{where}: {path}: {reason}; it is needed here; install it again") from None
+        what = getattr(reason, "strerror", None) or reason
+        raise error(f"{where}: {path}: {what}; it is needed here; install it again") from None
     return [str(path), str(status.st_size), str(status.st_mtime_ns)]
 
 
