@@ -65,7 +65,7 @@ module engine_sim #(
     .Branches(Branches), .Doubling(Doubling), .Unroll(Unroll)
   ) u_engine (
     .clk_i, .rst_ni, .s_valid_i(s_valid), .s_ready_o(s_ready), .s_data_i(s_data),
-    .s_status_i(status_i), .m_valid_o(m_valid), .m_ready_i(m_ready), .m_data_o(m_data),
+    .s_status_i(status_i), .s_more_i(1'b0), .m_more_o(), .m_valid_o(m_valid), .m_ready_i(m_ready), .m_data_o(m_data),
     .m_last_o(m_last), .bank_we_i, .bank_memory_i, .bank_addr_i, .bank_part_i, .bank_data_i,
     .idle_o, .image_o, .clipped_o, .tap_valid_o, .tap_sweep_o, .trace_valid_o, .trace_sweep_o,
     .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_raw_o, .trace_code_o

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core_cases import ADDRESS, FOLDING, LONG, SHORT, STALL, expected, is_exact, lasts, send
+from core_cases import ADDRESS, BUSY, FOLDING, LONG, SHORT, STALL, VALUE, expected, is_exact, lasts, send
 
 from crossloom.rtl import RtlError
 from crossloom.rtl.compiler.program import compile_network
@@ -13,6 +13,7 @@ from crossloom.rtl.core.simulation import CoreModel
 from crossloom.rtl.estimate.cycles import image_cycles
 from crossloom.rtl.registers.core_map import CORE, IDENTITY, VERSION
 from crossloom.sim import (
+    DeviceError,
     compare,
     differing,
     input_codes,
@@ -173,6 +174,51 @@ def test_a_frame_without_tlast_is_told_and_clearing_the_error_accepts_the_next(c
     assert core.read("STATUS") & 2
     core.write("ERROR", LONG)
     assert core.read("STATUS") == 0
+    is_exact(core, frames, codes)
+
+
+@pytest.mark.parametrize("size", [2, 3, 65535])
+def test_frames_of_one_packet_are_answered_in_one_packet(core, cases, size):
+    frames, codes = cases
+    core.set_packet(size)
+    is_exact(core, frames, codes)
+    stall = np.random.default_rng(size).random(997) < 0.5
+    is_exact(core, frames, codes, stall=stall)
+    assert core.counters()["FRAMES_OUT"] == 2 * len(frames)
+    core.set_packet(1)
+    is_exact(core, frames, codes)
+
+
+def test_a_packet_that_ends_within_a_frame_or_late_is_told_and_the_next_is_exact(core, cases):
+    frames, codes = cases
+    core.set_packet(2)
+    size, whole = frames.shape[1], np.concatenate([frames, frames])
+    statuses, results = send(core, whole.ravel()[: size + 2], np.arange(size + 2) == size + 1, 2)
+    assert statuses == [Status.OK, Status.SHORT]
+    np.testing.assert_array_equal(read_results(core.network, results[:1]).fine, expected(core.network, codes[:1])[2])
+    late = whole.ravel()[: 2 * size + 3]
+    statuses, _ = send(core, late, np.arange(len(late)) == len(late) - 1, 2)
+    assert statuses == [Status.OK, Status.LONG]
+    assert core.read("ERROR") == SHORT | LONG
+    is_exact(core, frames, codes)
+    core.set_packet(1)
+
+
+@pytest.mark.parametrize("size", [0, 65536, 1 << 31])
+def test_a_packet_of_no_frames_or_too_many_is_refused(core, cases, size):
+    with pytest.raises(DeviceError, match=f"refused packets of {size} frames, error register {VALUE:#x}"):
+        core.set_packet(size)
+    core.write("ERROR", VALUE)
+    is_exact(core, *cases)
+
+
+def test_packets_keep_their_size_while_an_image_is_inside(core, cases):
+    frames, codes = cases
+    send(core, frames[:1], lasts(frames[:1]), 0, stall=np.ones(1))
+    with pytest.raises(DeviceError, match=f"error register {BUSY:#x}; an idle core"):
+        core.set_packet(2)
+    core.write("CONTROL", 1)
+    core.write("ERROR", BUSY)
     is_exact(core, frames, codes)
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import testbench_core_regs
+import testbench_engine_control
 import testbench_engine_program
 from benches import Bench, named, run_benches
 from test_engine_networks import FOLDINGS, SIZES
@@ -41,9 +43,12 @@ PARTS = [
 CASES = [PARTS, [("engine", {}, CNN), ("engine", {}, SHA)], [("core", {}, CNN)]]
 
 
+MODULES = testbench_engine_program, testbench_core_regs, testbench_engine_control
+
+
 def bench(top, parameters, text=""):
     """The bench of a module, with a program where it reads one: what a run writes into it is there for the next."""
-    module = "testbench_engine_program" if hasattr(testbench_engine_program, top) else "testbench_engine_control"
+    module = next(module.__name__ for module in MODULES if hasattr(module, top))
     if not text:
         return Bench(top, module, top, parameters, runs=2)
     compiled = program(text)

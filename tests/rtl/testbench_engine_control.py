@@ -1,7 +1,6 @@
-"""Cocotb benches of what surrounds the engine: constants, frames, scores, registers, and the core behind its ports."""
+"""Cocotb benches of what surrounds the engine: constants, frames, scores, and the core behind its ports."""
 
 import random
-from pathlib import Path
 
 import cocotb
 import numpy as np
@@ -15,7 +14,7 @@ from testbench_engine_program import BITSTREAMS, program
 from testbench_engine_streams import clear, exchange, parameters
 from testbench_streams import reset
 
-from crossloom.rtl.compiler.words import ENUM_BITS, Bank, Config, Memory, widths, word
+from crossloom.rtl.compiler.words import Bank, Config, widths, word
 from crossloom.rtl.core.contents import hash_words, identities_of
 from crossloom.rtl.registers.core_map import CORE, COUNTERS, IDENTITY, VERSION
 from crossloom.sim import differing, input_codes, load, run
@@ -66,7 +65,7 @@ async def loader(dut):
         idle, busy = (0, 0) if trial < 3 else (0.3, 0.3)
         count, size = 5, height * width * chunks
         codes = [[random.getrandbits(bits) for _ in range(lanes)] for _ in range(count * size)]
-        wanted, statuses = [], [random.randrange(3) for _ in range(count)]
+        wanted, statuses = [], [(random.randrange(3), random.randrange(2)) for _ in range(count)]
         for at, data in enumerate(codes):
             image, place = divmod(at, size)
             y, x, chunk = place // chunks // width, place // chunks % width, place % chunks
@@ -84,7 +83,9 @@ async def loader(dut):
             free = released < started and random.random() >= busy
             dut.s_valid_i.value, dut.hold_i.value = offer, hold
             dut.s_data_i.value = packed(codes[min(sent, len(codes) - 1)], bits)
-            dut.s_status_i.value = statuses[whole] if offer and (sent + 1) % size == 0 else random.randrange(3)
+            ended = offer and (sent + 1) % size == 0
+            status, more = statuses[whole] if ended else (random.randrange(3), random.randrange(2))
+            dut.s_status_i.value, dut.s_more_i.value = status, more
             dut.start_i.value, dut.release_i.value = begin, free
             await RisingEdge(dut.clk_i)
             cycles += 1
@@ -95,7 +96,7 @@ async def loader(dut):
                 base = config.base2 if started % 2 else config.base
                 assert int(dut.image_base_o.value) == base % (1 << address)
             if free:
-                assert int(dut.status_o.value) == statuses[released]
+                assert (int(dut.status_o.value), int(dut.more_o.value)) == statuses[released]
             # A chunk taken in one cycle is written in the next.
             assert bool(dut.we_o.value) == (len(found) < sent)
             if dut.we_o.value:
@@ -114,7 +115,7 @@ async def scores(dut):
     """Branch, row and beats of random scores with ties and extremes, read with pauses; the promised cycles."""
     lanes, bits, words = parameters("Lanes", "AccBits", "Words")
     low, high = signed_range(bits)
-    await reset(dut, config_i=0, we_i=0, start_i=0, route_i=0, finish_i=0, m_ready_i=0, rows_i=1, status_i=0)
+    await reset(dut, config_i=0, we_i=0, start_i=0, route_i=0, finish_i=0, m_ready_i=0, rows_i=1, status_i=0, more_i=0)
 
     async def level(at, values, rows, strobe):
         """Write a level's words and search it; cycles until its answer is there."""
@@ -124,6 +125,7 @@ async def scores(dut):
             dut.we_i.value, dut.we_addr_i.value, dut.we_data_i.value = 1, at + i, packed(full, bits)
             await FallingEdge(dut.clk_i)
         dut.we_i.value, strobe.value, dut.rows_i.value, dut.status_i.value = 0, 1, rows, status
+        dut.more_i.value = more
         dut.we_addr_i.value, dut.we_data_i.value = random.randrange(words), random.getrandbits(lanes * bits)
         answer, cycles, releases = dut.branch_valid_o if strobe is dut.route_i else dut.m_valid_o, 0, 0
         while True:
@@ -136,6 +138,7 @@ async def scores(dut):
             assert cycles < 200, "it hangs"
             await FallingEdge(dut.clk_i)
             strobe.value, dut.rows_i.value, dut.status_i.value = 0, random.getrandbits(16), random.getrandbits(2)
+            dut.more_i.value = random.randrange(2)
         assert releases == (strobe is dut.finish_i)
         return cycles
 
@@ -143,7 +146,7 @@ async def scores(dut):
         half = words // 2
         coarse = random.choice((0, 1, random.randint(1, half * lanes)))
         count = random.choice((1, random.randint(1, (words - half) * lanes)))
-        rows, status = random.randint(1, count), random.randrange(3)
+        rows, status, more = random.randint(1, count), random.randrange(3), random.randrange(2)
         first, second = (
             [random.choice((low, high, -1, 0, random.randint(low, high))) for _ in range(n)] for n in (coarse, count)
         )
@@ -172,6 +175,8 @@ async def scores(dut):
             if ready and dut.m_valid_o.value:
                 found.append(int(dut.m_data_o.value))
                 assert bool(dut.m_last_o.value) == (len(found) == len(wanted))
+                assert int(dut.m_more_o.value) == more or len(found) < len(wanted)
+                dut.more_i.value = random.randrange(2)
         assert found == wanted
         assert stall or cycles == len(wanted), "less than a beat a cycle"
         await FallingEdge(dut.clk_i)
@@ -190,109 +195,6 @@ async def scores(dut):
 
 
 @cocotb.test()
-async def core_regs(dut):
-    """Random reads, writes, faults and counts, in every cycle what a model in Python says."""
-    (clip_bits,) = parameters("ClipBits")
-    *words, capacity = parameters("Weights", "Params", "Tables", "Branches", "Capacity")
-    parts = [*parameters("WeightParts", "ParamParts", "TableParts"), 1]
-    identity = [int(text, 16) for text in Path("identity.mem").read_text().split()]
-    offsets = {register.name: register.offset for register in CORE.registers}
-    at = {offset: name for name, offset in offsets.items()}
-    events = "drop", "image", "short", "long", "sent", "waiting"
-    inputs = [f"{name}_i" for name in (*events, "busy", "clipped", "wr_valid", "rd_valid")]
-    await reset(dut, **dict.fromkeys(inputs, 0), wr_addr_i=0, wr_data_i=0, wr_strb_i=0, rd_addr_i=0)
-    writable = {r.name for r in CORE.registers if r.access != "ro"}
-    kept = {"TIMEOUT": CORE.registers[5].reset, "BANK_PLACE": 0, "BANK_PART": 0, "BANK_HIGH": 0}
-    mask = {"TIMEOUT": 32, "BANK_PLACE": 20 + ENUM_BITS[Memory], "BANK_PART": 16, "BANK_HIGH": 4}
-    error, stalled, counts, named, strobe, soft = 0, 0, [0] * len(COUNTERS), True, None, False
-    late = told = False
-    for cycle in range(6000):
-        often = 0.5 if cycle // 500 % 2 else 0.9
-        event = {name: random.random() < (often if name == "waiting" else 0.1) for name in events}
-        busy, clipped = random.random() < 0.4, random.getrandbits(clip_bits)
-        write, read = random.random() < 0.5, random.random() < 0.7
-        name = random.choice(["BANK_DATA", "ERROR", "TIMEOUT", "TIMEOUT", "WEIGHTS_7", *sorted(writable)])
-        address = offsets[name] if random.random() < 0.9 else random.randrange(0, 1 << 12, 4)
-        data = random.choice((0, 2, random.getrandbits(32), random.randrange(1, 9), capacity, capacity + 1))
-        if name == "BANK_PLACE" and random.random() < 0.9:
-            memory = random.choice([*Memory, len(Memory), 15])
-            count = words[memory] if memory in list(Memory) else 1
-            data = memory << 20 | random.choice((0, count - 1, count))
-        elif name == "BANK_PART" and random.random() < 0.9:
-            data = random.randrange(max(parts) + 1)
-        elif name == "TIMEOUT":  # about as long as a stall, also changed in the middle of one
-            data = random.randrange(16)
-        strb = 15 if random.random() < 0.9 else random.randrange(15)
-        target = random.choice(sorted(at)) if random.random() < 0.95 else random.randrange(0, 1 << 12, 4)
-        for key, value in event.items():
-            getattr(dut, f"{key}_i").value = value
-        dut.busy_i.value, dut.clipped_i.value = busy, clipped
-        dut.wr_valid_i.value, dut.wr_addr_i.value, dut.wr_data_i.value = write, address, data
-        dut.wr_strb_i.value, dut.rd_valid_i.value, dut.rd_addr_i.value = strb, read, target
-        await RisingEdge(dut.clk_i)
-        # What the registers show before the edge.
-        asked, wanted = at.get(target), 0
-        if asked in kept:
-            wanted = kept[asked]
-        elif asked in ("ID", "VERSION"):
-            wanted = {"ID": IDENTITY, "VERSION": VERSION}[asked]
-        elif asked == "STATUS":
-            wanted = event["drop"] << 1 | busy
-        elif asked == "ERROR":
-            wanted = error
-        elif 0x40 <= target < 0xA0:
-            wanted = identity[(target - 0x40) // 4] if named or target < 0x80 else 0
-        elif 0xC0 <= target < 0xE0:
-            wanted = counts[(target - 0xC0) // 4]
-        assert int(dut.rd_data_o.value) == wanted, (cycle, asked, hex(target))
-        assert bool(dut.core_rst_no.value) != soft
-        assert bool(dut.bank_we_o.value) == (strobe is not None)
-        if strobe:
-            names = "bank_memory_o", "bank_addr_o", "bank_part_o", "bank_data_o"
-            assert tuple(int(getattr(dut, n).value) for n in names) == strobe
-        # And what becomes of them.
-        hit = at.get(address)
-        hit = hit if hit in writable else None
-        locked = busy and hit is not None and (hit == "BANK_DATA" or hit.startswith("WEIGHTS"))
-        memory, word = kept["BANK_PLACE"] >> 20, kept["BANK_PLACE"] & 0xFFFFF
-        there = memory < len(Memory) and word < words[memory] and kept["BANK_PART"] < parts[memory]
-        there = there and (memory != Memory.ROWS or 0 < data <= capacity)
-        right = strb == 15 and (hit != "BANK_DATA" or there)
-        done = hit if write and not locked and right else None
-        assert bool(dut.resync_o.value) == (done == "ERROR" and bool(data & 2))
-        faults = [
-            event["short"],
-            event["long"],
-            write and locked,
-            (write and hit is None) or (read and asked is None),
-            write and hit is not None and not locked and not right,
-            late and not told,
-        ]
-        if done == "ERROR":
-            error &= ~data
-        error |= sum(bool(fault) << i for i, fault in enumerate(faults))
-        told = event["waiting"] and (told or late)
-        stalled = stalled + 1 if event["waiting"] else 0
-        late = event["waiting"] and 0 < kept["TIMEOUT"] <= stalled
-        steps = [event["image"], event["sent"], event["short"], event["long"]]
-        steps += [sum(map(bool, faults)), busy, event["waiting"], clipped]
-        clear = done == "CONTROL" and data & 2
-        counts = [0 if clear else count + int(step) for count, step in zip(counts, steps, strict=True)]
-        strobe, soft = None, done == "CONTROL" and bool(data & 1)
-        if done in kept:
-            kept[done] = data & ((1 << mask[done]) - 1)
-        elif done == "BANK_DATA":
-            place, part = kept["BANK_PLACE"], kept["BANK_PART"]
-            kept["BANK_PART"], named = (part + 1) & 0xFFFF, False
-            after = place >> 20, place & 0xFFFFF, part, kept["BANK_HIGH"] << 32 | data
-            strobe = after
-        elif done is not None and done.startswith("WEIGHTS"):
-            identity[(address - 0x40) // 4] = data
-            named = named or done == "WEIGHTS_7"
-        await FallingEdge(dut.clk_i)
-
-
-@cocotb.test()
 async def engine(dut):
     """Chunks in, results out, with pauses on both sides and a reset in the middle: what the simulator answers."""
     compiled = program()
@@ -305,7 +207,7 @@ async def engine(dut):
     chunks = [pixel[at : at + folding.lanes] for pixel in pixels for at in range(0, len(pixel), folding.lanes)]
     items = [{"data": packed([code % (1 << sizes.x_bits) for code in chunk], sizes.x_bits)} for chunk in chunks]
     beats = 1 + compiled.config.coarse + compiled.config.scores
-    await reset(dut, s_valid_i=0, s_data_i=0, s_status_i=0, m_ready_i=0, **dict.fromkeys(BANK_PORTS, 0))
+    await reset(dut, s_valid_i=0, s_data_i=0, s_status_i=0, s_more_i=0, m_ready_i=0, **dict.fromkeys(BANK_PORTS, 0))
     for idle, stall in ((0.0, 0.0), (0.9, 0.9)):
         found, _ = await exchange(dut, items, 2 * beats, idle, stall, ("data", "last"), 400)
         results = np.array([data for data, _ in found], np.uint64).reshape(2, beats)

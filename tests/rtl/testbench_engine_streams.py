@@ -144,20 +144,33 @@ async def guard(dut):
     """Frames of any length, ended early, late or never: always so many beats, the status, and the next one exact."""
     (beats,) = parameters("Beats")
     full = (1 << len(dut.s_data_i)) - 1
-    outputs = ("data", "last", "status")
-    await reset(dut, s_valid_i=0, s_data_i=0, s_last_i=0, m_ready_i=0, resync_i=0)
+    outputs = ("data", "last", "status", "more")
+    await reset(dut, s_valid_i=0, s_data_i=0, s_last_i=0, m_ready_i=0, resync_i=0, packet_i=1)
 
     def frame(length, ends=True):
         data = [random.randint(1, full) for _ in range(length)]
         status = Status.SHORT if length < beats else Status.OK if length == beats and ends else Status.LONG
         taken = (data + [0] * beats)[:beats]
-        expected = [(word, int(i == beats - 1), int(status)) for i, word in enumerate(taken)]
+        expected = [(word, int(i == beats - 1), int(status), 0) for i, word in enumerate(taken)]
         return [{"data": word, "last": ends and i == length - 1} for i, word in enumerate(data)], expected
 
+    def packet(count, most, last):
+        """`count` frames in one packet, the last of them of `last` beats; `most` are allowed."""
+        data = [random.randint(1, full) for _ in range((count - 1) * beats + last)]
+        cut, known = data[: most * beats], min(count, most)
+        filled = cut + [0] * (known * beats - len(cut))
+        status = [Status.OK] * (known - 1)
+        status.append(Status.LONG if len(data) > known * beats else Status.SHORT if last < beats else Status.OK)
+        expected = [
+            (word, int(i % beats == beats - 1), int(status[i // beats]), int(i // beats < known - 1))
+            for i, word in enumerate(filled)
+        ]
+        return [{"data": word, "last": i == len(data) - 1} for i, word in enumerate(data)], expected
+
     def check(found, expected):
-        """The status counts with the last beat."""
+        """Status and more count with the last beat."""
         assert [f[:2] for f in found] == [e[:2] for e in expected]
-        assert [f[2] for f in found if f[1]] == [e[2] for e in expected if e[1]]
+        assert [f[2:] for f in found if f[1]] == [e[2:] for e in expected if e[1]]
 
     for idle, stall in MATRIX:
         lengths = [beats, 1, beats, 2 * beats + 1, beats, beats + 1, 3 * beats, max(beats - 1, 1), beats, beats]
@@ -183,6 +196,14 @@ async def guard(dut):
         sent, expected = frame(beats)
         found, _ = await exchange(dut, sent, beats, idle, stall, outputs)
         check(found, expected)
+        # Packets of several frames: as many as allowed, fewer, too many, and one that ends within a frame.
+        dut.packet_i.value = 3
+        packets = [packet(*how) for how in ((3, 3, beats), (1, 3, beats), (5, 3, beats), (2, 3, 1), (2, 3, beats))]
+        expected = [beat for _, out in packets for beat in out]
+        found, _ = await exchange(dut, [b for sent, _ in packets for b in sent], len(expected), idle, stall, outputs)
+        check(found, expected)
+        await quiet(dut, 3)
+        dut.packet_i.value = 1
         # Half a frame, then a reset.
         sent, _ = frame(beats)
         await exchange(dut, sent[: beats // 2], 0, 0, 0)

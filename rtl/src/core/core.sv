@@ -1,11 +1,11 @@
 // A network on an FPGA: frames in and results out on AXI4-Stream, registers and banks on AXI4-Lite.
 //
 //   s_axis -> skid -> frame_guard -> width -> engine -> skid -> m_axis      core_regs on s_axi
-// Frames and results are crossloom.sim.frames'; registers crossloom.rtl.registers.core_map'. A
-// short or long frame gets a result with its status, and the next one is exact. CONTROL.RESET drops
-// what is inside and keeps the banks. trace_*, tap_*: see engine; a top leaves them open.
-// Latency: the engine's, 3 cycles more. Testbench: tests/rtl/testbench_engine_control.py; faults:
-// tests/rtl/test_core.py.
+// Frames and results are crossloom.sim.frames'; registers crossloom.rtl.registers.core_map'. TLAST
+// ends a packet of up to PACKET frames, and that of their results. A short or long frame gets a
+// result with its status, and the next one is exact. CONTROL.RESET drops what is inside and keeps
+// the banks. trace_*, tap_*: see engine; a top leaves them open. Latency: the engine's, 3 cycles
+// more. Testbench: tests/rtl/testbench_engine_control.py; faults: tests/rtl/test_core.py.
 module core #(
   parameter  int unsigned Rows       = 8,
   parameter  int unsigned Cols       = 8,
@@ -71,8 +71,7 @@ module core #(
   output logic                          trace_valid_o,
   output logic [IndexBits-1:0]          trace_sweep_o,
   output logic [7:0]                    trace_chunk_o,
-  output logic [12:0]                   trace_y_o,
-  output logic [12:0]                   trace_x_o,
+  output logic [12:0]                   trace_y_o, trace_x_o,
   output logic [Lanes-1:0][AccBits-1:0] trace_raw_o,
   output logic [Lanes-1:0][XBits-1:0]   trace_code_o
 );
@@ -87,11 +86,11 @@ module core #(
   logic        wr_valid, rd_valid, core_rst_n, resync, bank_we, idle, drop, image;
   logic [11:0] wr_addr, rd_addr;
   logic [31:0] wr_data, rd_data;
+  logic [15:0] packet, bank_part;
   logic [35:0] bank_data;
   logic [3:0]  wr_strb;
   logic [program_pkg::MEMORY_BITS-1:0] bank_memory;
   logic [19:0] bank_addr;
-  logic [15:0] bank_part;
   logic [ClipBits-1:0] clipped;
   logic        short_end, long_end, sent, waiting, busy;
   axil_bus #(.AddrBits(12)) u_bus (
@@ -113,14 +112,15 @@ module core #(
   ) u_regs (
     .clk_i(aclk), .rst_ni(aresetn), .wr_valid_i(wr_valid), .wr_addr_i(wr_addr),
     .wr_data_i(wr_data), .wr_strb_i(wr_strb), .rd_valid_i(rd_valid), .rd_addr_i(rd_addr),
-    .rd_data_o(rd_data), .core_rst_no(core_rst_n), .resync_o(resync), .bank_we_o(bank_we),
-    .bank_memory_o(bank_memory), .bank_addr_o(bank_addr), .bank_part_o(bank_part),
-    .bank_data_o(bank_data), .busy_i(busy), .drop_i(drop), .image_i(image), .short_i(short_end),
-    .long_i(long_end), .sent_i(sent), .waiting_i(waiting), .clipped_i(clipped)
+    .rd_data_o(rd_data), .core_rst_no(core_rst_n), .resync_o(resync), .packet_o(packet),
+    .bank_we_o(bank_we), .bank_memory_o(bank_memory), .bank_addr_o(bank_addr),
+    .bank_part_o(bank_part), .bank_data_o(bank_data), .busy_i(busy), .drop_i(drop),
+    .image_i(image), .short_i(short_end), .long_i(long_end), .sent_i(sent), .waiting_i(waiting),
+    .clipped_i(clipped)
   );
 
   // Beats to frames.
-  logic        beat_valid, beat_ready, beat_last, frame_valid, frame_ready, frame_last;
+  logic        beat_valid, beat_ready, beat_last, frame_valid, frame_ready, frame_last, more;
   logic [63:0] beat, frame;
   logic [engine_pkg::STATUS_BITS-1:0] status;
   skid #(.Bits(65)) u_in (
@@ -129,16 +129,16 @@ module core #(
     .m_data_o({beat_last, beat})
   );
   frame_guard #(.Bits(64), .Beats(Beats)) u_guard (
-    .clk_i(aclk), .rst_ni(core_rst_n), .resync_i(resync), .s_valid_i(beat_valid),
+    .clk_i(aclk), .rst_ni(core_rst_n), .resync_i(resync), .packet_i(packet), .s_valid_i(beat_valid),
     .s_ready_o(beat_ready), .s_data_i(beat), .s_last_i(beat_last), .m_valid_o(frame_valid),
     .m_ready_i(frame_ready), .m_data_o(frame), .m_last_o(frame_last), .m_status_o(status),
-    .drop_o(drop)
+    .m_more_o(more), .drop_o(drop)
   );
 
   // Frames to pixels. A frame's status is known at its last beat, up to two frames ahead of the
   // engine: where a frame is one beat, the next may come before the last pixel of this has left.
   logic                          item_valid, item_ready, item_go, item_last, status_ready;
-  logic                          width_ready, status_valid, pixel_last;
+  logic                          width_ready, status_valid, pixel_last, item_more;
   logic [Lanes*FieldBits-1:0]    fields;
   logic [Lanes-1:0][XBits-1:0]   item;
   logic [engine_pkg::STATUS_BITS-1:0] item_status;
@@ -153,11 +153,11 @@ module core #(
   );
   logic unused;
   assign unused = ^{pixel_last, fields};  // fields may be wider than codes
-  skid #(.Bits(engine_pkg::STATUS_BITS)) u_status (
+  skid #(.Bits(engine_pkg::STATUS_BITS + 1)) u_status (
     .clk_i(aclk), .rst_ni(core_rst_n),
     .s_valid_i(frame_valid & frame_last & width_ready), .s_ready_o(status_ready),
-    .s_data_i(status), .m_valid_o(status_valid), .m_ready_i(item_go & item_last),
-    .m_data_o(item_status)
+    .s_data_i({more, status}), .m_valid_o(status_valid), .m_ready_i(item_go & item_last),
+    .m_data_o({item_more, item_status})
   );
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     if (FieldBits >= XBits) begin : gen_cut
@@ -180,7 +180,7 @@ module core #(
   end
 
   // The engine.
-  logic        result_valid, result_ready, result_last;
+  logic        result_valid, result_ready, result_last, result_more, result_end;
   logic [63:0] result;
   engine #(
     .Rows(Rows), .Cols(Cols), .Pix(Pix), .Lanes(Lanes), .Dsp(Dsp), .XBits(XBits), .WBits(WBits),
@@ -190,16 +190,17 @@ module core #(
     .Branches(Branches), .Doubling(Doubling), .Unroll(Unroll), .Init(Init)
   ) u_engine (
     .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(item_valid), .s_ready_o(item_ready),
-    .s_data_i(item), .s_status_i(item_status), .m_valid_o(result_valid), .m_ready_i(result_ready),
-    .m_data_o(result), .m_last_o(result_last), .bank_we_i(bank_we), .bank_memory_i(bank_memory),
-    .bank_addr_i(bank_addr), .bank_part_i(bank_part), .bank_data_i(bank_data), .idle_o(idle),
-    .image_o(image), .clipped_o(clipped), .tap_valid_o, .tap_sweep_o, .trace_valid_o,
-    .trace_sweep_o, .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_raw_o, .trace_code_o
+    .s_data_i(item), .s_status_i(item_status), .s_more_i(item_more), .m_valid_o(result_valid),
+    .m_ready_i(result_ready), .m_data_o(result), .m_last_o(result_last), .m_more_o(result_more),
+    .bank_we_i(bank_we), .bank_memory_i(bank_memory), .bank_addr_i(bank_addr),
+    .bank_part_i(bank_part), .bank_data_i(bank_data), .idle_o(idle), .image_o(image),
+    .clipped_o(clipped), .tap_valid_o, .tap_sweep_o, .trace_valid_o, .trace_sweep_o,
+    .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_raw_o, .trace_code_o
   );
-  skid #(.Bits(65)) u_out (
+  skid #(.Bits(66)) u_out (
     .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(result_valid), .s_ready_o(result_ready),
-    .s_data_i({result_last, result}), .m_valid_o(m_axis_tvalid), .m_ready_i(m_axis_tready),
-    .m_data_o({m_axis_tlast, m_axis_tdata})
+    .s_data_i({result_last, result_last & ~result_more, result}), .m_valid_o(m_axis_tvalid),
+    .m_ready_i(m_axis_tready), .m_data_o({result_end, m_axis_tlast, m_axis_tdata})
   );
   assign m_axis_tkeep = '1;
 
@@ -213,7 +214,7 @@ module core #(
   end
   assign short_end = frame_end & (status == engine_pkg::STATUS_SHORT);
   assign long_end  = frame_end & (status == engine_pkg::STATUS_LONG);
-  assign sent      = m_axis_tvalid & m_axis_tready & m_axis_tlast;
+  assign sent      = m_axis_tvalid & m_axis_tready & result_end;
   assign waiting   = m_axis_tvalid & ~m_axis_tready;
   assign busy      = open_q | frame_valid | item_valid | ~idle | m_axis_tvalid;
 endmodule

@@ -1,13 +1,13 @@
 // Registers of a generated core: identities, errors, counters, and the port that rewrites banks.
 //
-// Addresses and bits: core_regs_pkg, written from crossloom.rtl.registers.core_map. Banks and
-// WEIGHTS are written only while ~busy_i: a write while busy is ignored and told by ERROR.BUSY. So
-// is, by ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use or too
+// Addresses and bits: core_regs_pkg, written from crossloom.rtl.registers.core_map. Banks, WEIGHTS
+// and PACKET are written only while ~busy_i: a write while busy is ignored and told by ERROR.BUSY.
+// So is, by ERROR.VALUE, one to a word or part that a memory has not, or of no rows in use or too
 // many. After a write to a bank WEIGHTS reads 0 until its last word is written: half a bank has no
 // name. Every fault sets a bit of ERROR (kept until a 1 is written to it) and counts in ERRORS.
 // Counters are unsigned 32 bits and wrap. identity.mem: 8 words each of STRUCTURE, FIXED, WEIGHTS.
 // Latency: a write takes effect in the cycle after wr_valid_i; reads answer at once.
-// Testbench: tests/rtl/testbench_engine_control.py; faults through the ports:
+// Testbench: tests/rtl/testbench_core_regs.py; faults through the ports:
 // tests/rtl/test_core.py.
 module core_regs #(
   parameter string       Init        = "",  // prefix of identity.mem: STRUCTURE, FIXED and WEIGHTS
@@ -32,6 +32,7 @@ module core_regs #(
   output logic [31:0]         rd_data_o,
   output logic                core_rst_no,
   output logic                resync_o,
+  output logic [15:0]         packet_o,   // frames that a packet may have
   output logic                bank_we_o,
   output logic [program_pkg::MEMORY_BITS-1:0] bank_memory_o,
   output logic [19:0]         bank_addr_o,
@@ -55,22 +56,23 @@ module core_regs #(
   localparam logic [6:0]  WeightsBlock   = WEIGHTS_0_OFFSET[11:5];
   localparam logic [6:0]  CounterBlock   = FRAMES_IN_OFFSET[11:5];
 
-  logic control_hit, error_hit, timeout_hit, place_hit, part_hit, high_hit, data_hit, weights_hit,
-    known;
+  logic control_hit, error_hit, timeout_hit, packet_hit, place_hit, part_hit, high_hit, data_hit,
+    weights_hit, known;
   assign control_hit = wr_addr_i == CONTROL_OFFSET;
   assign error_hit   = wr_addr_i == ERROR_OFFSET;
   assign timeout_hit = wr_addr_i == TIMEOUT_OFFSET;
+  assign packet_hit  = wr_addr_i == PACKET_OFFSET;
   assign place_hit   = wr_addr_i == BANK_PLACE_OFFSET;
   assign part_hit    = wr_addr_i == BANK_PART_OFFSET;
   assign high_hit    = wr_addr_i == BANK_HIGH_OFFSET;
   assign data_hit    = wr_addr_i == BANK_DATA_OFFSET;
   assign weights_hit = wr_addr_i[11:5] == WeightsBlock;
-  assign known       = control_hit | error_hit | timeout_hit | place_hit | part_hit | high_hit
-                     | data_hit | weights_hit;
+  assign known       = control_hit | error_hit | timeout_hit | packet_hit | place_hit | part_hit
+                     | high_hit | data_hit | weights_hit;
 
   logic [31:0] timeout_q, stalled_q;
   logic [19:0] word_q;
-  logic [15:0] part_q;
+  logic [15:0] part_q, packet_q;
   logic [program_pkg::MEMORY_BITS-1:0] memory_q;
   logic [3:0]  high_q;
   logic        soft_q, bank_we_q;
@@ -99,14 +101,16 @@ module core_regs #(
     {unknown, locked, wrong, write} = '0;
     if (wr_valid_i) begin
       unknown = ~known;
-      locked  = busy_i & (data_hit | weights_hit);
-      wrong   = known & ~locked & ((wr_strb_i != 4'hf) | (data_hit & ~there));
+      locked  = busy_i & (data_hit | weights_hit | packet_hit);
+      wrong   = known & ~locked & ((wr_strb_i != 4'hf) | (data_hit & ~there)
+                                   | (packet_hit & (wr_data_i - 1'b1 >= 32'hffff)));
       write   = known & ~locked & ~wrong;
     end
   end
 
   // Settings and banks.
   assign core_rst_no   = rst_ni & ~soft_q;
+  assign packet_o      = packet_q;
   assign bank_memory_o = memory_q;
   assign bank_addr_o   = word_q;
   // Whatever the register holds before its first reset must not reach the banks.
@@ -118,12 +122,14 @@ module core_regs #(
     bank_part_o <= part_q;
     if (!rst_ni) begin
       timeout_q <= TIMEOUT_RESET;
+      packet_q  <= PACKET_RESET[15:0];
       word_q    <= '0;
       part_q    <= '0;
       memory_q  <= '0;
       high_q    <= '0;
     end else if (write) begin
       if (timeout_hit) timeout_q <= wr_data_i;
+      if (packet_hit) packet_q <= wr_data_i[15:0];
       if (place_hit) {memory_q, word_q} <= wr_data_i[19+program_pkg::MEMORY_BITS:0];
       if (high_hit) high_q <= wr_data_i[3:0];
       if (part_hit) part_q <= wr_data_i[15:0];
@@ -195,6 +201,7 @@ module core_regs #(
       STATUS_OFFSET:     rd_data_o = {30'd0, drop_i, busy_i};
       ERROR_OFFSET:      rd_data_o = 32'(error_q);
       TIMEOUT_OFFSET:    rd_data_o = timeout_q;
+      PACKET_OFFSET:     rd_data_o = 32'(packet_q);
       BANK_PLACE_OFFSET: rd_data_o = 32'({memory_q, word_q});
       BANK_PART_OFFSET:  rd_data_o = 32'(part_q);
       BANK_HIGH_OFFSET:  rd_data_o = 32'(high_q);

@@ -39,14 +39,13 @@ module engine #(
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
-  input  logic                          s_valid_i,
+  input  logic                          s_valid_i, s_more_i,
   output logic                          s_ready_o,
   input  logic [Lanes-1:0][XBits-1:0]   s_data_i,
   input  logic [engine_pkg::STATUS_BITS-1:0] s_status_i,
-  output logic                          m_valid_o,
+  output logic                          m_valid_o, m_last_o, m_more_o,
   input  logic                          m_ready_i,
   output logic [63:0]                   m_data_o,
-  output logic                          m_last_o,
   input  logic                          bank_we_i,
   input  logic [program_pkg::MEMORY_BITS-1:0] bank_memory_i,
   input  logic [19:0]                   bank_addr_i,
@@ -60,8 +59,7 @@ module engine #(
   output logic                          trace_valid_o,
   output logic [IndexBits-1:0]          trace_sweep_o,
   output logic [7:0]                    trace_chunk_o,
-  output logic [12:0]                   trace_y_o,
-  output logic [12:0]                   trace_x_o,
+  output logic [12:0]                   trace_y_o, trace_x_o,
   output logic [Lanes-1:0][AccBits-1:0] trace_raw_o,
   output logic [Lanes-1:0][XBits-1:0]   trace_code_o
 );
@@ -88,7 +86,8 @@ module engine #(
   );
 
   // Input.
-  logic                        image_valid, image_start, release_image, in_we, drain_we, chunk_soon;
+  logic                        image_valid, image_start, release_image, in_we, drain_we;
+  logic                        chunk_soon, more;
   logic [FeatureBits-1:0]      image_base, in_addr, drain_addr;
   logic [1:0]                  in_way, drain_way;
   logic [engine_pkg::STATUS_BITS-1:0] status;
@@ -97,9 +96,9 @@ module engine #(
   loader #(
     .Rows(Rows), .Lanes(Lanes), .Ways(Ways), .XBits(XBits), .FeatureBits(FeatureBits)
   ) u_loader (
-    .clk_i, .rst_ni, .config_i(cfg), .s_valid_i, .s_ready_o, .s_data_i, .s_status_i,
+    .clk_i, .rst_ni, .config_i(cfg), .s_valid_i, .s_ready_o, .s_data_i, .s_status_i, .s_more_i,
     .image_valid_o(image_valid), .image_base_o(image_base), .start_i(image_start),
-    .release_i(release_image), .status_o(status), .hold_i(chunk_soon), .we_o(in_we),
+    .release_i(release_image), .status_o(status), .more_o(more), .hold_i(chunk_soon), .we_o(in_we),
     .we_addr_o(in_addr), .we_way_o(in_way), .we_slot_o(in_slot), .we_data_o(in_data)
   );
 
@@ -214,7 +213,8 @@ module engine #(
     .we_addr_i(ResultBits'(drain.base) + ResultBits'(trace_chunk_o)), .we_data_i(trace_raw_o),
     .start_i(image_start), .route_i(sweep_done & (drain.after == program_pkg::AFTER_ROUTE)),
     .finish_i(sweep_done & (drain.after == program_pkg::AFTER_FINISH)), .rows_i(bank.rows),
-    .status_i(status), .branch_o(branch), .branch_valid_o(branch_valid),
-    .release_o(release_image), .free_o(result_free), .m_valid_o, .m_ready_i, .m_data_o, .m_last_o
+    .status_i(status), .more_i(more), .branch_o(branch), .branch_valid_o(branch_valid),
+    .release_o(release_image), .free_o(result_free), .m_valid_o, .m_ready_i, .m_data_o, .m_last_o,
+    .m_more_o
   );
 endmodule

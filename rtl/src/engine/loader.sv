@@ -2,9 +2,10 @@
 // codes less the type's lowest.
 //
 // s_data_i: codes of one pixel, channel 0 lowest, modulo 2**XBits; a pixel is config_i.chunks + 1
-// chunks, pixels in rows. s_status_i (engine_pkg::status_e) counts with a frame's last chunk.
-// image_valid_o: an image waits in the buffer at image_base_o; start_i begins it, release_i ends
-// the oldest one, whose status is status_o. No chunk is taken while hold_i (somebody else writes).
+// chunks, pixels in rows. s_status_i (engine_pkg::status_e) and s_more_i, more frames follow in the
+// packet, count with a frame's last chunk. image_valid_o: an image waits in the buffer at
+// image_base_o; start_i begins it, release_i ends the oldest one, whose status and more are
+// status_o and more_o. No chunk is taken while hold_i (somebody else writes).
 // Latency: chunk to write 1 cycle. Throughput: a chunk a cycle.
 // Model: tests/rtl/engine_interpreter.py. Testbench: tests/rtl/testbench_engine_control.py.
 module loader #(
@@ -21,11 +22,13 @@ module loader #(
   output logic                        s_ready_o,
   input  logic [Lanes-1:0][XBits-1:0] s_data_i,
   input  logic [engine_pkg::STATUS_BITS-1:0] s_status_i,
+  input  logic                        s_more_i,
   output logic                        image_valid_o,
   output logic [FeatureBits-1:0]      image_base_o,
   input  logic                        start_i,
   input  logic                        release_i,
   output logic [engine_pkg::STATUS_BITS-1:0] status_o,
+  output logic                        more_o,
   input  logic                        hold_i,
   output logic                        we_o,
   output logic [FeatureBits-1:0]      we_addr_o,
@@ -38,6 +41,7 @@ module loader #(
   // Buffers: in use from the last chunk to the release, fresh until they are started.
   logic [1:0]             used_q, fresh_q;
   logic [1:0][engine_pkg::STATUS_BITS-1:0] status_q;
+  logic [1:0]             more_q;
   logic                   load_q, start_q, release_q;  // whose turn it is
   logic [FeatureBits-1:0] row_q, plane_q;
   logic [12:0]            x_q, y_q;
@@ -53,6 +57,7 @@ module loader #(
   assign image_valid_o = fresh_q[start_q];
   assign image_base_o  = FeatureBits'(start_q ? config_i.base2 : config_i.base);
   assign status_o      = status_q[release_q];
+  assign more_o        = more_q[release_q];
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -88,7 +93,10 @@ module loader #(
         release_q         <= ~release_q;
       end
     end
-    if (image_end) status_q[load_q] <= s_status_i;
+    if (image_end) begin
+      status_q[load_q] <= s_status_i;
+      more_q[load_q]   <= s_more_i;
+    end
     if (go) begin
       we_addr_o <= FeatureBits'(load_q ? config_i.base2 : config_i.base) + row_q + plane_q
                  + FeatureBits'(x_q >> $clog2(Ways));

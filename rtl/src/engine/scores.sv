@@ -3,8 +3,9 @@
 // Words of Lanes scores are written by we_*. route_i: the best of the coarse scores becomes the
 // branch; finish_i: the best of its scores, of the rows_i that the branch has, is the row; then the
 // result leaves as crossloom.sim.frames has it: {status, branch, row}, coarse scores, scores, one a
-// beat, signed. branch_valid_o is false from start_i on until the branch is known. free_o: nothing
-// is being searched or sent. release_o comes with the end of the search.
+// beat, signed; m_more_o, which counts with m_last_o, is more_i at finish_i. branch_valid_o is
+// false from start_i on until the branch is known. free_o: nothing is being searched or sent.
+// release_o comes with the end of the search.
 // Scores signed AccBits bits. Latency: count + 3 cycles to the branch, count + 4 to the first beat.
 // Throughput: a beat a cycle.
 // Model: crossloom.sim.frames.result_beats. Testbench: tests/rtl/testbench_engine_control.py.
@@ -27,6 +28,7 @@ module scores #(
   input  logic                             finish_i,
   input  logic [16:0]                      rows_i,
   input  logic [engine_pkg::STATUS_BITS-1:0] status_i,
+  input  logic                             more_i,
   output logic [engine_pkg::BRANCH_BITS-1:0] branch_o,
   output logic                             branch_valid_o,
   output logic                             release_o,
@@ -34,7 +36,8 @@ module scores #(
   output logic                             m_valid_o,
   input  logic                             m_ready_i,
   output logic [63:0]                      m_data_o,
-  output logic                             m_last_o
+  output logic                             m_last_o,
+  output logic                             m_more_o
 );
   typedef enum logic [2:0] {Idle, Search, Last, Best, Header, Coarse, Scores} state_e;
   state_e              state_q;
@@ -45,6 +48,7 @@ module scores #(
   logic [RowBits-1:0]  row;
   logic [16:0]         count_q;
   logic [engine_pkg::STATUS_BITS-1:0] status_q;
+  logic                more_q;
   logic signed [AccBits-1:0] score, score_q;
 
   (* ram_style = "distributed" *) logic [Lanes-1:0][AccBits-1:0] mem [Words];
@@ -100,6 +104,7 @@ module scores #(
     if (state_q == Idle) begin
       finish_q <= finish_i;
       status_q <= status_i;
+      more_q   <= more_i;
       count_q  <= finish_i ? rows_i : config_i.coarse;
       left_q   <= (finish_i ? rows_i : config_i.coarse) - 1'b1;
       word_q   <= finish_i ? AddrBits'(config_i.fine) : '0;
@@ -123,6 +128,7 @@ module scores #(
       m_last_o <= 1'b0;
     end else if (step) begin
       m_data_o <= 64'(score);
+      m_more_o <= more_q;
       m_last_o <= state_q == Scores && left_q == '0;
     end
   end

@@ -7,7 +7,7 @@ package core_regs_pkg;
   localparam logic [31:0] ID_RESET = 32'h434c4f31;
   // ro: major in the upper half
   localparam logic [11:0] VERSION_OFFSET = 12'h004;
-  localparam logic [31:0] VERSION_RESET = 32'h00010000;
+  localparam logic [31:0] VERSION_RESET = 32'h00010001;
   // wo: actions
   localparam logic [11:0] CONTROL_OFFSET = 12'h008;
   // drop every frame inside, keep banks and settings; reset the DMA as well
@@ -29,16 +29,17 @@ package core_regs_pkg;
   // a frame ended early; its result has status SHORT
   localparam int unsigned ERROR_SHORT_LSB = 0;
   localparam logic [31:0] ERROR_SHORT_MASK = 32'h00000001;
-  // a frame did not end; its result has status LONG; clearing this ends the drop
+  // a packet did not end; its last result has status LONG; clearing this ends the drop
   localparam int unsigned ERROR_LONG_LSB = 1;
   localparam logic [31:0] ERROR_LONG_MASK = 32'h00000002;
-  // a bank was written while an image was inside; the write was ignored
+  // a bank or PACKET was written while an image was inside; the write was ignored
   localparam int unsigned ERROR_BUSY_LSB = 2;
   localparam logic [31:0] ERROR_BUSY_MASK = 32'h00000004;
   // an address without a register was read (as 0) or written (ignored)
   localparam int unsigned ERROR_ADDRESS_LSB = 3;
   localparam logic [31:0] ERROR_ADDRESS_MASK = 32'h00000008;
-  // a partial word, a place that no bank has, or a wrong count of classes was written, in vain
+  // a partial word, a place without a bank, or a wrong count of classes or frames was written, in
+  // vain
   localparam int unsigned ERROR_VALUE_LSB = 4;
   localparam logic [31:0] ERROR_VALUE_MASK = 32'h00000010;
   // the output waited TIMEOUT cycles for its reader; nothing is lost
@@ -47,6 +48,10 @@ package core_regs_pkg;
   // rw: cycles of waiting output that set ERROR.STALL; 0 is never
   localparam logic [11:0] TIMEOUT_OFFSET = 12'h014;
   localparam logic [31:0] TIMEOUT_RESET = 32'h00100000;
+  // rw: frames that a packet may have, 1..65535; TLAST ends a packet of frames, and that of their
+  // results
+  localparam logic [11:0] PACKET_OFFSET = 12'h028;
+  localparam logic [31:0] PACKET_RESET = 32'h00000001;
   // rw: where BANK_DATA writes
   localparam logic [11:0] BANK_PLACE_OFFSET = 12'h018;
   // word

@@ -60,6 +60,7 @@ class Core:
         self.transport, self.description = transport, description
         self._network = network
         self._known = True  # the banks hold what the network has
+        self._packet = 1  # frames of one
 
     @property
     def network(self) -> Network:
@@ -153,8 +154,21 @@ class Core:
                 "needed: load a network"
             )
 
+    def set_packet(self, frames: int) -> None:
+        """Let up to 1..65535 frames share a packet, and their results one; 1 after a reset of the hardware.
+
+        TLAST ends a packet. Raises DeviceError when the core refuses, as it does while an image is inside.
+        """
+        self.write("PACKET", frames)
+        if self.read("PACKET") != frames:
+            raise DeviceError(
+                f"{self.network.name}: the core refused packets of {frames} frames, error register "
+                f"{self.read('ERROR'):#x}; an idle core and 1 to 65535 are needed"
+            )
+        self._packet = frames
+
     def run_beats(self, frames: Beats, *, limit: int | None = None) -> CoreRun:
-        """Send frames (N, frame_beats) back to back, N may be 0.
+        """Send frames (N, frame_beats) back to back in packets of as many as `set_packet` allows, N may be 0.
 
         `limit` in cycles; by default four times what the cycle model says, and a million or more. Raises RtlError for
         frames of another size, and when results are missing, after which the core is reset: nothing of these frames
@@ -168,7 +182,7 @@ class Core:
             )
         self._check_banks()
         data = np.ascontiguousarray(frames, np.uint64).reshape(-1)
-        lasts = np.arange(len(data)) % layout.frame_beats == layout.frame_beats - 1
+        lasts = self._ends(count, layout.frame_beats)
         limit = limit or (count + 1) * max(_LEAST_LIMIT, _SLOWEST * self.description.latency)
         got = self.transport.stream(data, lasts, count * layout.result_beats, limit)
         if len(got.beats) < count * layout.result_beats:
@@ -180,13 +194,19 @@ class Core:
                 f"error register {error:#x}; a result for every frame is needed: the core was reset, give it more "
                 "cycles"
             )
-        ends = got.last.reshape(count, layout.result_beats)
-        if not (ends == (np.arange(layout.result_beats) == layout.result_beats - 1)).all():
-            raise RtlError(f"{self.network.name}: TLAST is not at the end of each result; correct the core")
+        if not np.array_equal(got.last, self._ends(count, layout.result_beats)):
+            raise RtlError(f"{self.network.name}: TLAST is not at the end of each packet of results; correct the core")
         beats = got.beats.reshape(count, layout.result_beats)
         first = None if got.sent is None else got.sent.reshape(count, layout.frame_beats)[:, 0]
         last = None if got.came is None else got.came.reshape(count, layout.result_beats)[:, -1]
         return CoreRun(beats, first, last)
+
+    def _ends(self, count: int, beats: int) -> NDArray[np.bool_]:
+        """TLAST of `count` frames or results of so many beats each, in packets."""
+        ends = np.zeros(count * beats, np.bool_)
+        ends[self._packet * beats - 1 :: self._packet * beats] = True
+        ends[-1:] = True
+        return ends
 
     def run(self, codes: IntArray) -> tuple[Result, CoreRun]:
         """Run input codes (N, *shape), N may be 0; raises what `run_beats` and `read_results` raise."""

@@ -4,15 +4,20 @@ from ..compiler.words import ENUM_BITS, Memory
 from .register_map import Field, Register, RegisterMap
 
 IDENTITY = 0x434C4F31  # "CLO1"
-VERSION = 0x00010000
+VERSION = 0x00010001
 IDENTITY_WORDS = 8  # of a SHA-256
 
 _ERRORS = (
     Field("SHORT", 0, 1, "a frame ended early; its result has status SHORT"),
-    Field("LONG", 1, 1, "a frame did not end; its result has status LONG; clearing this ends the drop"),
-    Field("BUSY", 2, 1, "a bank was written while an image was inside; the write was ignored"),
+    Field("LONG", 1, 1, "a packet did not end; its last result has status LONG; clearing this ends the drop"),
+    Field("BUSY", 2, 1, "a bank or PACKET was written while an image was inside; the write was ignored"),
     Field("ADDRESS", 3, 1, "an address without a register was read (as 0) or written (ignored)"),
-    Field("VALUE", 4, 1, "a partial word, a place that no bank has, or a wrong count of classes was written, in vain"),
+    Field(
+        "VALUE",
+        4,
+        1,
+        "a partial word, a place without a bank, or a wrong count of classes or frames was written, in vain",
+    ),
     Field("STALL", 5, 1, "the output waited TIMEOUT cycles for its reader; nothing is lost"),
 )
 COUNTERS = (
@@ -56,6 +61,13 @@ CORE = RegisterMap(
         ),
         Register("ERROR", 0x10, "w1c", "what went wrong since it was cleared", fields=_ERRORS),
         Register("TIMEOUT", 0x14, "rw", "cycles of waiting output that set ERROR.STALL; 0 is never", 1 << 20),
+        Register(
+            "PACKET",
+            0x28,
+            "rw",
+            "frames that a packet may have, 1..65535; TLAST ends a packet of frames, and that of their results",
+            1,
+        ),
         Register(
             "BANK_PLACE",
             0x18,
