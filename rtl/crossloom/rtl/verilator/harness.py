@@ -19,6 +19,9 @@ _CODE = r"""
 namespace {
 struct Port { const char* name; uint32_t bits; uint32_t bytes; bool input; void* at; };
 struct Record { std::vector<int> ports; std::vector<uint32_t> words; };
+// A DMA's channel between memory and a stream; `Mover` of movers.py has the same fields.
+struct Mover { uint8_t* at; uint64_t bytes, reach, done, busy, fault; };
+enum { UNREACHABLE = 1, TOO_LONG = 2 };
 struct Handle {
   VerilatedContext context;
   std::unique_ptr<Vmodel> top;
@@ -27,8 +30,39 @@ struct Handle {
   uint64_t cycle = 0;
   std::string error;
   std::vector<Record> records;
+  Mover movers[2] = {};  // memory to stream, stream to memory
+  std::vector<int> stream;  // valid ready data last of both; empty until movers are attached
+  // A beat of each stream that is busy, in the cycle whose edge `tick` is about to give.
+  void move() {
+    Mover &send = movers[0], &take = movers[1];
+    const uint64_t beat = (ports[stream[2]].bits + 7) / 8, out = (ports[stream[6]].bits + 7) / 8;
+    uint64_t size = send.bytes - send.done < beat ? send.bytes - send.done : beat;
+    if (send.busy && send.done + size > send.reach) { send.busy = 0; send.fault = UNREACHABLE; }
+    set(stream[0], static_cast<uint32_t>(send.busy));
+    set(stream[5], static_cast<uint32_t>(take.busy));
+    if (send.busy) {
+      std::memset(ports[stream[2]].at, 0, ports[stream[2]].bytes);
+      std::memcpy(ports[stream[2]].at, send.at + send.done, size);
+      set(stream[3], send.done + size == send.bytes);
+    }
+    settle();
+    if (send.busy && bit(stream[1])) {
+      send.done += size;
+      send.busy = send.done < send.bytes;
+    }
+    if (take.busy && bit(stream[4])) {
+      if (take.done + out > take.bytes) { take.busy = 0; take.fault = TOO_LONG; }
+      else if (take.done + out > take.reach) { take.busy = 0; take.fault = UNREACHABLE; }
+      else {
+        std::memcpy(take.at + take.done, ports[stream[6]].at, out);
+        take.done += out;
+        take.busy = !bit(stream[7]);
+      }
+    }
+  }
   void settle() { if (error.empty()) try { top->eval(); } catch (const std::exception& e) { error = e.what(); } }
   void tick() {  // from settled inputs over one rising edge; the caller settles what follows
+    if (!stream.empty()) move();
     for (auto& r : records) if (bit(r.ports[0])) {
       r.words.push_back(static_cast<uint32_t>(cycle));
       for (size_t i = 1; i < r.ports.size(); ++i) {
@@ -106,6 +140,20 @@ void cl_run(void* v, uint64_t n) {
   auto* h = static_cast<Handle*>(v);
   h->settle();
   while (n-- && h->error.empty()) { h->tick(); h->settle(); }
+}
+
+// Let the movers drive the streams from now on; ports as cl_stream has them.
+Mover* cl_attach(void* v, const int* p) {
+  auto* h = static_cast<Handle*>(v);
+  h->stream.assign(p, p + 8);
+  return h->movers;
+}
+// Let the clock run until a mover that is busy stops, at most so many cycles.
+void cl_move(void* v, uint64_t limit) {
+  auto* h = static_cast<Handle*>(v);
+  const uint64_t before = h->movers[0].busy + h->movers[1].busy;
+  while (limit-- && h->error.empty() && h->movers[0].busy + h->movers[1].busy == before) h->tick();
+  h->settle();
 }
 
 // ports: awvalid awready awaddr wvalid wready wdata wstrb bvalid bready. Returns how many writes were answered.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ BEHAVIOURAL = "CROSSLOOM_BEHAVIOURAL"
 # What a library must export.
 _FUNCTIONS = ("cl_new", "cl_delete", "cl_name", "cl_error", "cl_run", "cl_write", "cl_read", "cl_stream")
 _log = logging.getLogger(__name__)
+_Struct = TypeVar("_Struct", bound=ctypes.Structure)
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ def _load(path: Path) -> ctypes.CDLL:
         ("cl_write", ctypes.c_uint64),
         ("cl_read", ctypes.c_uint64),
         ("cl_recorded", ctypes.c_uint64),
+        ("cl_attach", ctypes.c_void_p),
     ):
         getattr(library, name).restype = result
     return library
@@ -316,6 +318,17 @@ class Model:
         if done != len(words):
             raise RtlError(f"{self.top}: {done} of {len(words)} reads answered; one in {limit} cycles is needed")
         return words
+
+    def attach(self, source: str, sink: str, kind: type[_Struct]) -> ctypes.Array[_Struct]:
+        """Let the two movers of the harness drive the streams; see movers.py, whose `kind` they are."""
+        streams = [*self._indices(source, "valid ready data last"), *self._indices(sink, "valid ready data last")]
+        at = self._library.cl_attach(self._handle, (ctypes.c_int * 8)(*streams))
+        return (kind * 2).from_address(at)
+
+    def move(self, limit: int) -> None:
+        """Let the clock run until a mover that is busy stops, at most `limit` cycles."""
+        self._library.cl_move(self._handle, ctypes.c_uint64(limit))
+        self._check()
 
     def stream(
         self,
