@@ -27,9 +27,9 @@ from crossloom.sim import (
     save,
 )
 
-DEVICES = [name for name in backends.BACKENDS if name != "integer"]
+DEVICES = [name for name in backends.BACKENDS if name not in ("integer", "board")]
 # What a device does not show of a network.
-HIDDEN = {"hls-native": lambda edges: set(), "hls4ml": set, "rtl": lambda edges: {"input"}}
+HIDDEN = {"hls-native": lambda edges: set(), "hls4ml": set, "rtl": lambda edges: {"input"}, "virtual": set}
 # Every operator between them; the flat one has thresholds and the leaky one LeakyReLU, which hls4ml refuses.
 RANDOM = {
     "flat": lambda: random_network(27, 6),
@@ -112,7 +112,7 @@ def test_verify_tells_the_first_difference_of_a_device_with_one_wrong_weight(dev
     broken = with_a_wrong_weight(network, images)
     save(Artifact(network, {}, make_golden(network, "random", images, np.zeros(40, np.int64))), tmp_path / "x.loom")
     opened = backends.BACKENDS[device]
-    monkeypatch.setitem(backends.BACKENDS, device, lambda given: opened(broken))
+    monkeypatch.setitem(backends.BACKENDS, device, lambda given, **how: opened(broken, **how))
     given = TestImages(images, None, np.arange(40), 40)
     data = verify.verify(load(tmp_path / "x.loom"), given, tmp_path, False, [device])
     wanted, wrong = (run(n, images, edges=list(network.edges)) for n in (network, broken))

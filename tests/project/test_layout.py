@@ -28,6 +28,7 @@ FORBIDDEN = {("allow_pickle", True), ("weights_only", False), ("shell", True)}
 LOADERS = {"torch": "weights_only=True", "np": "allow_pickle=False", "numpy": "allow_pickle=False"}
 # torch.nn.Module subclasses and functions of tensors throughout, and what calls those on every line: nothing in
 # them works without torch, and nothing outside training imports them except inside a function.
+NEEDS_PYNQ = Path("host/crossloom/host/board/virtual/device.py")
 NEEDS_TORCH = {
     "arguments", "batchnorm", "beforehand", "calls", "export", "growing", "hierarchical", "layers", "logits", "loop",
     "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs", "state", "steps", "tracing",
@@ -81,6 +82,13 @@ def imported(tree, path):
     return now, ever
 
 
+def needs_it(path, top):
+    """Whether a file is one of those that subclass what a heavy package has, and so need it when they are imported."""
+    if top in ("pynq", "pynqmetadata"):
+        return path == NEEDS_PYNQ
+    return path.parts[0] == "training" and path.stem in NEEDS_TORCH
+
+
 def broken_imports(path, tree):
     """The rules on imports that a source breaks, in words."""
     stage = path.parts[0]
@@ -92,9 +100,9 @@ def broken_imports(path, tree):
         other = top == "crossloom" and rest and rest.partition(".")[0] not in ALLOWED[stage]
         if other and (stage != "host" or module in now):
             yield f"{stage} imports {module}"
-        if top in HEAVY and module in now and not (stage == "training" and path.stem in NEEDS_TORCH):
+        if top in HEAVY and module in now and not needs_it(path, top):
             yield f"imports {module} at module level"
-        if top not in base and (stage == "sim" or (stage == "host" and module in now)):
+        if top not in base and not needs_it(path, top) and (stage == "sim" or (stage == "host" and module in now)):
             yield f"{stage} imports {module}"
         if top in UNPICKLING | NETWORK | TESTS:
             yield f"imports {module}"
@@ -243,7 +251,7 @@ def test_importing_a_stage_brings_no_heavy_package(module, absent):
 
 
 def test_no_file_brings_a_heavy_package_through_another():
-    light = [path for path in sources() if not (path.parts[0] == "training" and path.stem in NEEDS_TORCH)]
+    light = [path for path in sources() if not any(needs_it(path, top) for top in HEAVY)]
     modules = [".".join(path.with_suffix("").parts[1:]).removesuffix(".__init__") for path in light]
     assert heavy_after(modules, HEAVY) == []
 

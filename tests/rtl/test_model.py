@@ -9,7 +9,9 @@ import pytest
 
 from crossloom.rtl import RtlError, build_model
 from crossloom.rtl.tile.campaign import build_tile
-from crossloom.rtl.verilator.model import Model, build_library
+from crossloom.rtl.verilator.library import build_library
+from crossloom.rtl.verilator.model import Model
+from crossloom.rtl.verilator.movers import Mover
 from crossloom.sim import DeviceError
 from crossloom.sim.cache import cache_folder, content_key
 
@@ -95,10 +97,14 @@ def test_a_closed_model_refuses_every_use_in_one_line(counter):
         "reset": model.reset,
         "write": lambda: model.write(0, 0),
         "read": lambda: model.read(0),
+        "read_one": lambda: model.read_one(0),
+        "write_one": lambda: model.write_one(0, 0),
+        "attach": lambda: model.attach("", "", Mover),
+        "move": lambda: model.move(0, 1),
         "stream": lambda: model.stream(*none, 0),
         "with": model.__enter__,
     }
-    public = {name for name in dir(type(model)) if not name.startswith("_")} - {"close"}
+    public = {name for name in dir(type(model)) if not name.startswith("_")} - {"close", "is_open"}
     assert public == set(uses) - {"with"}
     for use in uses.values():
         with pytest.raises(RtlError, match=r"^counter: the model is closed; make a new one$"):

@@ -1,7 +1,6 @@
 """Edges with time: stateless operators see each step as an image, and what carries codes carries every step."""
 
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -144,9 +143,14 @@ def test_the_structure_names_steps_where_there_are_some():
     assert "steps" not in str(structure(flat_network()))
 
 
+class Of:
+    """What frames ask of a network."""
+
+
 def test_a_frame_carries_the_codes_step_by_step():
     edge = Edge((2, 4), QType(-3, 4), steps=STEPS)
-    network = SimpleNamespace(edges={"input": edge, "fc": edge}, route=None, classes="ab", output="fc")
+    network = Of()
+    network.edges, network.route, network.classes, network.output = {"input": edge, "fc": edge}, None, "ab", "fc"
     codes = np.arange(2 * edge.image_size).reshape(2, *edge.image_shape) % 8 - 3
     layout, frames = frame_layout(network), frame_beats(network, codes)
     assert (layout.codes, layout.frame_beats) == (24, 2)

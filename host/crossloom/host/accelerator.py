@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
-from crossloom.sim import Artifact, InputError, Network, Result, batches, input_codes, load
+from crossloom.sim import Artifact, DeviceError, InputError, Network, Result, batches, input_codes, load
 from crossloom.sim.result import joined
 from crossloom.sim.simulator import check_images
 from crossloom.sim.types import AnyArray, IntArray
 
 from .backends import open_backend
-from .designs import find_design
+from .designs import find_design, find_overlay
+from .images import image_batches
 
+_BATCH = 64  # of a stream, where the device has no size of its own
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +80,9 @@ class Prediction:
 class Accelerator:
     """A design on a device.
 
-    `design`: name of a shipped design, or path of a `.loom` file. `device`: "auto" or a back end's name.
+    `design`: name of a shipped design, or path of a `.loom` file. `device`: "auto" or a back end's name. For the board
+    and the virtual board: `overlay` is a `.bit` (default: the one beside the design; the virtual board makes its own),
+    `frames` go in one DMA transfer (default 256; with 1, `Prediction.cycles` are each image's own).
     Raises ArtifactError, InputError or DeviceError, one line each.
 
     >>> acc = Accelerator("digits-cnn")
@@ -84,9 +90,18 @@ class Accelerator:
     'integer'
     """
 
-    def __init__(self, design: str | os.PathLike[str], device: str = "auto") -> None:
-        self.artifact: Artifact = load(find_design(design))
-        self._backend, self.reason = open_backend(self.network, device)
+    def __init__(
+        self,
+        design: str | os.PathLike[str],
+        device: str = "auto",
+        *,
+        overlay: str | os.PathLike[str] | None = None,
+        frames: int | None = None,
+    ) -> None:
+        found = find_design(design)
+        self.artifact: Artifact = load(found)
+        bit = find_overlay(found, device, overlay)
+        self._backend, self.reason = open_backend(self.network, device, bit, frames)
         # What is missing or refused shows now, not with the first images.
         self._backend.run(np.zeros((0, *self.network.input.shape), np.int64))
         if device == "auto":
@@ -111,6 +126,46 @@ class Accelerator:
         images = check_images(network.input, images)
         parts = [self._backend.run(input_codes(network.input, images[rows])) for rows in batches(network, len(images))]
         return Prediction(joined(parts), self._backend.origin, self._backend.name, self.network.classes)
+
+    def stream(self, images: Iterable[Any] | str | os.PathLike[str], batch: int | None = None) -> Iterator[Prediction]:
+        """Classify images one after another from any iterable, or the pictures of a folder by name, in constant memory.
+
+        An item is an image as `__call__` takes it, without the first axis, or the path of one. A Prediction comes for
+        every `batch` of them (default: what one transfer takes, else 64) and for the rest; a board computes one while
+        the next is read. Raises InputError for an item that is no image of this design.
+        """
+        size = batch or getattr(self._backend, "frames", _BATCH)
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InputError(f"stream: batch is {batch!r}; needed 1 or more")
+        codes = (
+            input_codes(self.network.input, part) for part in image_batches(images, size, self.network.input.shape)
+        )
+        for found in self._backend.stream(codes):
+            yield Prediction(found, self._backend.origin, self._backend.name, self.network.classes)
+
+    def load(self, design: str | os.PathLike[str]) -> None:
+        """Go on with another design of the same structure and trunk, such as one with a grown class.
+
+        On a board its coarse head and branches are written into the banks of the core that is there. Raises
+        DeviceError where only a new core would do, and on devices without banks to write.
+        """
+        other = load(find_design(design))
+        rewrite = getattr(self._backend, "load", None)
+        if rewrite is None:
+            raise DeviceError(f"device {self.backend!r}: has no banks to write; open another Accelerator")
+        rewrite(other.network)
+        self.artifact = other
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What the core counted since it was opened (frames, errors, cycles, stalls, saturations); empty elsewhere."""
+        counted = getattr(self._backend, "counters", None)
+        return counted() if counted else {}
+
+    @property
+    def rewrite_s(self) -> float | None:
+        """Seconds that the host took to write the banks; None where they were not written."""
+        return getattr(self._backend, "rewrite_s", None)
 
     def close(self) -> None:
         """Give the device back."""

@@ -61,7 +61,12 @@ def parser() -> argparse.ArgumentParser:
         "images", nargs="?", help=".npy, .npz (array 'images') or picture; default: the design's golden images"
     )
     run.add_argument(
-        "--device", default="auto", help="where to run: integer, hls-native, hls4ml or rtl (default: %(default)s)"
+        "--device",
+        default="auto",
+        help="where to run: integer, hls-native, hls4ml, rtl, virtual or board (default: %(default)s)",
+    )
+    run.add_argument(
+        "--frames", type=int, help="images a DMA transfer, on virtual and board (default: 1, which shows their cycles)"
     )
     run.add_argument("--top", type=int, default=1, help="list this many classes per image (default: %(default)s)")
 
@@ -70,7 +75,9 @@ def parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("design", help=DESIGN)
     verify.add_argument(
-        "--devices", default="", help="comma-separated devices to compare as well: integer, hls-native, hls4ml, rtl"
+        "--devices",
+        default="",
+        help="comma-separated devices to compare as well: integer, hls-native, hls4ml, rtl, virtual, board",
     )
     verify.add_argument(
         "--run", dest="run_dir", help="folder of the training run with the checkpoint (default: runs/NAME)"
@@ -152,6 +159,12 @@ def parser() -> argparse.ArgumentParser:
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )
 
+    for sub in (run, verify):
+        sub.add_argument(
+            "--overlay",
+            help="bitstream (.bit) for virtual and board (default: the virtual board's own; beside the design)",
+        )
+
     def hls(name: str, text: str, among: Commands) -> argparse.ArgumentParser:
         sub = command(name, text, among)
         sub.add_argument("design", help=DESIGN)
@@ -167,6 +180,11 @@ def parser() -> argparse.ArgumentParser:
     hls("hls", "write a whole Vitis HLS and Vivado project for the PYNQ-Z2", kinds)
     emit = command("rtl", "write the design's core in SystemVerilog, with its memories and registers", kinds)
     emit.add_argument("--out", help="folder for the core (default: runs/NAME-rtl)")
+    virtual = command(
+        "virtual", "write the design's overlay for the virtual board: NAME.bit, NAME.hwh, core.json", kinds
+    )
+    virtual.add_argument("design", help=DESIGN)
+    virtual.add_argument("--out", help="folder for the overlay (default: runs/NAME-virtual)")
     synth = command("synth", "estimate what the design's core takes of an xc7z020, by Yosys")
     synth.add_argument("--ff", type=int, help="how many flip-flops it may take (default: 106400)")
     for sub in (emit, synth):
@@ -242,6 +260,14 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--no-synth", action="store_true", help="leave out the resources, which take minutes")
     bench.add_argument("--no-cocotb", action="store_true", help="leave out the comparison with cocotb")
     bench.add_argument("--out", help="write the JSON to this file as well; what was not measured again stays in it")
+
+    bench = command(
+        "board", "measure the driver on the virtual board beside the core alone: host time, frames/s", kinds
+    )
+    bench.add_argument("design", nargs="?", default="digits-sha", help=DESIGN + " (default: %(default)s)")
+    bench.add_argument("--device", choices=["virtual", "board"], default="virtual", help="default: %(default)s")
+    bench.add_argument("--runs", type=int, default=5, help="alternating runs behind each median (default: %(default)s)")
+    bench.add_argument("--out", help="write the JSON to this file as well")
 
     bench = command("sha", "train a hierarchical recipe, its baselines and its growth over several seeds", kinds)
     bench.add_argument("recipe", nargs="?", default="digits-sha", help="recipe with a hierarchy (default: %(default)s)")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from crossloom.sim import DeviceError, Network, Result, images_at_once, run
+from crossloom.sim import CrossloomError, DeviceError, InputError, Network, Result, images_at_once, run
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 from crossloom.sim.network import INPUT
 from crossloom.sim.types import IntArray
@@ -38,12 +39,24 @@ class Backend(Protocol):
         """
         ...
 
+    def stream(self, batches: Iterator[IntArray]) -> Iterator[Result]:
+        """Results of batches of input codes, one after another."""
+        ...
+
     def close(self) -> None:
         """Give the device back; a second call does nothing."""
         ...
 
 
-class IntegerBackend:
+class _Streaming:
+    """A back end whose batches simply run in turn."""
+
+    def stream(self: Backend, batches: Iterator[IntArray]) -> Iterator[Result]:
+        """Results of batches of input codes, one after another."""
+        return (self.run(codes) for codes in batches)
+
+
+class IntegerBackend(_Streaming):
     """The integer simulator of `crossloom.sim`: the definition of the answers, without cycles."""
 
     name = "integer"
@@ -60,7 +73,7 @@ class IntegerBackend:
         """Nothing to give back."""
 
 
-class HlsBackend:
+class HlsBackend(_Streaming):
     """An HLS core behind its top function in C simulation: exact, without cycles. `flow` is "native" or "hls4ml".
 
     Compiles on first use, which takes seconds, and finds the result again later; threads take turns. The first run
@@ -104,7 +117,7 @@ class HlsBackend:
         """Nothing to give back."""
 
 
-class RtlBackend:
+class RtlBackend(_Streaming):
     """The generated core in Verilator behind its AXI ports: exact, with cycles.
 
     Images go in one at a time, so that `cycles` is what one image takes by itself; where edges are asked for, on a
@@ -163,12 +176,22 @@ class RtlBackend:
                 model.close()
 
 
-BACKENDS: dict[str, Callable[[Network], Backend]] = {
+def _behind_pynq(network: Network, name: str, overlay: Path | None = None, frames: int | None = None) -> Backend:
+    from .board.backend import FRAMES, BoardBackend
+    from .board.files import OverlayFiles
+
+    return BoardBackend(network, name, OverlayFiles(overlay) if overlay else None, FRAMES if frames is None else frames)
+
+
+BACKENDS: dict[str, Callable[..., Backend]] = {
     "integer": IntegerBackend,
     "hls-native": partial(HlsBackend, name="hls-native", flow="native"),
     "hls4ml": partial(HlsBackend, name="hls4ml", flow="hls4ml"),
     "rtl": RtlBackend,
+    "virtual": partial(_behind_pynq, name="virtual"),
+    "board": partial(_behind_pynq, name="board"),
 }
+BEHIND_PYNQ = ("virtual", "board")  # these take an overlay and frames a transfer
 
 
 def check_device(device: str) -> None:
@@ -177,15 +200,36 @@ def check_device(device: str) -> None:
         raise DeviceError(f"device {device[:40]!r}: unknown; needed one of: auto, {', '.join(BACKENDS)}")
 
 
-def open_backend(network: Network, device: str) -> tuple[Backend, str]:
-    """Return the back end for a device name, and why that one; raise DeviceError for an unknown name.
+def open_backend(
+    network: Network, device: str, overlay: Path | None = None, frames: int | None = None
+) -> tuple[Backend, str]:
+    """Return the back end for a device name, and why that one.
 
-    "auto" takes the best that is at hand: the integer simulator, as C simulation gives the same answers and has to be
-    compiled.
+    `overlay`, a `.bit`, and `frames` a transfer are for the board and the virtual board. "auto" takes the board where
+    there is one and the overlay, else the integer simulator: C simulation and RTL give the same answers and have to be
+    compiled. Raises DeviceError for an unknown name, InputError for options that the device has not.
     """
     if device == "auto":
-        return IntegerBackend(network), (
-            "auto: no board is supported yet, and of the simulations the integer simulator needs nothing compiled"
-        )
+        return _best(network, overlay, frames)
     check_device(device)
+    if device in BEHIND_PYNQ:
+        return BACKENDS[device](network, overlay=overlay, frames=frames), "asked for"
+    if overlay is not None or frames is not None:
+        what = "no overlay" if overlay is not None else "no frames a transfer"
+        raise InputError(f"device {device!r}: takes {what}; only {' and '.join(BEHIND_PYNQ)} do")
     return BACKENDS[device](network), "asked for"
+
+
+def _best(network: Network, overlay: Path | None, frames: int | None) -> tuple[Backend, str]:
+    """The board where it can run the network, else the integer simulator, and why."""
+    from .board.attach import no_board
+
+    why = no_board()
+    if why is None and (overlay is None or not overlay.is_file()):
+        why = f"a board is here, but no bitstream of {network.name}"
+    if why is None:
+        try:
+            return BACKENDS["board"](network, overlay=overlay, frames=frames), "auto: the board is here"
+        except CrossloomError as error:
+            why = str(error)
+    return IntegerBackend(network), f"auto: no board ({why}); the integer simulator gives the same answers"

@@ -39,3 +39,11 @@ def find_design(design: str | os.PathLike[str]) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file; needed a .loom file or one of: {', '.join(design_names())}")
     return path
+
+
+def find_overlay(design: Path, device: str, overlay: str | os.PathLike[str] | None) -> Path | None:
+    """The bitstream of a design: the one asked for, or, where a board may run it, the `.bit` beside the `.loom`."""
+    if overlay is not None:
+        return Path(overlay)
+    beside = design.with_suffix(".bit")
+    return beside if device in ("auto", "board") and beside.is_file() else None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from crossloom.sim import ConfigError, InputError
 from crossloom.sim.text import printable
@@ -43,3 +48,35 @@ def _read(file: Path, shape: tuple[int, ...]) -> AnyArray:
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"{where}: this design reads {list(shape)}, not pictures; needed .npy or .npz; save an array")
     return read_picture(file, shape[2])[None]
+
+
+def image_batches(
+    images: Iterable[Any] | str | os.PathLike[str], size: int, shape: tuple[int, ...]
+) -> Iterator[AnyArray]:
+    """Images of an iterable, or the pictures of a folder by name, in batches (up to `size`, *shape), read as they go.
+
+    An item is an array or a path. Raises InputError for anything else, with the item's number.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        folder = Path(images)
+        if not folder.is_dir():
+            raise InputError(f"{printable(folder, 400)}: no folder; needed one with pictures, or an iterable of images")
+        images = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    kept: list[AnyArray] = []
+    for number, item in enumerate(images):
+        image = read_images(os.fspath(item), shape)[0] if isinstance(item, (str, os.PathLike)) else np.asarray(item)
+        if image.shape != shape and image.shape != shape[:-1]:
+            raise InputError(f"image {number}: shape {list(image.shape)}; needed {list(shape)}; convert it")
+        kept.append(image.reshape(shape))
+        if len(kept) == size:
+            yield _stacked(kept, number)
+            kept = []
+    if kept:
+        yield _stacked(kept, number)
+
+
+def _stacked(kept: list[AnyArray], last: int) -> AnyArray:
+    kinds = {image.dtype.str for image in kept}
+    if len(kinds) > 1:
+        raise InputError(f"images {last + 1 - len(kept)} to {last}: dtypes {', '.join(sorted(kinds))}; needed one")
+    return np.stack(kept)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from .errors import DeviceError, InputError
 from .identity import canonical_json, structure, weights_sha256
+from .memo import once_per_network
 from .network import Network
 from .npy import npy_bytes
 from .ops.base import parameters
@@ -137,6 +138,7 @@ class FrameLayout:
     load_beats: int
 
 
+@once_per_network
 def frame_layout(network: Network) -> FrameLayout:
     """The sizes that a core is built for; they follow from the structure."""
     edge = network.edges["input"]
@@ -215,6 +217,17 @@ def frame_beats(network: Network, codes: IntArray) -> Beats:
     return pack(codes.reshape(len(codes), math.prod(codes.shape[1:])), network.edges["input"].type.bits)
 
 
+@once_per_network
+def _classes(network: Network) -> tuple[IntArray, IntArray]:
+    """Rows that each branch uses, (branches,), and the classes of its rows, (branches, most rows), 0 beyond them."""
+    own = [b.classes for b in network.route.branches] if network.route else [tuple(range(len(network.classes)))]
+    banks = np.array([len(classes) for classes in own], np.int64)
+    names = np.zeros((len(own), banks.max()), np.int64)
+    for row, classes in zip(names, own, strict=True):
+        row[: len(classes)] = classes
+    return banks, names
+
+
 def read_results(network: Network, beats: Beats) -> Result:
     """Take results (N, result_beats) apart; the labels are those of the rows that the core names.
 
@@ -237,18 +250,18 @@ def read_results(network: Network, beats: Beats) -> Result:
             "another length than the core expects: check that the core was built for this network"
         )
     scores = beats[:, 1:].view(np.int64)
-    banks = [len(b.classes) for b in network.route.branches] if network.route else [len(network.classes)]
-    bad = (branch >= len(banks)) | (row >= np.array(banks)[np.minimum(branch, len(banks) - 1)])
+    banks, names = _classes(network)
+    bad = (branch >= len(banks)) | (row >= banks[np.minimum(branch, len(banks) - 1)])
     if bad.any():
         image = int(np.flatnonzero(bad)[0])
         raise DeviceError(
-            f"{network.name}: image {image}: row {row[image]} of branch {branch[image]}; there are {banks} rows"
+            f"{network.name}: image {image}: row {row[image]} of branch {branch[image]}; there are {banks.tolist()}"
         )
     macs = np.full(len(beats), macs_of(network), np.int64)
     if network.route is None:
         return Result(scores, None, None, row, scores, macs)
     coarse, fine = scores[:, : layout.coarse], scores[:, layout.coarse :]
-    labels = np.array([network.route.branches[b].classes[r] for b, r in zip(branch, row, strict=True)], np.int64)
+    labels = names[branch, row]
     return Result(coarse, branch, fine, labels, decide(network, coarse, branch, fine)[1], macs)
 
 
@@ -261,4 +274,5 @@ def result_beats(network: Network, result: Result) -> Beats:
         rows = [branches[b].classes.index(label) for b, label in zip(result.branch, result.labels, strict=True)]
         header = np.array(rows, np.int64) | (result.branch << ROW_BITS)
         parts = [header[:, None], result.logits, result.fine]
-    return np.concatenate(parts, axis=1).astype(np.int64).view(np.uint64)
+    found: Beats = np.concatenate(parts, axis=1).astype(np.int64).view(np.uint64)
+    return found

@@ -52,7 +52,7 @@ class Drawing:
         narrow = self.pick(False, True)
         lo, hi = -(1 << (bits - 1)) + narrow, (1 << (bits - 1)) - 1
         bias_bits = int(self.plan.integers(20, 33)) if wide else int(self.plan.integers(2, 17))
-        weight = self.values.integers(lo, hi, shape, endpoint=True)
+        weight = self.values.integers(lo, hi, shape, np.int64, endpoint=True)
         weight[self.values.random(shape) < 0.2] = 0
         limit = 1 << (bias_bits - 1)
         bias = self.values.integers(-limit, limit, shape[0])
@@ -237,7 +237,7 @@ def drawn_network(kind: type[Drawing], seed: int, size: int) -> Network:
     shape = (int(rng.integers(2, 33)),) if flat else (*(int(n) for n in rng.integers(3, MAX_SIDE + 1, 2)), channels)
     levels = int(rng.choice([2, 17, 256]))
     columns = shape[-1] if first.pick(False, True) else 1
-    table = rng.integers(type_.lo, type_.hi, (levels, columns), endpoint=True)
+    table = rng.integers(type_.lo, type_.hi, (levels, columns), np.int64, endpoint=True)
     table[0], table[-1] = type_.lo, type_.hi
     type_ = QType(type_.lo, type_.hi, int(rng.integers(0, 8)))
     network_input = Input(shape, type_, table)
@@ -299,7 +299,8 @@ def random_codes(network: Network, seed: int, count: int) -> IntArray:
     while len(images) < count:
         low = rng.random(shape) < 0.5
         images.append(np.where(low, lo, hi) if len(images) % 2 else rng.integers(lo, hi, shape, endpoint=True))
-    return np.stack(images[:count]).astype(np.promote_types(np.int32, type_.dtype))
+    found: IntArray = np.stack(images[:count]).astype(np.promote_types(np.int32, type_.dtype))
+    return found
 
 
 def _driving(nodes: Sequence[Node], shape: tuple[int, ...], lo: int, hi: int) -> list[IntArray]:

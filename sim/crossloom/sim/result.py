@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .memo import once_per_network
 from .network import Network
 from .types import AnyArray, IntArray
 
@@ -47,17 +48,19 @@ def decide(
         return np.argmax(logits, axis=1), logits
     labels = np.empty(len(logits), np.int64)
     shape = len(logits), len(network.classes)
-    scores = np.ma.MaskedArray(np.zeros(shape, np.int64), mask=np.ones(shape, bool))
-    for index, bank in enumerate(network.route.branches):
-        rows, classes = np.flatnonzero(branch == index), np.array(bank.classes)
-        own = fine[rows, : len(classes)]
-        labels[rows] = classes[np.argmax(own, axis=1)] if len(rows) else classes[:0]
-        scores[np.ix_(rows, classes)] = own
-    return labels, scores
+    values, absent = np.zeros(shape, np.int64), np.ones(shape, bool)
+    for index in np.unique(branch).tolist():
+        rows, classes = np.flatnonzero(branch == index)[:, None], np.array(network.route.branches[index].classes)
+        own = fine[rows[:, 0], : len(classes)]
+        labels[rows[:, 0]] = classes[np.argmax(own, axis=1)]
+        values[rows, classes], absent[rows, classes] = own, False
+    return labels, np.ma.MaskedArray(values, mask=absent)
 
 
 def joined(parts: Sequence[Result]) -> Result:
     """Return what batches in order gave as one; cycles where all of them have some."""
+    if len(parts) == 1:
+        return parts[0]
 
     def together(values: Sequence[Any]) -> Any:
         if any(value is None for value in values):
@@ -69,6 +72,7 @@ def joined(parts: Sequence[Result]) -> Result:
     return Result(edges=edges, **{name: together([getattr(part, name) for part in parts]) for name in names})
 
 
+@once_per_network
 def macs_of(network: Network) -> int:
     """Multiply-accumulates of one image; all branches have as many."""
     return sum(
@@ -87,5 +91,5 @@ def differing(expected: Result, found: Result) -> npt.NDArray[np.bool_]:
         if (a is None) != (b is None):
             return np.ones(len(expected.labels), bool)
         if a is not None:
-            wrong |= (a != b).reshape(len(wrong), -1).any(axis=1)
+            wrong |= (a != b).any(axis=tuple(range(1, a.ndim)))
     return wrong

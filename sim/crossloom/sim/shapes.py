@@ -33,7 +33,7 @@ class _Layers:
         self.section.add(Requant(np.array([shift]), Rounding.HALF_EVEN, out), name=name)
 
     def conv(self, name: str, outputs: int) -> None:
-        weight = self.rng.integers(WEIGHTS.lo, WEIGHTS.hi, (outputs, 3, 3, self.channels), endpoint=True)
+        weight = self.rng.integers(WEIGHTS.lo, WEIGHTS.hi, (outputs, 3, 3, self.channels), np.int64, endpoint=True)
         # A sum of k random products of 4-bit codes and weights spreads over about 40 * sqrt(k).
         shift = max(1, round(np.log2(40 * np.sqrt(9 * self.channels) / 8)))
         bias = self.rng.integers(0, 4 << shift, outputs)
@@ -54,7 +54,7 @@ class _Layers:
         self.section.add(SumPool((8, 8), (8, 8)), name=f"{prefix}mean")
         self._quantize(f"{prefix}mean_q", 6)
         self.section.add(Flatten(), name=f"{prefix}flat")
-        weight = self.rng.integers(WEIGHTS.lo, WEIGHTS.hi, (rows, self.channels), endpoint=True)
+        weight = self.rng.integers(WEIGHTS.lo, WEIGHTS.hi, (rows, self.channels), np.int64, endpoint=True)
         self.section.add(Dense(weight, self.rng.integers(-128, 128, rows), WEIGHTS, 8), name=f"{prefix}logits")
 
 

@@ -11,6 +11,7 @@ from crossloom.sim import InputError
 from crossloom.sim.text import printable
 
 from ..accelerator import Accelerator
+from ..backends import BEHIND_PYNQ
 from ..images import read_images
 from ..tables import table
 from . import Report
@@ -20,7 +21,10 @@ SHOWN = 20
 
 def run(args: argparse.Namespace) -> Report:
     """Classify images; text shows the first 20, JSON all."""
-    with Accelerator(args.design, args.device) as accelerator:
+    frames = args.frames
+    if frames is None and args.device in ("auto", *BEHIND_PYNQ):
+        frames = 1
+    with Accelerator(args.design, args.device, overlay=args.overlay, frames=frames) as accelerator:
         golden = accelerator.artifact.golden
         if args.images:
             images, source = read_images(args.images, accelerator.network.input.shape), printable(args.images, 400)
@@ -33,7 +37,7 @@ def run(args: argparse.Namespace) -> Report:
         except InputError as error:
             raise InputError(f"{source}: {error}; convert the images") from None
         best = found.top_k(args.top)
-        reason = accelerator.reason
+        reason, counters = accelerator.reason, accelerator.counters
     data: dict[str, Any] = {
         "labels": found.labels,
         "names": found.names,
@@ -44,6 +48,7 @@ def run(args: argparse.Namespace) -> Report:
         "backend": found.backend,
         "reason": reason,
         "origin": found.origin,
+        "counters": counters,
         "source": source,
     }
     rows: list[list[object]] = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,13 +28,15 @@ from crossloom.sim.simulator import check_images
 from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray, IntArray
 
-from ..backends import check_device, open_backend
-from ..designs import find_design
+from ..backends import BEHIND_PYNQ, check_device, open_backend
+from ..designs import find_design, find_overlay
 from ..extras import need_training
 from ..progress import bar
 from ..tables import table
 from ..testset import TestImages, test_images
 from . import Report
+
+TRANSFERS = (1, 256)  # frames in one, where a DMA moves them
 
 
 def _golden(artifact: Artifact, tests: TestImages) -> tuple[int, str | None]:
@@ -73,7 +77,17 @@ class _Found:
     of: str = ""
 
 
-def _device(artifact: Artifact, device: str, images: AnyArray) -> _Found:
+def _transfers(artifact: Artifact, device: str, images: AnyArray, overlay: Path | None) -> _Found:
+    """Compare a device behind a DMA with the simulator, with one and with many frames a transfer."""
+    found = [_device(artifact, device, images, overlay, frames) for frames in TRANSFERS]
+    words = next((one.words for one in found if one.words), None)
+    told = " and ".join(f"{frames}" for frames in TRANSFERS)
+    return _Found(sum(one.count or 0 for one in found), words, f"{found[0].of}, {told} frames a transfer")
+
+
+def _device(
+    artifact: Artifact, device: str, images: AnyArray, overlay: Path | None = None, frames: int | None = None
+) -> _Found:
     """Compare a device with the simulator: each image's scores, branch and label, and every edge that it shows.
 
     Counts images that differ and codes that differ on edges. Either runs each image once.
@@ -81,10 +95,10 @@ def _device(artifact: Artifact, device: str, images: AnyArray) -> _Found:
     network = artifact.network
     names, shown, wrong = list(network.edges), 0, np.zeros(len(images), bool)
     parts = []
-    backend, _ = open_backend(network, device)
+    backend, _ = open_backend(network, device, overlay, frames)
     try:
         backend.run(input_codes(network.input, images[:0]), names)  # compiles what has to be, before the bar begins
-        with bar(device, len(images)) as progress:
+        with bar(f"{device}, {frames} a transfer" if frames else device, len(images)) as progress:
             for rows in batches(network, len(images)):
                 codes = input_codes(network.input, images[rows])
                 wanted, found = simulate(network, codes=codes, edges=names), backend.run(codes, names)
@@ -121,15 +135,26 @@ def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> 
         return None, str(error)
 
 
-def verify(artifact: Artifact, tests: TestImages, run_dir: Path, asked: bool, devices: list[str]) -> dict[str, Any]:
+def verify(
+    artifact: Artifact,
+    tests: TestImages,
+    run_dir: Path,
+    asked: bool,
+    devices: list[str],
+    overlays: Mapping[str, Path | None] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Compare the simulator with the golden digests, a run's torch model and devices on test images.
 
     `asked`: the run was named by the user, so that a missing or other checkpoint is an error, not a comparison that
-    is left out. Returns the stable keys of `verify --json`.
+    is left out. `overlays`: bitstreams by device, for those behind a DMA. Returns the stable keys of `verify --json`.
     """
     network, images = artifact.network, check_images(artifact.network.input, tests.images)
     found = {"golden": _Found(*_golden(artifact, tests)), "torch": _Found(*_torch(artifact, run_dir, images, asked))}
-    found |= {device: _device(artifact, device, images) for device in devices}
+    for device in devices:
+        if device in BEHIND_PYNQ:
+            found[device] = _transfers(artifact, device, images, overlays.get(device))
+        else:
+            found[device] = _device(artifact, device, images)
     return {
         "name": network.name,
         "sha256": artifact.sha256,
@@ -158,13 +183,17 @@ def _covered(tests: TestImages) -> str:
 
 def run(args: argparse.Namespace) -> Report:
     """Verify one design; exit code 1 on any difference."""
-    artifact = load(find_design(args.design))
+    design = find_design(args.design)
+    artifact = load(design)
     tests = test_images(artifact, args)
     run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / artifact.network.name
     devices = [name.strip() for name in args.devices.split(",") if name.strip()]
     for name in devices:
         check_device(name)
-    data = verify(artifact, tests, run_dir, bool(args.run_dir), devices)
+    if args.overlay is not None and not set(devices) & set(BEHIND_PYNQ):
+        raise InputError(f"--overlay: no device of {args.devices[:80]!r} takes one; name {' or '.join(BEHIND_PYNQ)}")
+    overlays = {name: find_overlay(design, name, args.overlay) for name in BEHIND_PYNQ}
+    data = verify(artifact, tests, run_dir, bool(args.run_dir), devices, overlays)
     rows: list[list[object]] = [
         [name, str(count), data["first"].get(name) or data["compared"].get(name, "")]
         for name, count in data["differences"].items()

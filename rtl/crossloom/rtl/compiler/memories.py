@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,11 @@ def made(banks: list[IntArray]) -> Words:
 
 
 def _columns(
-    weight: IntArray, same: bool, shape: tuple[int, int], at: tuple[int, int, int], dtype: np.dtype[np.signedinteger]
+    weight: IntArray,
+    same: bool,
+    shape: tuple[int, int],
+    at: tuple[int, int, int],
+    dtype: np.dtype[np.signedinteger[Any]],
 ) -> IntArray:
     """Weights (out, kh, kw, in) of one block, (cols, kh * kw, blocks * rows), zeros where there is none.
 
@@ -140,7 +145,7 @@ def weight_words(entry: Pass, start: int, folding: Folding, w_bits: int) -> Word
     """What `block_words` makes, counted and told apart without making it."""
     shape = folding.cols, folding.rows
     # As few bytes as hold any weight, so that telling a million of them apart takes milliseconds.
-    dtype: np.dtype[np.signedinteger] = np.min_scalar_type(-1 << (w_bits - 1))
+    dtype: np.dtype[np.signedinteger[Any]] = np.min_scalar_type(-1 << (w_bits - 1))
 
     def key() -> bytes:
         digest = hashlib.sha256()

@@ -111,10 +111,11 @@ class Core:
             [(first + 4 * i, word) for i, word in enumerate(hash_words(weights_sha256(network)))], np.uint32
         )
 
-    def load(self, network: Network) -> None:
+    def load(self, network: Network, every: bool = False) -> None:
         """Rewrite coarse head and branches with another network's, and check the identity that the core then bears.
 
-        Raises DeviceError unless coarse head and branches are all that differs, and when the core refuses. A load that
+        `every`: write words that are there already as well. Raises DeviceError unless coarse head and branches are all
+        that differs, and when the core refuses. A load that
         failed may have written a part: `network` stays, nothing runs unless the core still bears its identity, and the
         next load writes every word. The banks are named only after all were taken.
         """
@@ -125,7 +126,7 @@ class Core:
             )
         layout = self.description.layout
         # Banks that somebody wrote word by word bear no name, or another one.
-        known = self._known and self.identity("WEIGHTS") == weights_sha256(self.network)
+        known = not every and self._known and self.identity("WEIGHTS") == weights_sha256(self.network)
         present = set(bank_words(layout, self.network)) if known else set()
         changed = [word for word in bank_words(layout, network) if word not in present]
         self.write("ERROR", 0xFFFFFFFF)
@@ -167,6 +168,10 @@ class Core:
             )
         self._packet = frames
 
+    def limit(self, count: int) -> int:
+        """Cycles after which a core that has not answered `count` images counts as hanging."""
+        return (count + 1) * max(_LEAST_LIMIT, _SLOWEST * self.description.latency)
+
     def run_beats(self, frames: Beats, *, limit: int | None = None) -> CoreRun:
         """Send frames (N, frame_beats) back to back in packets of as many as `set_packet` allows, N may be 0.
 
@@ -183,7 +188,7 @@ class Core:
         self._check_banks()
         data = np.ascontiguousarray(frames, np.uint64).reshape(-1)
         lasts = self._ends(count, layout.frame_beats)
-        limit = limit or (count + 1) * max(_LEAST_LIMIT, _SLOWEST * self.description.latency)
+        limit = limit or self.limit(count)
         got = self.transport.stream(data, lasts, count * layout.result_beats, limit)
         if len(got.beats) < count * layout.result_beats:
             error = self.read("ERROR")

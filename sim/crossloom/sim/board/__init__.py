@@ -10,6 +10,7 @@ from .system import (
     LENGTH_BITS,
     MEMORY,
     PS_VLNV,
+    RTL_VLNV,
     Region,
     clock_divisors,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "LENGTH_BITS",
     "MEMORY",
     "PS_VLNV",
+    "RTL_VLNV",
     "HwhCore",
     "HwhRegister",
     "Region",

@@ -27,6 +27,7 @@ CLOCK_MHZ = 100
 IO_PLL_MHZ = 1000  # a crystal of 50 MHz times 20, as the boot image of a PYNQ-Z1 or Z2 leaves it
 
 PS_VLNV = "xilinx.com:ip:processing_system7:5.5"
+RTL_VLNV = "crossloom:rtl:crossloom_core:1.0"
 DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 LENGTH_BITS = 26  # of a transfer's bytes: up to 2**26 - 1
 # Simple mode: one buffer a transfer, aligned to its 64 bits. Bursts of 16 are all that HP0 (AXI3) takes.

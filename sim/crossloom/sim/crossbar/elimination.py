@@ -127,7 +127,8 @@ def _mixed_step(
     b_n' = X b_n, b_z' = b_z + C X b_n (all scaled by r), C = -Q_zn; likewise for Q. Again all terms have one sign.
     """
     upper = np.triu(off, 1) / (scale[:, None] * scale)
-    q, b = upper + upper.T, b / scale
+    q: FloatArray = np.add(upper, upper.T)
+    b = np.divide(b, scale)
     n, z = np.flatnonzero(ohm), np.flatnonzero(ohm == 0)
     r = np.sqrt(ohm[n])
     x = -r[:, None] * q[np.ix_(n, n)] * r

@@ -146,7 +146,8 @@ def prepare(ladders: Ladders, bits: int = 8) -> LadderTable:
     pad = np.zeros((groups * bits - rows, columns))  # rows without cells or wire at the far end change nothing
 
     def grouped(values: FloatArray) -> FloatArray:
-        return np.concatenate([pad, values]).reshape(groups, bits, columns)
+        found: FloatArray = np.concatenate([pad, values]).reshape(groups, bits, columns)
+        return found
 
     on, wire, leak = grouped(ladders.conductance), grouped(ladders.wire), grouped(ladders.leak)
     maps = np.empty((groups, 3, 1 << bits, columns))

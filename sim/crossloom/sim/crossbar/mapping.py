@@ -52,7 +52,8 @@ def place_values(type_: QType) -> FloatArray:
 
 def planes(codes: IntArray, type_: QType) -> AnyArray:
     """Return bool (bits, *shape): the bits of the codes, lowest first."""
-    return np.stack([(codes >> j) & 1 for j in range(type_.bits)]).astype(bool)
+    found: AnyArray = np.stack([(codes >> j) & 1 for j in range(type_.bits)]).astype(bool)
+    return found
 
 
 def blocks(where: str, op: Linear, spec: ArraySpec) -> tuple[Block, ...]:

@@ -128,7 +128,7 @@ class _Problem:
         found = conjugate_gradients(self.lines, self.weight, rhs, tolerance * norms(rhs), _INNER_LIMIT)
         v = self.clip(self.volts - drop(self.lines, self.weight * found.y))
         if self.law.shape == "sinh":  # the voltage at which the cell carries the linear tile's current
-            return self.law.v0 * np.arcsinh(v / self.law.v0)
+            v = self.law.v0 * np.arcsinh(v / self.law.v0)
         return v
 
     def moved(self, v: FloatArray, step: FloatArray, amperes: FloatArray) -> FloatArray:

@@ -206,11 +206,13 @@ class Conv2d(Linear):
         """Return (groups, N * OH * OW, kh * kw * in/groups)."""
         _, kh, kw, per_group = self.weight.shape
         x = padded_batch(x, self.pad, self.pad_code)
-        view = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))
+        # numpy 1 says one axis where it takes several.
+        view: AnyArray = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))  # type: ignore[call-overload, unused-ignore]
         view = view[:, :: self.stride[0], :: self.stride[1]]
         n, oh, ow = view.shape[:3]
         view = view.reshape(n, oh, ow, self.groups, per_group, kh, kw).transpose(3, 0, 1, 2, 5, 6, 4)
-        return view.reshape(self.groups, n * oh * ow, kh * kw * per_group)
+        found: AnyArray = view.reshape(self.groups, n * oh * ow, kh * kw * per_group)
+        return found
 
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
         """Return patches times weights through BLAS, or shifted products where every channel is its own group."""

@@ -6,7 +6,7 @@ import difflib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
     """Return the array of a `.npy` file; raise ConfigError (one line) where it cannot be read."""
     check_file(path, "needed a .npy file; check the path")
     try:
+        with path.open("rb") as file:
+            _check_sizes(file)
         array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it holds several arrays")
@@ -30,6 +32,19 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
             f"{shown(path)}: no readable array ({reason(error)}); needed a file by numpy.save; save it"
         ) from None
     return array
+
+
+def _check_sizes(file: IO[bytes]) -> None:
+    """Raise ValueError for an array with a negative size, which numpy 1 takes for one that it may choose."""
+    form = np.lib.format
+    try:
+        version = form.read_magic(file)
+        read = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}.get(version)
+        shape = read(file)[0] if read else ()
+    except Exception:
+        return  # numpy's reader says better what is wrong
+    if any(size < 0 for size in shape):
+        raise ValueError(f"sizes {list(shape)}")
 
 
 def read_npz(path: Path, known: Sequence[str] = ()) -> dict[str, npt.NDArray[Any]]:
@@ -42,6 +57,9 @@ def read_npz(path: Path, known: Sequence[str] = ()) -> dict[str, npt.NDArray[Any
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
+            for entry in infos:
+                with archive.open(entry) as file:
+                    _check_sizes(file)
         if sum(entry.file_size for entry in infos) > MAX_BYTES:
             raise ConfigError(
                 f"{where}: unpacks to more than {MAX_BYTES >> 30} GiB; needed less; use fewer or smaller images"
