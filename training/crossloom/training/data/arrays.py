@@ -39,8 +39,9 @@ def _check_sizes(file: IO[bytes]) -> None:
     form = np.lib.format
     try:
         version = form.read_magic(file)
-        read = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}.get(version)
-        shape = read(file)[0] if read else ()
+        if version not in ((1, 0), (2, 0)):
+            return
+        shape = (form.read_array_header_1_0(file) if version == (1, 0) else form.read_array_header_2_0(file))[0]
     except Exception:
         return  # numpy's reader says better what is wrong
     if any(size < 0 for size in shape):
