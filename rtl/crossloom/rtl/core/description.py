@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from crossloom.sim.errors import DeviceError
 from crossloom.sim.frames import FrameLayout, frame_layout
+from crossloom.sim.strict_json import flag, made, many, sha256, text, whole
 
 from ..compiler.bank_layout import BankLayout, Place, bank_layout
 from ..compiler.program import Program
@@ -23,9 +23,6 @@ from .contents import identities_of
 FILE = "core.json"
 FORMAT = 1
 MAX_BYTES = 64 << 20  # of a description, which is untrusted
-_HASH_DIGITS = 64
-_LIMIT = 1 << 62
-_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -75,15 +72,15 @@ def read_description(data: bytes, where: str = FILE) -> CoreDescription:
         plain = json.loads(data)
         if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
             raise DeviceError(f"{where}: not a core's description of format {FORMAT}; take the file that emit wrote")
-        return _made(
+        return made(
             CoreDescription,
             plain,
             {
-                **dict.fromkeys(("structure", "fixed", "weights"), _sha256),
-                "frame": lambda value: _made(FrameLayout, value, {"input_signed": _flag}),
+                **dict.fromkeys(("structure", "fixed", "weights"), sha256),
+                "frame": lambda value: made(FrameLayout, value, {"input_signed": flag}),
                 "registers": _registers,
                 "layout": _layout,
-                "name": _text,
+                "name": text,
             },
         )
     except (ValueError, TypeError, KeyError, RecursionError, RtlError, RegisterError) as error:
@@ -94,54 +91,12 @@ def read_description(data: bytes, where: str = FILE) -> CoreDescription:
         ) from None
 
 
-def _made(kind: type[_Made], value: Any, readers: dict[str, Callable[[Any], Any]]) -> _Made:
-    """A dataclass from an object with exactly its fields; those without a reader are integers."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # callers give dataclasses
-    if not isinstance(value, dict) or sorted(value) != sorted(names):
-        raise ValueError(f"{kind.__name__} needs {', '.join(names)}")
-    whole: Callable[[Any], Any] = _whole
-    return kind(**{name: readers.get(name, whole)(value[name]) for name in names})
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _LIMIT:
-        raise ValueError(f"{str(value)[:40]!r} is no integer")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{str(value)[:40]!r} is neither true nor false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise ValueError(f"{str(value)[:40]!r} is no printable text")
-    return value
-
-
-def _sha256(value: Any) -> str:
-    if len(_text(value)) != _HASH_DIGITS or set(value) - set("0123456789abcdef"):
-        raise ValueError(f"{value[:40]!r} is no SHA-256")
-    return str(value)
-
-
-def _all(read: Callable[[Any], _Made]) -> Callable[[Any], tuple[_Made, ...]]:
-    def many(value: Any) -> tuple[_Made, ...]:
-        if not isinstance(value, list):
-            raise ValueError(f"{str(value)[:40]!r} is no list")
-        return tuple(read(item) for item in value)
-
-    return many
-
-
 def _registers(value: Any) -> RegisterMap:
     def register(item: Any) -> Register:
-        bits = _all(lambda field: _made(Field, field, {"name": _text, "text": _text}))
-        return _made(Register, item, {"name": _text, "access": _text, "text": _text, "fields": bits})
+        bits = many(lambda field: made(Field, field, {"name": text, "text": text}))
+        return made(Register, item, {"name": text, "access": text, "text": text, "fields": bits})
 
-    return _made(RegisterMap, value, {"name": _text, "registers": _all(register), "windows": _no_windows})
+    return made(RegisterMap, value, {"name": text, "registers": many(register), "windows": _no_windows})
 
 
 def _no_windows(value: Any) -> tuple[()]:
@@ -152,16 +107,16 @@ def _no_windows(value: Any) -> tuple[()]:
 
 def _layout(value: Any) -> BankLayout:
     def place(item: Any) -> Place:
-        kind = {"layer": _text, "kind": lambda number: Kind(_whole(number)), "banked": _flag}
-        return _made(Place, item, kind)
+        kind = {"layer": text, "kind": lambda number: Kind(whole(number)), "banked": flag}
+        return made(Place, item, kind)
 
-    return _made(
+    return made(
         BankLayout,
         value,
         {
-            "folding": lambda item: _made(Folding, item, {}),
-            "sizes": lambda item: _made(Sizes, item, {}),
-            "banks": _all(lambda item: _made(Bank, item, {})),
-            "places": _all(place),
+            "folding": lambda item: made(Folding, item, {}),
+            "sizes": lambda item: made(Sizes, item, {}),
+            "banks": many(lambda item: made(Bank, item, {})),
+            "places": many(place),
         },
     )
