@@ -9,9 +9,12 @@ import pytest
 from tiny_flow import TINY, tiny_artifact, tiny_network
 
 from crossloom.hls import HlsError
-from crossloom.hls.build import STEPS, build, commands, missing_tools, run_step, write_baseline
+from crossloom.hls.build import build, steps, write_baseline
 from crossloom.hls.emit import FLOWS, emit
-from crossloom.sim import structure_sha256
+from crossloom.sim import ToolError, structure_sha256
+from crossloom.sim.board.tools import commands, missing_tools, run_step
+
+STEPS = steps(tiny_network())
 
 
 @pytest.fixture
@@ -46,15 +49,15 @@ def test_progress_is_the_last_line_of_the_log(project):
 
 
 def test_what_is_missing_and_what_would_be_run_is_told(project, monkeypatch):
-    assert missing_tools() == []
+    assert missing_tools(STEPS) == []
     monkeypatch.setenv("PATH", "")
-    assert missing_tools() == ["vitis-run", "vivado"]
-    assert commands(project) == [
+    assert missing_tools(STEPS) == ["vitis-run", "vivado"]
+    assert commands(project, STEPS) == [
         f"cd {project}",
         "vitis-run --mode hls --tcl run_hls.tcl",
         "vivado -mode batch -nojournal -nolog -source build_bitstream.tcl",
     ]
-    with pytest.raises(HlsError, match="vitis-run: not on PATH"):
+    with pytest.raises(ToolError, match="vitis-run: not on PATH"):
         build(tiny_network(), "tiny", project, seconds=60)
 
 
@@ -63,7 +66,7 @@ def test_a_tool_that_fails_is_one_line_with_its_complaint(project, name):
     files = {"vitis-run": fake_tools.VITIS, "vivado": fake_tools.VIVADO}[name]
     then = 'print("WARNING: odd"); print("ERROR: [HLS 1] no licence"); print("more"); sys.exit(3)'
     fake_tools.install(project.parent / "bin", name, files, then)
-    with pytest.raises(HlsError, match=rf"^{name}: failed \(3\): ERROR: \[HLS 1\] no licence; see .*-run\.log$"):
+    with pytest.raises(ToolError, match=rf"^{name}: failed \(3\): ERROR: \[HLS 1\] no licence; see .*-run\.log$"):
         build(tiny_network(), "tiny", project, seconds=60)
 
 
@@ -74,7 +77,7 @@ def test_a_tool_that_hangs_is_ended_with_all_it_started(project):
     )
     fake_tools.install(project.parent / "bin", "vitis-run", {}, then)
     start = time.monotonic()
-    with pytest.raises(HlsError, match=r"vitis-run: ran past 2 s"):
+    with pytest.raises(ToolError, match=r"vitis-run: ran past 2 s"):
         build(tiny_network(), "tiny", project, seconds=2)
     assert time.monotonic() - start < 20
     child = int((project / "child").read_text())
@@ -97,10 +100,10 @@ def _state(pid):
 def test_reports_of_an_earlier_run_are_not_taken_for_this_ones(project):
     build(tiny_network(), "tiny", project, seconds=60)
     fake_tools.install(project.parent / "bin", "vivado", {})
-    with pytest.raises(HlsError, match=r"utilization\.rpt: no such report"):
+    with pytest.raises(ToolError, match=r"utilization\.rpt: no such report"):
         build(tiny_network(), "tiny", project, seconds=60)
     fake_tools.install(project.parent / "bin", "vitis-run", {})
-    with pytest.raises(HlsError, match=r"csynth\.xml: no such report"):
+    with pytest.raises(ToolError, match=r"csynth\.xml: no such report"):
         build(tiny_network(), "tiny", project, seconds=60)
 
 
@@ -115,13 +118,13 @@ def test_a_core_whose_registers_lie_elsewhere_is_not_built_further(project):
 def test_a_step_stops_at_the_first_tool_that_is_missing(project, monkeypatch):
     (project.parent / "bin" / "vivado").unlink()
     monkeypatch.setenv("PATH", str(project.parent / "bin"))
-    with pytest.raises(HlsError, match="vivado: not on PATH"):
+    with pytest.raises(ToolError, match="vivado: not on PATH"):
         run_step(STEPS[1], project, 60, lambda _: None)
 
 
 def test_a_path_with_a_blank_is_refused(project, tmp_path):
     emit(tiny_artifact(), "tiny", tmp_path / "two words")
-    with pytest.raises(HlsError, match="has a blank in its path"):
+    with pytest.raises(ToolError, match="has a blank in its path"):
         build(tiny_network(), "tiny", tmp_path / "two words", seconds=60)
 
 

@@ -7,8 +7,9 @@ from tiny_flow import TINY, flip, run_testbench, tiny_artifact
 
 from crossloom.hls import HlsError
 from crossloom.hls.emit import FLOWS, Flow, emit
-from crossloom.hls.registers import ADDRESSES, REGISTERS
+from crossloom.hls.registers import REGISTERS
 from crossloom.sim import InputError, Network
+from crossloom.sim.board import CORE, DMA
 
 
 @pytest.fixture(autouse=True)
@@ -129,8 +130,9 @@ def test_scripts_and_readme_speak_of_the_same_addresses_and_files(tmp_path):
     readme = (tmp_path / "README.md").read_text()
     for name in re.findall(r"(?:add_files (?:-tb )?)(\S+\.\w+)", hls):
         assert (tmp_path / name).is_file(), name
-    for start, size in ADDRESSES.values():
-        assert f"-offset 0x{start:08x} -range 0x{size:x} " in vivado and f"0x{start:08x}" in readme
+    for region in (CORE, DMA):
+        assert f"-offset 0x{region.start:08x} -range 0x{region.size:x} " in vivado
+        assert f"0x{region.start:08x}" in readme
     for register in REGISTERS:
         assert f"| 0x{register.offset:02x} | {register.name}" in readme
     for text in (hls, vivado):

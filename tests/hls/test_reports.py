@@ -4,7 +4,9 @@ import pytest
 from fake_tools import COSIM, CSYNTH, DRIVER, TIMING, UTILIZATION
 
 from crossloom.hls import HlsError
-from crossloom.hls.reports import check_registers, read_cosim, read_csynth, read_timing, read_utilization
+from crossloom.hls.reports import check_registers, read_cosim, read_csynth
+from crossloom.sim import ToolError
+from crossloom.sim.board.reports import read_timing, read_utilization
 
 
 def written(path, text):
@@ -41,7 +43,7 @@ def test_co_simulation_gives_counted_cycles(tmp_path):
     assert found["origin"] == "simulated"
     assert [found[f"latency_{k}"] for k in ("min", "avg", "max")] == [1204, 1530, 2011]
     assert [found[f"interval_{k}"] for k in ("min", "avg", "max")] == [1205, 1531, 2012]
-    with pytest.raises(HlsError, match="co-simulation says 'Fail'"):
+    with pytest.raises(ToolError, match="co-simulation says 'Fail'"):
         read_cosim(written(tmp_path / "x.rpt", COSIM.format(status="Fail")))
 
 
@@ -62,7 +64,7 @@ def test_what_is_no_report_is_refused(tmp_path, read, text):
     path = tmp_path / "some.rpt"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(HlsError, match=r"some\.rpt: no ") as caught:
+    with pytest.raises(ToolError, match=r"some\.rpt: no ") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
@@ -71,7 +73,7 @@ def test_what_is_no_report_is_refused(tmp_path, read, text):
 def test_what_is_no_synthesis_report_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "csynth.xml").write_text(text)
-    with pytest.raises(HlsError, match=r"csynth\.xml: no "):
+    with pytest.raises(ToolError, match=r"csynth\.xml: no "):
         read_csynth(tmp_path)
 
 

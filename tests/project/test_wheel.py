@@ -116,6 +116,8 @@ assert (found.labels == golden.labels).mean() >= 0.98
 network = sim.random_network(7, 5)
 sim.run(network, codes=sim.random_codes(network, 0, 5))
 assert "site-packages" in str(host.find_design("digits-cnn"))
+from crossloom.sim.board import board_names, load_board
+assert [load_board(name).name for name in board_names()] == ["pynq-z1", "pynq-z2"]
 assert not {"torch", "scipy", "PIL", "brevitas", "sklearn", "tqdm"} & sys.modules.keys()
 print(sys.modules["numpy"].__version__, sys.version_info[:2])
 """
@@ -168,6 +170,7 @@ def test_the_wheel_holds_every_module_and_what_they_read(wheel):
                 assert str(path.relative_to(ROOT / stage)) in names
     assert "crossloom/bitstreams/digits-cnn/digits-cnn.loom" in names
     assert "crossloom/training/configs/digits-cnn.toml" in names
+    assert "crossloom/bitstreams/boards/pynq-z2.json" in names
     assert not [n for n in names if n.startswith("tests/") or n.endswith(".pt") or n == "crossloom/__init__.py"]
 
 

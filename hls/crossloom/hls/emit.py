@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from crossloom.sim import Artifact, InputError, Network, input_codes, random_codes, run
-from crossloom.sim.chip import XC7Z020
+from crossloom.sim.board import CLOCK_MHZ, CORE, DEFAULT_BOARD, DMA, Board, clock_reached, load_board
+from crossloom.sim.board.block_design import SCRIPT as VIVADO_SCRIPT
 from crossloom.sim.folder import write_folder
 from crossloom.sim.frames import Beats, frame_beats, frame_layout, load_beats, result_beats
 
 from .errors import HlsError
-from .registers import ADDRESSES, CLOCK_MHZ, REGISTERS
-from .scripts import HLS_SCRIPT, VIVADO_SCRIPT, hls_script, vivado_script
+from .registers import REGISTERS
+from .scripts import HLS_SCRIPT, hls_script, vivado_script
 from .sources import find_include
 from .wrapper import protocol_header, simulation_source, top_header, top_source
 
@@ -111,18 +112,18 @@ def _headers(texts: list[str]) -> dict[str, bytes]:
     return found
 
 
-def _readme(network: Network, flow: str) -> str:
+def _readme(network: Network, flow: str, board: Board, clock_mhz: float) -> str:
     layout = frame_layout(network)
     rows = "".join(
         f"| 0x{r.offset:02x} | {r.name}{f' ({r.words} words)' if r.words > 1 else ''} | {'rw' if r.written else 'r'} "
         f"| {r.text} |\n"
         for r in REGISTERS
     )
-    places = ", ".join(f"{name} 0x{start:08x}" for name, (start, _) in ADDRESSES.items())
     return f"""\
 # {network.name}, {flow} flow
 
-An HLS core for {XC7Z020.part} at {CLOCK_MHZ} MHz, written by `crossloom emit hls`. Keep it in a path without spaces.
+An HLS core for the {board.title} ({board.part}) at {clock_reached(clock_mhz):g} MHz, written by `crossloom emit hls`.
+Keep it in a path without spaces.
 
     vitis-run --mode hls --tcl {HLS_SCRIPT}           # C simulation, synthesis, co-simulation, IP
     vivado -mode batch -source {VIVADO_SCRIPT}     # block design, {network.name}.bit and .hwh, reports
@@ -132,7 +133,7 @@ C simulation without these tools, with the `ap_types` of hls4ml (AP):
     cd tb && g++ -std=c++17 -w -I. -I../src -I../include -I$AP tb.cpp ../src/top.cpp -o tb && ./tb
 
 A frame is {layout.frame_beats} beats of 64 bits, a result {layout.result_beats}; `crossloom.sim.frames` packs and \
-reads them. Addresses: {places}.
+reads them. Addresses: core 0x{CORE.start:08x}, dma 0x{DMA.start:08x}.
 
 | offset | register | | |
 | --- | --- | --- | --- |
@@ -140,7 +141,7 @@ reads them. Addresses: {places}.
 {rows}"""
 
 
-def project_files(artifact: Artifact, flow_name: str) -> dict[str, bytes]:
+def project_files(artifact: Artifact, flow_name: str, board: Board, clock_mhz: float) -> dict[str, bytes]:
     """Every file of a project by its relative path; HlsError for a network that the flow refuses."""
     flow, network = flow_of(flow_name), artifact.network
     with tempfile.TemporaryDirectory(prefix="crossloom-") as work:
@@ -160,16 +161,19 @@ def project_files(artifact: Artifact, flow_name: str) -> dict[str, bytes]:
     files["tb/tb.cpp"] = (find_include() / "crossloom" / "testbench.cpp").read_bytes()
     sizes = f"const unsigned kFrameBeats = {layout.frame_beats}, kResultBeats = {layout.result_beats};\n"
     files["tb/core_sizes.hpp"] = sizes.encode()
-    files[HLS_SCRIPT] = hls_script(sorted(vectors)).encode()
-    files[VIVADO_SCRIPT] = vivado_script(network.name).encode()
-    files["README.md"] = _readme(network, flow_name).encode()
+    files[HLS_SCRIPT] = hls_script(sorted(vectors), board, clock_mhz).encode()
+    files[VIVADO_SCRIPT] = vivado_script(network.name, board, clock_mhz).encode()
+    files["README.md"] = _readme(network, flow_name, board, clock_mhz).encode()
     return files
 
 
-def emit(artifact: Artifact, flow: str, out: Path) -> list[Path]:
-    """Write a project into a folder; returns its files.
+def emit(
+    artifact: Artifact, flow: str, out: Path, board: Board | None = None, clock_mhz: float = CLOCK_MHZ
+) -> list[Path]:
+    """Write a project into a folder, for a PYNQ-Z2 where no board is given; returns its files.
 
     What an earlier emission wrote is replaced; anything else stays, and where it is in the way nothing is written:
-    HlsError, as for a network that the flow refuses.
+    HlsError, as for a network that the flow refuses. InputError for a board or clock that the scripts cannot have.
     """
-    return write_folder(out, project_files(artifact, flow), COMMAND, HlsError)
+    files = project_files(artifact, flow, board or load_board(DEFAULT_BOARD), clock_mhz)
+    return write_folder(out, files, COMMAND, HlsError)

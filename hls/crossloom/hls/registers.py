@@ -1,14 +1,16 @@
-"""The registers and addresses of an HLS core: one description for the top function, the block design and the docs."""
+"""The registers of an HLS core: one description for the top function, block design, handoff and the docs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crossloom.sim.board import HwhCore, HwhRegister
 from crossloom.sim.frames import IDENTITY_BEATS
 
 TOP = "crossloom_top"
 STREAM_IN, STREAM_OUT = "s_axis", "m_axis"
 CONTROL = "control"  # the AXI4-Lite bundle: port s_axi_control
+VENDOR, LIBRARY, VERSION = "crossloom", "hls", "1.0"  # of the IP
 IDENTITY_WORDS = IDENTITY_BEATS * 2
 
 
@@ -42,7 +44,20 @@ REGISTERS = (
     ),
 )
 
-# Byte addresses in the processor's map: name in the block design -> (start, size).
-ADDRESSES = {"core": (0x43C0_0000, 0x1_0000), "dma": (0x4040_0000, 0x1_0000)}
-MEMORY = (0x0000_0000, 0x2000_0000)  # what the DMA reaches through HP0: 512 MiB
-CLOCK_MHZ = 100
+
+def hwh_core() -> HwhCore:
+    """The core as its handoff describes it; of an array every word is a register, NAME_0 and so on."""
+    bits = (("AP_START", 0), ("AP_DONE", 1), ("AP_IDLE", 2), ("AP_READY", 3), ("AUTO_RESTART", 7))
+    control = HwhRegister("CTRL", 0, "rw", "of Vitis HLS", tuple((name, low, 1, "") for name, low in bits))
+    words = [
+        HwhRegister(
+            register.name if register.words == 1 else f"{register.name}_{word}",
+            register.offset + 4 * word,
+            "rw" if register.written else "ro",
+            register.text,
+        )
+        for register in REGISTERS
+        for word in range(register.words)
+    ]
+    vlnv = f"{VENDOR}:{LIBRARY}:{TOP}:{VERSION}"
+    return HwhCore(vlnv, f"s_axi_{CONTROL}", STREAM_IN, STREAM_OUT, (control, *words))

@@ -1,4 +1,4 @@
-"""Reads the reports of Vitis HLS and Vivado: latency, interval, resources, timing, each with its origin."""
+"""Reads the reports of Vitis HLS: latency, interval, resources, timing, each with its origin."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from crossloom.sim import ToolError
+from crossloom.sim.board.reports import report_text
 
 from .errors import HlsError
 from .registers import REGISTERS, TOP
@@ -23,19 +26,6 @@ _LATENCIES = {
     "interval_min": "Interval-min",
     "interval_max": "Interval-max",
 }
-_ROWS = {
-    "lut": ("Slice LUTs", "CLB LUTs"),
-    "ff": ("Slice Registers", "CLB Registers"),
-    "bram36": ("Block RAM Tile",),
-    "dsp": ("DSPs",),
-}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        raise HlsError(f"{path}: no such report; the tool's own log says why; look there") from None
 
 
 def _cycles(text: str | None) -> int | None:
@@ -45,14 +35,14 @@ def _cycles(text: str | None) -> int | None:
 
 def _synthesis(path: Path) -> ElementTree.Element:
     try:
-        root = ElementTree.fromstring(_text(path))
+        root = ElementTree.fromstring(report_text(path))
     except ElementTree.ParseError as error:
-        raise HlsError(f"{path}: no synthesis report ({error}); the tool may have broken off; run it again") from None
+        raise ToolError(f"{path}: no synthesis report ({error}); the tool may have broken off; run it again") from None
     if (
         root.find("PerformanceEstimates/SummaryOfOverallLatency") is None
         or root.find("AreaEstimates/Resources") is None
     ):
-        raise HlsError(f"{path}: no estimates in it; a synthesis report of Vitis HLS is needed; run it again")
+        raise ToolError(f"{path}: no estimates in it; a synthesis report of Vitis HLS is needed; run it again")
     return root
 
 
@@ -60,7 +50,7 @@ def read_csynth(folder: Path) -> dict[str, Any]:
     """What synthesis estimates, from the folder of its reports: cycles of one frame, clock, resources of the whole.
 
     `latency_*` and `interval_*` are clock cycles or None, of the core's `run_frame`, or of the top function where that
-    has no report of its own (`of` says which); `clock_ns` is the estimated period. Raises HlsError for a file that is
+    has no report of its own (`of` says which); `clock_ns` is the estimated period. Raises ToolError for a file that is
     no such report.
     """
     whole = _synthesis(folder / "csynth.xml")
@@ -80,63 +70,18 @@ def read_csynth(folder: Path) -> dict[str, Any]:
 
 
 def read_cosim(path: Path) -> dict[str, Any]:
-    """What co-simulation counted, in clock cycles from start to end of a command; HlsError unless it passed."""
+    """What co-simulation counted, in clock cycles from start to end of a command; ToolError unless it passed."""
     # |   Verilog|    Pass|  latency min avg max  |  interval min avg max  | [total |]
-    for line in _text(path).splitlines():
+    for line in report_text(path).splitlines():
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
         if len(cells) < 2 or cells[0].lower() not in ("verilog", "vhdl") or cells[1] in ("NA", ""):
             continue
         if cells[1].lower() != "pass":
-            raise HlsError(f"{path}: co-simulation says {cells[1]!r}; a pass is needed; look at the tool's log")
+            raise ToolError(f"{path}: co-simulation says {cells[1]!r}; a pass is needed; look at the tool's log")
         names = ("latency_min", "latency_avg", "latency_max", "interval_min", "interval_avg", "interval_max")
         values = [_cycles(cell) for cell in cells[2:8]]
         return {"origin": "simulated", "of": TOP, **dict(zip(names, values, strict=False))}
-    raise HlsError(f"{path}: no result in it; a co-simulation report is needed; run it again")
-
-
-def read_utilization(path: Path) -> dict[str, Any]:
-    """What placement took of the device: LUTs, registers, BRAM36 (halves count), DSPs. Raises HlsError."""
-    text, found = _text(path), dict[str, float]()
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        for name, labels in _ROWS.items():
-            if len(cells) > 1 and cells[0].rstrip("*") in labels:
-                found[name] = float(cells[1]) if "." in cells[1] else int(cells[1])
-    missing = sorted(_ROWS.keys() - found.keys())
-    if missing:
-        raise HlsError(f"{path}: no {missing[0]} in it; a utilization report of Vivado is needed; run it again")
-    return {"origin": "measured", "tool": _vivado(text), **found}
-
-
-def read_timing(path: Path) -> dict[str, Any]:
-    """Worst slacks in ns after routing, by static analysis; HlsError for a file without a timing summary."""
-    text = _text(path)
-    lines = text.splitlines()
-    for i, line in enumerate(lines):
-        names = line.split()
-        if names[:1] != ["WNS(ns)"] or "WHS(ns)" not in names:
-            continue
-        # "TNS Failing Endpoints" are three words of one heading: split at two blanks.
-        headings = re.split(r"\s{2,}", line.strip())
-        values = lines[i + 2].split() if i + 2 < len(lines) else []
-        row = dict(zip(headings, values, strict=False))
-        try:
-            setup, hold = float(row["WNS(ns)"]), float(row["WHS(ns)"])
-        except (KeyError, ValueError):
-            break
-        return {
-            "origin": "estimated",
-            "tool": _vivado(text),
-            "wns_ns": setup,
-            "whs_ns": hold,
-            "met": setup >= 0 and hold >= 0,
-        }
-    raise HlsError(f"{path}: no timing summary in it; a routed design's is needed; run Vivado again")
-
-
-def _vivado(text: str) -> str:
-    found = re.search(r"Tool Version\s*:\s*Vivado v\.(\S+)", text)
-    return f"Vivado {found[1] if found else 'unknown'}"
+    raise ToolError(f"{path}: no result in it; a co-simulation report is needed; run it again")
 
 
 def check_registers(folder: Path) -> None:
@@ -146,7 +91,7 @@ def check_registers(folder: Path) -> None:
     """
     found = {}
     for path in sorted(folder.rglob("*_hw.h")):
-        for name, value in re.findall(r"#define\s+\w+?_ADDR_(\w+)\s+(0x[0-9a-fA-F]+)", _text(path)):
+        for name, value in re.findall(r"#define\s+\w+?_ADDR_(\w+)\s+(0x[0-9a-fA-F]+)", report_text(path)):
             found[name.upper()] = int(value, 16)
     for register in REGISTERS:
         name = register.name.upper() + ("_BASE" if register.words > 1 else "_DATA")

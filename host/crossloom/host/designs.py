@@ -6,15 +6,7 @@ import os
 from pathlib import Path
 
 from crossloom.sim import InputError
-
-
-def bitstreams() -> Path | None:
-    """The folder of shipped designs: beside the installed package, or at the top of the checkout."""
-    here = Path(__file__).resolve()
-    for folder in (here.parents[1] / "bitstreams", here.parents[3] / "bitstreams"):
-        if folder.is_dir():
-            return folder
-    return None
+from crossloom.sim.installation import bitstreams
 
 
 def design_names() -> list[str]:

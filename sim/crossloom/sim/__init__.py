@@ -12,6 +12,7 @@ from .errors import (
     InputError,
     MissingExtraError,
     NetworkError,
+    ToolError,
 )
 from .golden import Golden, digest, digests, make_golden, simulated_digests
 from .identity import structure, structure_sha256, weights_sha256
@@ -56,6 +57,7 @@ __all__ = [
     "Route",
     "SumPool",
     "Threshold",
+    "ToolError",
     "batches",
     "compare",
     "cost",

@@ -29,5 +29,9 @@ class DeviceError(CrossloomError, RuntimeError):
     """A back end that does not exist, cannot start here, or failed while running."""
 
 
+class ToolError(CrossloomError, RuntimeError):
+    """A program of others that is missing, fails, takes too long, or whose report cannot be read."""
+
+
 class MissingExtraError(CrossloomError, RuntimeError):
     """A package that an optional part needs is not installed; the text names the extra."""

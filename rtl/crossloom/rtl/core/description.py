@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from crossloom.sim.board.build_record import DESCRIPTION
 from crossloom.sim.errors import DeviceError
 from crossloom.sim.frames import FrameLayout, frame_layout
 from crossloom.sim.strict_json import flag, made, many, sha256, text, whole
@@ -20,7 +21,7 @@ from ..registers.core_map import CORE
 from ..registers.register_map import Field, Register, RegisterMap
 from .contents import identities_of
 
-FILE = "core.json"
+FILE = DESCRIPTION
 FORMAT = 1
 MAX_BYTES = 64 << 20  # of a description, which is untrusted
 

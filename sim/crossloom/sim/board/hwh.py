@@ -13,7 +13,7 @@ from .system import CORE, DMA, DMA_PARAMETERS, DMA_VLNV, MEMORY, PS_VLNV, Region
 DESIGN = "crossloom"
 PS_NAME, DMA_NAME, CORE_NAME = "ps7", "dma", "core"
 _AXI, _AXIS = "xilinx.com:interface:aximm:1.0", "xilinx.com:interface:axis:1.0"
-_ACCESS = {"ro": "read-only", "wo": "write-only", "rw": "read-write", "w1c": "read-write"}
+ACCESS = {"ro": "read-only", "wo": "write-only", "rw": "read-write", "w1c": "read-write"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _registers(module: ElementTree.Element, port: str, region: Region, entries: 
     registers = ElementTree.SubElement(block, "REGISTERS")
     for register in entries:
         entry = ElementTree.SubElement(registers, "REGISTER", NAME=register.name)
-        access = _ACCESS[register.access]
+        access = ACCESS[register.access]
         described = {"DESCRIPTION": register.text, "ADDRESS_OFFSET": f"0x{register.offset:x}", "SIZE": "32"}
         _properties(entry, described | {"ACCESS": access, "IS_ENABLED": "true"})
         fields = ElementTree.SubElement(entry, "FIELDS") if register.fields else None

@@ -57,3 +57,13 @@ def clock_divisors(mhz: float) -> tuple[int, int]:
         raise InputError(f"clock: {mhz:g} MHz; needed {IO_PLL_MHZ / 63 / 63:.2f} to 250")
     least = min(a * b for a, b in pairs)
     return min((pair for pair in pairs if pair[0] * pair[1] == least), key=lambda p: (abs(p[0] - p[1]), -p[0]))
+
+
+def clock_reached(mhz: float) -> float:
+    """The clock in MHz that `clock_divisors` give, at most `mhz`.
+
+    >>> round(clock_reached(150), 3)
+    142.857
+    """
+    first, second = clock_divisors(mhz)
+    return IO_PLL_MHZ / (first * second)

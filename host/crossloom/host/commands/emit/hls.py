@@ -18,8 +18,9 @@ def project_folder(artifact: Artifact, args: argparse.Namespace) -> Path:
 
 def run(args: argparse.Namespace) -> Report:
     """Write the project."""
-    from crossloom.hls.build import commands
+    from crossloom.hls.build import steps
     from crossloom.hls.emit import emit
+    from crossloom.sim.board.tools import commands
 
     artifact = load(find_design(args.design))
     out = project_folder(artifact, args)
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> Report:
         "flow": args.flow,
         "folder": str(out),
         "files": [path.relative_to(out).as_posix() for path in files],
-        "commands": commands(out),
+        "commands": commands(out, steps(artifact.network)),
     }
     text = f"{artifact.network.name}, {args.flow} flow: {len(files)} files in {out}; to build it:\n  "
     return Report(data, text + "\n  ".join(data["commands"]))
