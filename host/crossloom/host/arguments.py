@@ -204,7 +204,21 @@ def parser() -> argparse.ArgumentParser:
     )
     build = hls("hls", "write the project, run vitis-run and vivado on it, and keep what they report", kinds)
     build.add_argument("--baseline", help="file for the figures (default: hls/baselines/vitis/NAME.json)")
-    build.add_argument("--hours", type=float, default=4, help="limit of each tool (default: %(default)s)")
+    bitstream = command("bitstream", "build the design's core for a board: .bit, .hwh and a record, by Vivado", kinds)
+    bitstream.add_argument("design", help=DESIGN)
+    bitstream.add_argument(
+        "--flow", choices=["rtl", "hls-native", "hls4ml"], default="rtl", help="way to the core (default: %(default)s)"
+    )
+    bitstream.add_argument(
+        "--folding", help="array of a core in RTL, as emit rtl takes it (default: the best for latency)"
+    )
+    bitstream.add_argument(
+        "--board", default="pynq-z2", help="a board of bitstreams/boards: pynq-z2 or pynq-z1 (default: %(default)s)"
+    )
+    bitstream.add_argument("--clock", type=float, default=100, help="MHz, at most this (default: %(default)s)")
+    bitstream.add_argument("--out", help="folder for project and bitstream (default: runs/NAME-bitstream-FLOW)")
+    for sub in (build, bitstream):
+        sub.add_argument("--hours", type=float, default=4, help="limit of each tool (default: %(default)s)")
 
     tune = command("fine-tune", "train a design further with its resistive arrays in the forward pass, and prove it")
     tune.add_argument("design", help=DESIGN)
