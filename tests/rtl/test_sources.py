@@ -83,6 +83,12 @@ def test_the_sources_keep_the_rules_of_the_house():
             assert not re.search(r"\b(aclk|aresetn|s_axi\w*|m_axis\w*)\b", re.sub(r"//.*", "", text)), path
 
 
+def test_no_source_has_the_type_string_which_vivado_does_not_synthesize():
+    for path in read_sources():
+        text = re.sub(r"`ifndef SYNTHESIS\n.*?`endif", "", path.read_text(encoding="ascii"), flags=re.S)
+        assert not re.search(r"\bstring\b", re.sub(r"//.*", "", text)), path
+
+
 def test_every_folder_of_sources_has_its_table():
     assert {path.parent.name for path in read_sources()} == set(FOLDERS)
     for name in FOLDERS:

@@ -9,8 +9,8 @@ module wide_memory #(
   parameter  int unsigned Bits     = 256,
   parameter  int unsigned Words    = 512,
   parameter  int unsigned Latency  = 2,     // 1, or 2 with the memory's own output register
-  parameter  string       Init     = "",
-  parameter  string       File     = "memory.mem",
+  parameter               Init     = "",
+  parameter               File     = "memory.mem",
   localparam int unsigned AddrBits = Words > 1 ? $clog2(Words) : 1,
   localparam int unsigned Parts    = (Bits + 35) / 36,
   localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1

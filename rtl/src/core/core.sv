@@ -31,7 +31,7 @@ module core #(
   parameter  int unsigned Capacity   = 8,    // classes that a branch can have
   parameter  bit          Doubling   = 1'b0,
   parameter  int unsigned Unroll       = 0,
-  parameter  string       Init       = "",
+  parameter               Init       = "",
   parameter  int unsigned FieldBits  = 4,    // of a code in a beat
   parameter  bit          Signed     = 1'b0, // the codes of the input
   parameter  int unsigned Codes      = 64,   // of a frame

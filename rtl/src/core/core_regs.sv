@@ -10,7 +10,7 @@
 // Testbench: tests/rtl/testbench_core_regs.py; faults through the ports:
 // tests/rtl/test_core.py.
 module core_regs #(
-  parameter string       Init        = "",  // prefix of identity.mem: STRUCTURE, FIXED and WEIGHTS
+  parameter              Init        = "",  // prefix of identity.mem: STRUCTURE, FIXED and WEIGHTS
   parameter int unsigned ClipBits    = 4,
   parameter int unsigned Weights     = 256,  // words of each memory that has banks, and their parts
   parameter int unsigned WeightParts = 8,

@@ -6,7 +6,7 @@
 // First content: {Init}identity.mem, none if Init is "". Words are bits. Latency: a write 1 cycle,
 // a read none. Model: crossloom.rtl.core.driver. Testbench: that of core_regs.
 module identity #(
-  parameter string Init = ""
+  parameter Init = ""
 ) (
   input  logic        clk_i,
   input  logic        we_i,

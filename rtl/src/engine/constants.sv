@@ -6,7 +6,7 @@
 // tests/rtl/testbench_engine_control.py.
 module constants #(
   parameter  int unsigned Branches   = 1,
-  parameter  string       Init       = "",
+  parameter               Init       = "",
   localparam int unsigned BranchBits = Branches > 1 ? $clog2(Branches) : 1
 ) (
   input  logic                  clk_i,

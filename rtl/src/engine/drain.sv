@@ -19,7 +19,7 @@ module drain #(
   parameter  int unsigned ParamBits   = 8,
   parameter  int unsigned TableBits   = 8,
   parameter  int unsigned Sweeps      = 32,
-  parameter  string       Init        = "",
+  parameter               Init        = "",
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1
 ) (
   input  logic                                  clk_i,

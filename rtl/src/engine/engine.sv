@@ -32,7 +32,7 @@ module engine #(
   parameter  int unsigned Branches  = 1,
   parameter  bit          Doubling  = 1'b0,
   parameter  int unsigned Unroll      = 0,
-  parameter  string       Init      = "",
+  parameter               Init      = "",
   localparam int unsigned FeatureBits = Features > 1 ? $clog2(Features) : 1,
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1,
   localparam int unsigned ClipBits    = $clog2(Lanes + 1)

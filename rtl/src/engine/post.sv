@@ -19,7 +19,7 @@ module post #(
   parameter  int unsigned Steps     = 0,   // most steps of a search
   parameter  int unsigned ScaleBits = 1,
   parameter  int unsigned PlaceBits = 8,
-  parameter  string       Init      = "",
+  parameter               Init      = "",
   localparam int unsigned TableBits = Tables > 1 ? $clog2(Tables) : 1,
   localparam int unsigned LaneBits  = Lanes > 1 ? $clog2(Lanes) : 1,
   localparam int unsigned ClipBits  = $clog2(Lanes + 1)

@@ -23,7 +23,7 @@ module quantizer #(
   parameter  int unsigned Steps     = 0,
   parameter  int unsigned ScaleBits = 1,
   parameter  int unsigned Sweeps    = 32,
-  parameter  string       Init      = "",
+  parameter               Init      = "",
   localparam int unsigned FeatureBits = Features > 1 ? $clog2(Features) : 1,
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1,
   localparam int unsigned ClipBits    = $clog2(Lanes + 1)

@@ -13,7 +13,7 @@ module sequencer #(
   parameter  int unsigned WeightBits  = 9,
   parameter  int unsigned Sweeps      = 32,
   parameter  int unsigned Segments    = 32,
-  parameter  string       Init        = "",
+  parameter               Init        = "",
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1,
   localparam int unsigned SegBits     = Segments > 1 ? $clog2(Segments) : 1
 ) (

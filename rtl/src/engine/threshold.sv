@@ -13,7 +13,7 @@ module threshold #(
   parameter  int unsigned TBits    = 20,
   parameter  int unsigned Depth    = 256,
   parameter  int unsigned Steps    = 4,    // most steps of a search
-  parameter  string       Init     = "",
+  parameter               Init     = "",
   localparam int unsigned AddrBits = $clog2(Depth),
   localparam int unsigned StepBits = $clog2(Steps + 1),
   localparam int unsigned LaneBits = Lanes > 1 ? $clog2(Lanes) : 1
