@@ -178,6 +178,39 @@ def test_the_board_is_refused_where_there_is_none(monkeypatch, tmp_path, overlay
     assert match in Accelerator("digits-sha").reason
 
 
+def test_the_boards_path_is_the_virtual_boards_but_for_what_it_is(monkeypatch, overlay, tmp_path, sha):
+    from crossloom.host.board import backend
+    from crossloom.host.board.lock import BoardLock
+    from crossloom.host.board.virtual.device import VirtualBoard
+
+    monkeypatch.setattr(backend, "open_board", VirtualBoard)
+    monkeypatch.setattr(backend, "BoardLock", lambda: BoardLock(tmp_path / "lock"))
+    with Accelerator("digits-sha", "board", overlay=overlay.bit) as accelerator:
+        found = accelerator(sha.golden.images)
+        assert (found.backend, found.origin) == ("board", "measured")
+        wanted = Accelerator("digits-sha", "integer")(sha.golden.images)
+        assert not differing(wanted.result, found.result).any()
+        with pytest.raises(DeviceError, match="uses the board; one at a time can"):
+            Accelerator("digits-sha", "board", overlay=overlay.bit)
+    Accelerator("digits-sha", "board", overlay=overlay.bit).close()
+
+
+def test_auto_takes_the_board_where_there_is_one_with_the_bitstream(monkeypatch, overlay, tmp_path):
+    from crossloom.host.board import backend
+    from crossloom.host.board.lock import BoardLock
+    from crossloom.host.board.virtual.device import VirtualBoard
+
+    monkeypatch.setattr(attaching, "no_board", lambda: None)
+    monkeypatch.setattr(backend, "open_board", VirtualBoard)
+    monkeypatch.setattr(backend, "BoardLock", lambda: BoardLock(tmp_path / "lock"))
+    with Accelerator("digits-sha", overlay=overlay.bit) as accelerator:
+        assert (accelerator.backend, accelerator.reason) == ("board", "auto: the board is here")
+    with Accelerator("digits-sha") as accelerator:
+        assert accelerator.backend == "integer" and "no bitstream of digits-sha" in accelerator.reason
+    with Accelerator("digits-cnn", overlay=overlay.bit) as accelerator:
+        assert accelerator.backend == "integer" and "another network's structure" in accelerator.reason
+
+
 def test_a_board_without_a_bitstream_says_how_to_get_one():
     with pytest.raises(DeviceError, match="no bitstream; 'crossloom build bitstream' makes one"):
         Accelerator("digits-sha", "board")

@@ -185,6 +185,15 @@ def test_a_core_whose_clock_stands_still_is_told(opened, cases, monkeypatch):
     is_exact(backend, cases)
 
 
+@pytest.mark.parametrize(("sending", "receiving"), [(200, 0), (0, 200), (128, 250)])
+def test_a_memory_that_is_not_always_ready_changes_no_answer(opened, cases, sending, receiving):
+    backend = opened()
+    movers = backend.overlay.device.dma._movers
+    movers.send.pause, movers.take.pause = sending, receiving
+    is_exact(backend, cases)
+    assert (backend.counters()["STALLS"] > 0) == (receiving > 0)
+
+
 # Images.
 
 

@@ -16,6 +16,7 @@ from crossloom.host.board.files import OverlayFiles
 from crossloom.host.board.lock import BoardLock
 from crossloom.host.board.virtual.bitstream import MAGIC
 from crossloom.sim import load, weights_sha256
+from crossloom.sim.board.build_record import BuildRecord, Resources, Slack, built_files, write_build
 from crossloom.sim.errors import DeviceError
 
 
@@ -193,3 +194,33 @@ def test_two_boards_of_one_process_do_not_disturb_each_other(opened, cases):
     is_exact(first, cases)
     is_exact(second, cases)
     is_exact(first, cases)
+
+
+def recorded(overlay, folder, flow="rtl"):
+    """The overlay in another folder, with the record of its build."""
+    files = copied(overlay, folder)
+    slack, resources = Slack("estimated", 0.1, 0.1, True), Resources("measured", 1, 1, 1, 1)
+    described = {"artifact": "0" * 64, "structure": "0" * 64, "weights": "0" * 64, "core": "", "core_version": "1.1"}
+    described |= {"folding": "8x8x2x4", "board": "pynq-z2", "part": "xc7z020clg400-1", "clock_mhz": 100.0}
+    name = overlay.bit.stem
+    given = {"tools": ("one",), "resources": resources, "timing": slack, "files": built_files(name, folder)}
+    write_build(BuildRecord(name=name, flow=flow, **described, **given), folder)
+    return files
+
+
+def test_files_of_one_build_are_taken(opened, overlay, tmp_path, cases):
+    is_exact(opened(files=recorded(overlay, tmp_path)), cases)
+
+
+@pytest.mark.parametrize("suffix", [".bit", ".hwh"])
+def test_a_bitstream_whose_handoff_is_of_another_build_is_refused(opened, overlay, tmp_path, suffix):
+    files = recorded(overlay, tmp_path)
+    with files.bit.with_suffix(suffix).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(DeviceError, match=r"of another build than .* beside it \(build.json\)"):
+        opened(files=files)
+
+
+def test_a_core_of_hls_is_refused(opened, overlay, tmp_path):
+    with pytest.raises(DeviceError, match="a core of flow hls-native; the driver needs one of RTL"):
+        opened(files=recorded(overlay, tmp_path, "hls-native"))

@@ -166,4 +166,4 @@ def test_no_name_of_a_layer_or_branch_reaches_systemverilog_or_memories(seed, tm
     assert one.keys() == other.keys()
     # Identities are of networks with their names.
     differing = {name for name in one if one[name] != other[name]}
-    assert differing == {"memories/identity.hex", "core.json", "README.md", MARKER}
+    assert differing == {"memories/identity.mem", "core.json", "README.md", MARKER}

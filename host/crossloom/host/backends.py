@@ -232,4 +232,6 @@ def _best(network: Network, overlay: Path | None, frames: int | None) -> tuple[B
             return BACKENDS["board"](network, overlay=overlay, frames=frames), "auto: the board is here"
         except CrossloomError as error:
             why = str(error)
-    return IntegerBackend(network), f"auto: no board ({why}); the integer simulator gives the same answers"
+    return IntegerBackend(network), (
+        f"auto: no board ({why}); of the simulations the integer simulator needs nothing compiled"
+    )

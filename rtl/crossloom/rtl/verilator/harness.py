@@ -20,7 +20,7 @@ namespace {
 struct Port { const char* name; uint32_t bits; uint32_t bytes; bool input; void* at; };
 struct Record { std::vector<int> ports; std::vector<uint32_t> words; };
 // A DMA's channel between memory and a stream; `Mover` of movers.py has the same fields.
-struct Mover { uint8_t* at; uint64_t bytes, reach, done, busy, fault; };
+struct Mover { uint8_t* at; uint64_t bytes, reach, done, busy, fault, pause, offered; };
 enum { UNREACHABLE = 1, TOO_LONG = 2 };
 struct Handle {
   VerilatedContext context;
@@ -32,25 +32,35 @@ struct Handle {
   std::vector<Record> records;
   Mover movers[2] = {};  // memory to stream, stream to memory
   std::vector<int> stream;  // valid ready data last of both; empty until movers are attached
+  uint32_t random = 1;
+  bool pauses(const Mover& m) {  // in so many of 256 cycles the memory is not ready
+    if (!m.pause) return false;
+    random ^= random << 13; random ^= random >> 17; random ^= random << 5;
+    return (random & 255) < m.pause;
+  }
   // A beat of each stream that is busy, in the cycle whose edge `tick` is about to give.
   void move() {
     Mover &send = movers[0], &take = movers[1];
     const uint64_t beat = (ports[stream[2]].bits + 7) / 8, out = (ports[stream[6]].bits + 7) / 8;
     uint64_t size = send.bytes - send.done < beat ? send.bytes - send.done : beat;
     if (send.busy && send.done + size > send.reach) { send.busy = 0; send.fault = UNREACHABLE; }
-    set(stream[0], static_cast<uint32_t>(send.busy));
-    set(stream[5], static_cast<uint32_t>(take.busy));
-    if (send.busy) {
+    // What was offered stays offered until it is taken.
+    send.offered = send.busy && (send.offered || !pauses(send));
+    const bool ready = take.busy && !pauses(take);
+    set(stream[0], static_cast<uint32_t>(send.offered));
+    set(stream[5], static_cast<uint32_t>(ready));
+    if (send.offered) {
       std::memset(ports[stream[2]].at, 0, ports[stream[2]].bytes);
       std::memcpy(ports[stream[2]].at, send.at + send.done, size);
       set(stream[3], send.done + size == send.bytes);
     }
     settle();
-    if (send.busy && bit(stream[1])) {
+    if (send.offered && bit(stream[1])) {
+      send.offered = 0;
       send.done += size;
       send.busy = send.done < send.bytes;
     }
-    if (take.busy && bit(stream[4])) {
+    if (ready && bit(stream[4])) {
       if (take.done + out > take.bytes) { take.busy = 0; take.fault = TOO_LONG; }
       else if (take.done + out > take.reach) { take.busy = 0; take.fault = UNREACHABLE; }
       else {

@@ -9,12 +9,14 @@ from .model import Model
 class Mover(ctypes.Structure):
     """One direction: `done` of `bytes` at an address are moved; memory ends after `reach`; `fault` says why it ended.
 
+    In about `pause` of 256 cycles the memory is not ready.
+
     The harness reads and writes the same fields.
     """
 
     _fields_ = (
         ("at", ctypes.c_void_p),
-        *((name, ctypes.c_uint64) for name in ("bytes", "reach", "done", "busy", "fault")),
+        *((name, ctypes.c_uint64) for name in ("bytes", "reach", "done", "busy", "fault", "pause", "offered")),
     )
 
 
@@ -38,7 +40,7 @@ class Movers:
         if not self.model.is_open:  # of a closed model nothing may be written
             raise RtlError(f"{self.model.top}: the model is closed; make a new one")
         mover.at, mover.bytes, mover.reach = at, size, reach
-        mover.done = mover.fault = 0
+        mover.done = mover.fault = mover.offered = 0
         mover.busy = 1
 
     def stop(self, mover: Mover) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossloom.sim.board import CLOCK_MHZ
+from crossloom.sim.board.build_record import DESCRIPTION
 from crossloom.sim.errors import DeviceError
 
-from ..files import DESCRIPTION, OverlayFiles
+from ..files import OverlayFiles
 
 if TYPE_CHECKING:
     from crossloom.rtl.compiler.program import Program
