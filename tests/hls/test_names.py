@@ -16,6 +16,7 @@ from crossloom.hls.emit import FLOWS, project_files, write_simulation
 from crossloom.hls.hls4ml_project import write_core
 from crossloom.hls.names import core_namespace, cpp_name
 from crossloom.sim import Artifact, QType, differing, random_codes, random_network, run
+from crossloom.sim.board import load_board
 from crossloom.sim.builder import Section, finish
 from crossloom.sim.network import Input
 from crossloom.sim.ops import Conv2d, Dense, Flatten, MaxPool
@@ -68,7 +69,7 @@ def test_no_two_cores_share_a_namespace_and_none_is_anothers_function():
 
 def test_what_emit_writes_is_what_is_compiled_here(tmp_path):
     network, _ = named("top", "con")
-    files = project_files(Artifact(network), "native")
+    files = project_files(Artifact(network), "native", load_board("pynq-z2"), 100)
     write_simulation(network, FLOWS["native"], tmp_path, False)
     for name in ("core.hpp", "weights.hpp", "top.hpp", "top.cpp", "protocol.hpp"):
         assert files[f"src/{name}"] == (tmp_path / name).read_bytes()
