@@ -23,7 +23,7 @@ from crossloom.sim.cache import cache_folder, content_key
 
 HERE = Path(__file__).parent
 TOP = "benches"
-# As a program's first lines of a module, whose ports and parameters each stand on a line.
+# A module's parameters and ports; in the ports, commas stand between names and nowhere else.
 HEADER = re.compile(r"^module (\w+) #\((.*?)\n\) \((.*?)\n\);", re.M | re.S)
 PLAIN = re.compile(r"^module (\w+) \((.*?)\n\);", re.M | re.S)
 
@@ -63,7 +63,7 @@ def instance(number, bench):
     for name, value in given.items():
         wide = f"64'd{value}" if isinstance(value, int) and value >= 1 << 31 else value
         parameters = re.sub(rf"(\bparameter\b[^=,]*?\b{name}\s*=)(?:\([^)]*\)|[^,(\n])*", rf"\g<1> {wide}", parameters)
-    names = re.findall(r"(\w+)\s*(?=,\s*(?:input|output)\b|\s*$)", ports)
+    names = re.findall(r"(\w+)\s*(?=,|\s*$)", ports)
     local = re.findall(r"\b(?:parameter|localparam)\b[^=,]*?(\w+)\s*=", parameters)
     rename = re.compile(rf"(?<![\w:$'.])({'|'.join([*local, *names])})\b(?!::)")
     parameters, ports = (rename.sub(rf"{prefix}\1", text) for text in (parameters, ports))
