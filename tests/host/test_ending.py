@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from foreground import FOREGROUND
 
 pytest.importorskip("hls4ml", reason="hls4ml is not installed")
 
-RUN = "from crossloom.host.cli import main; raise SystemExit(main())"
+RUN = FOREGROUND + "from crossloom.host.cli import main; raise SystemExit(main())"
 # A compiler that has children of its own and does not end; they are told by their numbers.
 COMPILER = """#!/bin/sh
 case "$*" in *--version*) echo "g++ 1"; exit;; esac
@@ -87,7 +88,9 @@ def test_what_was_killed_takes_its_compiler_with_it(compiling):
     wait_for(lambda: not any(runs(pid) for pid in children))
 
 
-LOST = """
+LOST = (
+    FOREGROUND
+    + """
 import gc, signal, sys, time
 from crossloom.host import cli, interrupts
 from crossloom.host.commands import info
@@ -106,6 +109,7 @@ def caught(args):
 info.run = globals()[sys.argv.pop()]
 sys.exit(cli.main(["info", "digits-cnn"]))
 """
+)
 
 
 @pytest.mark.parametrize("how", ["destroyed", "caught"])
@@ -116,7 +120,9 @@ def test_a_signal_that_is_lost_on_its_way_ends_the_command_all_the_same(how):
     assert time.monotonic() - start < 25
 
 
-IGNORED = """
+IGNORED = (
+    FOREGROUND
+    + """
 import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 from crossloom.host.cli import main
@@ -126,6 +132,7 @@ assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 sys.exit(code)
 """
+)
 
 
 def test_a_signal_that_is_ignored_stays_so_and_others_are_given_back():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from foreground import FOREGROUND
 
 from crossloom.host import faults
 from crossloom.host.cli import main
@@ -160,13 +161,16 @@ def test_a_reader_that_has_seen_enough_and_streams_that_are_closed_are_no_error(
         assert subprocess.run(command, stderr=full, timeout=60, check=False).returncode == 1
 
 
-INTERRUPTED = """
+INTERRUPTED = (
+    FOREGROUND
+    + """
 import signal, sys
 from crossloom.host.cli import main
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv.pop()))
 raise SystemExit(main())
 """
+)
 
 
 def test_an_interrupt_in_the_first_moments_is_one_line():
