@@ -15,6 +15,7 @@ from crossloom.host.board import attach as attaching
 from crossloom.host.board import virtual_board
 from crossloom.host.board.backend import BoardBackend
 from crossloom.host.cli import main
+from crossloom.rtl.core.contents import identities_of
 from crossloom.sim import DeviceError, InputError, MissingExtraError, differing, input_codes, load, run
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 
@@ -327,6 +328,8 @@ def test_a_design_of_somebody_else_is_read_from_its_file(tmp_path):
         assert not differing(wanted.result, accelerator(images).result).any()
         accelerator.load(path)
         assert accelerator.rewrite_s is not None
+        assert accelerator.identities == identities_of(load(path).network)
         assert not differing(wanted.result, accelerator(images).result).any()
     with Accelerator(path, "integer") as accelerator, pytest.raises(DeviceError, match="has no banks to write"):
+        assert accelerator.identities == {}
         accelerator.load(path)

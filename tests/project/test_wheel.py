@@ -118,6 +118,7 @@ sim.run(network, codes=sim.random_codes(network, 0, 5))
 assert "site-packages" in str(host.find_design("digits-cnn"))
 from crossloom.sim.board import board_names, load_board
 assert [load_board(name).name for name in board_names()] == ["pynq-z1", "pynq-z2"]
+import crossloom.host.board.backend, crossloom.host.overlays, crossloom.rtl.core.driver  # all that a board imports
 assert not {"torch", "scipy", "PIL", "brevitas", "sklearn", "tqdm"} & sys.modules.keys()
 print(sys.modules["numpy"].__version__, sys.version_info[:2])
 """
@@ -166,7 +167,7 @@ def test_the_wheel_holds_every_module_and_what_they_read(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for stage in ("sim", "host", "training", "hls", "rtl"):
         for path in (ROOT / stage / "crossloom").rglob("*"):
-            if path.suffix in (".py", ".typed"):
+            if path.suffix in (".py", ".typed", ".ipynb"):
                 assert str(path.relative_to(ROOT / stage)) in names
     assert "crossloom/bitstreams/digits-cnn/digits-cnn.loom" in names
     assert "crossloom/training/configs/digits-cnn.toml" in names

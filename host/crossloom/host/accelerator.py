@@ -163,6 +163,12 @@ class Accelerator:
         return counted() if counted else {}
 
     @property
+    def identities(self) -> dict[str, str]:
+        """What a core says of itself: STRUCTURE and FIXED that it was built for, WEIGHTS in it; empty elsewhere."""
+        identities = getattr(self._backend, "identities", None)
+        return identities() if identities else {}
+
+    @property
     def rewrite_s(self) -> float | None:
         """Seconds that the host took to write the banks; None where they were not written."""
         return getattr(self._backend, "rewrite_s", None)

@@ -145,6 +145,11 @@ class BoardBackend:
         with self._using():
             return self._core.counters()
 
+    def identities(self) -> dict[str, str]:
+        """The identities in the core's registers by name, hexadecimal."""
+        with self._using():
+            return {name: self._core.identity(name) for name in ("STRUCTURE", "FIXED", "WEIGHTS")}
+
     def run(self, codes: IntArray, edges: Collection[str] = ()) -> Result:
         """Run input codes (N, *shape); no edge can be shown."""
         with self._using():
