@@ -167,6 +167,19 @@ def small_pipeline() -> str:
         would take {ideal["latency_cycles"]:,} (estimated).""")
 
 
+def peer() -> str:
+    """docs/board.md: one loop on the virtual board and on cocotbpynq."""
+    found = results("peer-cocotbpynq")
+    ours, other = found["virtual"], found["cocotbpynq"]
+    wrong = ours["differences"] + other["differences"]
+    told = f"{wrong} answers differ" if wrong else "no answer differs"
+    return paragraph(f"""
+        The same loop of plain `pynq` over the core of `{found["design"]}`, {found["frames_a_transfer"]} frame a
+        transfer, {ours["frames"]} images, one after the other on the same machine with the core in the same form and
+        optimized alike: {ours["frames_per_s"]:g} images/s on the virtual board, {other["frames_per_s"]:g} on
+        cocotbpynq {other["version"]} (measured); {told}.""")
+
+
 def _cores() -> dict[str, Any]:
     """The generated cores that were measured, by name."""
     return {name: core for name, core in results("rtl").items() if isinstance(core, dict) and "layers" in core}
@@ -272,7 +285,7 @@ FIGURES = {
     for made in (
         *(designs, hierarchy, growing, others),
         *(small_pipeline, cores, core_notes),
-        *(solvers, resistance, tile),
+        *(solvers, resistance, tile, peer),
     )
 }
 
