@@ -16,7 +16,17 @@ from crossloom.host.board import virtual_board
 from crossloom.host.board.backend import BoardBackend
 from crossloom.host.cli import main
 from crossloom.rtl.core.contents import identities_of
-from crossloom.sim import DeviceError, InputError, MissingExtraError, differing, input_codes, load, run
+from crossloom.sim import (
+    DeviceError,
+    InputError,
+    MissingExtraError,
+    differing,
+    input_codes,
+    load,
+    run,
+    weights_sha256,
+)
+from crossloom.sim.board.dma_registers import Channel, Offset
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
@@ -116,6 +126,40 @@ def test_a_stream_that_is_left_leaves_nothing_behind(sha):
         next(accelerator.stream(iter(sha.golden.inputs)))
         wanted = Accelerator("digits-sha", "integer")(sha.golden.images)
         assert not differing(wanted.result, accelerator(sha.golden.images).result).any()
+
+
+@pytest.mark.parametrize("asked", ["counters", "identities", "call", "load", "stream"])
+def test_what_is_asked_during_a_stream_waits_for_its_batch_and_loses_nothing(sha, asked):
+    images = sha.golden.inputs[:8]
+    wanted = Accelerator("digits-sha", "integer")(images).labels
+    with Accelerator("digits-sha", "virtual", frames=2) as accelerator:
+        meanwhile = {
+            "counters": lambda: accelerator.counters["FRAMES_OUT"] >= len(labels),
+            "identities": lambda: accelerator.identities["WEIGHTS"] == weights_sha256(sha.network),
+            "call": lambda: (accelerator(images).labels == wanted).all(),
+            "load": lambda: accelerator.load("digits-sha") is None,
+            "stream": lambda: (next(other).labels == wanted[len(labels) - 2 : len(labels)]).all(),
+        }[asked]
+        labels, other = [], accelerator.stream(iter(images))
+        for part in accelerator.stream(iter(images)):
+            labels.extend(part.labels)
+            assert meanwhile()
+        assert labels == list(wanted)
+        assert accelerator.counters["ERRORS"] == 0
+
+
+def test_a_batch_that_fails_while_somebody_else_waits_is_told_to_its_stream_alone(sha):
+    images = sha.golden.inputs[:8]
+    wanted = Accelerator("digits-sha", "integer")(images)
+    with Accelerator("digits-sha", "virtual", frames=2) as accelerator:
+        stream = accelerator.stream(iter(images))
+        next(stream)
+        accelerator._backend.overlay.dma.mmio.write(int(Channel.S2MM + Offset.CONTROL), 0)
+        assert accelerator.counters["ERRORS"] == 0
+        assert not differing(wanted.result, accelerator(images).result).any()
+        with pytest.raises(DeviceError, match="the DMA halted"):
+            next(stream)
+        assert not differing(wanted.result, accelerator(images).result).any()
 
 
 def test_a_stream_takes_a_folder_of_pictures_by_name(sha, tmp_path):

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,6 +29,22 @@ MARGIN_S = 0.01  # beyond what the core may take: for the host itself
 _log = logging.getLogger(__name__)
 
 
+@dataclass
+class _Flight:
+    """A batch of a stream on its way through the core, and what came of it."""
+
+    network: Network  # that runs it
+    found: Beats | None = None
+    error: CrossloomError | None = None
+
+    def result(self) -> Result:
+        """What came; the error where one came instead."""
+        if self.error is not None:
+            raise self.error
+        assert self.found is not None, "landed before"
+        return read_results(self.network, self.found)
+
+
 class BoardBackend:
     """A core behind `pynq`: overlay, MMIO, DMA. `frames` go in one transfer; with 1, `cycles` are each image's own.
 
@@ -44,6 +60,8 @@ class BoardBackend:
         self.origin = "simulated" if name == "virtual" else "measured"
         self.rewrite_s: float | None = None
         self._network, self._turn = network, Lock()
+        self._slot = 0  # the buffer that a stream used last
+        self._flight: _Flight | None = None
         self._closing: list[Any] = []
         try:
             self._open(files)
@@ -142,12 +160,12 @@ class BoardBackend:
 
     def counters(self) -> dict[str, int]:
         """The core's counters since it was opened: frames, errors, cycles, stalls, saturations; 32 bits each."""
-        with self._using():
+        with self._using(fresh=False):
             return self._core.counters()
 
     def identities(self) -> dict[str, str]:
         """The identities in the core's registers by name, hexadecimal."""
-        with self._using():
+        with self._using(fresh=False):
             return {name: self._core.identity(name) for name in ("STRUCTURE", "FIXED", "WEIGHTS")}
 
     def run(self, codes: IntArray, edges: Collection[str] = ()) -> Result:
@@ -165,22 +183,39 @@ class BoardBackend:
             return replace(found, cycles=cycles)
 
     def stream(self, batches: Iterator[IntArray]) -> Iterator[Result]:
-        """Results of batches of input codes (N, *shape), N up to `frames`: one is computed while the next is packed."""
-        network, layout, slot = self._network, frame_layout(self._network), 0
-        moving, transport = False, self._transport
+        """Results of batches of input codes (N, *shape), N up to `frames`: one is computed while the next is packed.
+
+        Whatever else is asked of the device meanwhile waits for the batch that is on its way, which is not lost.
+        """
+        layout, transport = frame_layout(self._network), self._transport
+        waiting: _Flight | None = None
         for codes in batches:
-            with self._using(fresh=not moving):
-                slot = 1 - slot
-                transport.fill(slot, frame_beats(network, codes).reshape(-1))
-                beats = self._finish() if moving else None
-                transport.begin(slot, len(codes) * layout.frame_beats, len(codes) * layout.result_beats)
-                moving = True
-            if beats is not None:
-                yield read_results(network, beats)
-        if moving:
             with self._using(fresh=False):
-                beats = self._finish()
-            yield read_results(network, beats)
+                self._slot = 1 - self._slot
+                transport.fill(self._slot, frame_beats(self._network, codes).reshape(-1))
+                self._land()
+                transport.settle()
+                transport.begin(self._slot, len(codes) * layout.frame_beats, len(codes) * layout.result_beats)
+                landed, waiting = waiting, _Flight(self._network)
+                self._flight = waiting
+            if landed is not None:
+                yield landed.result()
+        if waiting is not None:
+            with self._using(fresh=False):
+                if self._flight is waiting:
+                    self._land()
+            yield waiting.result()
+
+    def _land(self) -> None:
+        """Wait for a stream's batch that is on its way; an error is that stream's, not of whoever waits."""
+        flight, self._flight = self._flight, None
+        if flight is None:
+            return
+        try:
+            flight.found = self._finish()
+        except CrossloomError as error:
+            flight.error = error
+            self._ready()
 
     def _finish(self) -> Beats:
         """A copy of the results (N, result beats) of what moves."""
@@ -198,13 +233,18 @@ class BoardBackend:
                     f"{self._network.name}: another overlay was downloaded since; open the Accelerator again"
                 )
             if fresh:
+                self._land()
                 self._transport.settle()
             try:
                 yield
             except CrossloomError:
-                self._core.write("ERROR", 0xFFFFFFFF)
-                self._core.set_packet(self.frames)
+                self._ready()
                 raise
+
+    def _ready(self) -> None:
+        """The core as it was at the start, after an error."""
+        self._core.write("ERROR", 0xFFFFFFFF)
+        self._core.set_packet(self.frames)
 
     def close(self) -> None:
         """Give the device back; a second call does nothing."""
