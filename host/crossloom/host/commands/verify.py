@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossloom.sim import (
     Artifact,
@@ -78,22 +79,32 @@ class _Found:
 
 
 def _transfers(artifact: Artifact, device: str, images: AnyArray, overlay: Path | None) -> _Found:
-    """Compare a device behind a DMA with the simulator, with one and with many frames a transfer."""
-    found = [_device(artifact, device, images, overlay, frames) for frames in TRANSFERS]
+    """Compare a device behind a DMA with the simulator, with one and with many frames a transfer.
+
+    Counts images that differ either way.
+    """
+    wrong = np.zeros(len(images), bool)
+    found = [_device(artifact, device, images, wrong, overlay, frames) for frames in TRANSFERS]
     words = next((one.words for one in found if one.words), None)
     told = " and ".join(f"{frames}" for frames in TRANSFERS)
-    return _Found(sum(one.count or 0 for one in found), words, f"{found[0].of}, {told} frames a transfer")
+    return _Found(int(wrong.sum()), words, f"{found[0].of}, {told} frames a transfer")
 
 
 def _device(
-    artifact: Artifact, device: str, images: AnyArray, overlay: Path | None = None, frames: int | None = None
+    artifact: Artifact,
+    device: str,
+    images: AnyArray,
+    wrong: npt.NDArray[np.bool_],
+    overlay: Path | None = None,
+    frames: int | None = None,
 ) -> _Found:
     """Compare a device with the simulator: each image's scores, branch and label, and every edge that it shows.
 
-    Counts images that differ and codes that differ on edges. Either runs each image once.
+    Counts images that differ, which become true in `wrong` (N,), and codes that differ on edges. Either runs each image
+    once.
     """
     network = artifact.network
-    names, shown, wrong = list(network.edges), 0, np.zeros(len(images), bool)
+    names, shown, differ = list(network.edges), 0, np.zeros(len(images), bool)
     parts = []
     backend, _ = open_backend(network, device, overlay, frames)
     try:
@@ -102,7 +113,7 @@ def _device(
             for rows in batches(network, len(images)):
                 codes = input_codes(network.input, images[rows])
                 wanted, found = simulate(network, codes=codes, edges=names), backend.run(codes, names)
-                wrong[rows], shown = differing(wanted, found), len(found.edges)
+                differ[rows], shown = differing(wanted, found), len(found.edges)
                 parts.append(compare(network, wanted.edges, found.edges, rows.start))
                 del wanted, found  # two batches would be there at once
                 progress(rows.stop)
@@ -110,10 +121,11 @@ def _device(
         backend.close()
     edges = joined(network, parts)
     first = str(edges.first) if edges.first is not None else None
-    if first is None and wrong.any():
-        first = f"image {int(np.flatnonzero(wrong)[0])}: scores, branch or label differ"
+    if first is None and differ.any():
+        first = f"image {int(np.flatnonzero(differ)[0])}: scores, branch or label differ"
+    wrong |= differ
     compared = f"{shown} edges, scores, labels" if shown else "scores, labels"
-    return _Found(edges.total + int(wrong.sum()), first, compared)
+    return _Found(edges.total + int(differ.sum()), first, compared)
 
 
 def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> tuple[int | None, str | None]:
@@ -154,7 +166,7 @@ def verify(
         if device in BEHIND_PYNQ:
             found[device] = _transfers(artifact, device, images, overlays.get(device))
         else:
-            found[device] = _device(artifact, device, images)
+            found[device] = _device(artifact, device, images, np.zeros(len(images), bool))
     return {
         "name": network.name,
         "sha256": artifact.sha256,
