@@ -259,7 +259,7 @@ def test_designs_that_cannot_grow_are_refused_in_one_line(capsys, nine, tmp_path
 def test_a_place_that_cannot_be_written_is_one_line(capsys, own, tmp_path):
     (tmp_path / "file").write_text("")
     argv = ("grow", own[0], "--data", own[1], "--class", ODD, "--epochs", "1", "--out")
-    assert "cannot be made" in _refused(capsys, *argv, tmp_path / "file" / "sub" / "x.loom")
+    assert "cannot be written" in _refused(capsys, *argv, tmp_path / "file" / "sub" / "x.loom")
     assert "exists already" in _refused(capsys, *argv, tmp_path)
     if os.geteuid():
         (tmp_path / "locked").mkdir(mode=0o500)

@@ -291,8 +291,8 @@ def test_other_files_are_not_overwritten_and_bad_paths_are_one_line(capsys, evil
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for out, words in [
         ("thesis.html", "no report of ours"),
-        ("folder", "no report of ours"),
-        ("dangling", "no report of ours"),
+        ("folder", "is no file"),
+        ("dangling", "is no file"),
         ("absent/x.html", "no such folder"),
         ("thesis.html/x.html", "cannot be written"),
         ("x" * 300, "cannot be written"),

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy
 import pytest
 from small_runs import config_of, grouped, small, tree_config
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from crossloom.sim import ExportError  # noqa: E402 - after the skip
+from crossloom.host import find_design  # noqa: E402 - after the skip
+from crossloom.sim import ConfigError, ExportError, load, loom  # noqa: E402
+from crossloom.sim.crossbar import DEVICES, ArraySpec, Physics  # noqa: E402
+from crossloom.sim.golden import golden_bytes  # noqa: E402
+from crossloom.sim.loom import to_bytes  # noqa: E402
+from crossloom.sim.schema import encode  # noqa: E402
+from crossloom.training import prove as prove_module  # noqa: E402
 from crossloom.training import workflow  # noqa: E402
 from crossloom.training.beforehand import refuse_beforehand  # noqa: E402
-from crossloom.training.config import Config, override  # noqa: E402
-from crossloom.training.prove import prove  # noqa: E402
+from crossloom.training.config import Config, Dense, Flatten, override  # noqa: E402
+from crossloom.training.data.digits import digits  # noqa: E402
+from crossloom.training.hierarchical import build_quantized_network  # noqa: E402
+from crossloom.training.prove import export_model, prove  # noqa: E402
 
 warnings.filterwarnings("ignore", category=UserWarning)
 
 Make = Callable[..., Any]
+VALUES: Any = numpy.linspace(0, 1, 17, dtype=numpy.float32)[:, None]
 
 
 def test_wide_layers_of_head_and_branches_are_proved_in_float64(routed: Make) -> None:
@@ -66,3 +77,48 @@ def test_recipes_that_can_be_exported_pass_and_leave_chance_as_it_was() -> None:
     refuse_beforehand(tree_config(), small())
     refuse_beforehand(override(tree_config({"source": "dataset"}), {"quantization": {"weight_bits": 8}}), grouped())
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_more_weights_than_an_artifact_holds_are_refused_before_there_is_memory_for_them(tmp_path: Any) -> None:
+    config = replace(config_of(), layers=(Flatten(), *2 * (Dense(units=60_000),), Dense()))
+    with pytest.raises(ConfigError, match=r"3,6\d\d,\d{3},\d{3} weights, .* at most 268,435,456; take smaller layers"):
+        workflow.train_and_export(config, small(), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_artifact_could_hold_is_refused_before_training_or_proof(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    def work(*_: Any, **__: Any) -> None:
+        raise AssertionError("it went to work")
+
+    for name in ("train", "grow", "fine_tune"):
+        monkeypatch.setattr(workflow, name, work)
+    monkeypatch.setattr(prove_module, "prove", work)
+    sha, model = load(find_design("digits-sha")), build_quantized_network(config_of(), (1, 8, 8), 10)
+    size = sum(array.nbytes for array in encode(sha.network)[1].values())
+    for most, words in ((size + 100, rf"{size:,} bytes of weights and [\d,]+ of golden vectors; an artifact has"),
+                        (size - 1, "smaller layers or fewer test images")):  # fmt: skip
+        monkeypatch.setattr(loom, "MAX_FILE_BYTES", most)
+        with pytest.raises(ExportError, match=words):
+            workflow.grow_and_export(sha, digits(), "x", tmp_path / "x.loom")
+        with pytest.raises(ExportError, match=words):
+            workflow.tune_and_export(
+                sha, digits(), tmp_path / "x.loom", ArraySpec(), Physics(DEVICES["fefet"]), epochs=1
+            )
+    monkeypatch.setattr(loom, "MAX_FILE_BYTES", 500)
+    with pytest.raises(ExportError, match=r"small: [\d,]+ bytes of weights and [\d,]+ of golden vectors"):
+        workflow.train_and_export(config_of(), small(), tmp_path / "run")
+    given: Any = {"name": "x", "classes": digits().classes, "shape": (8, 8, 1), "values": VALUES}
+    with pytest.raises(ExportError, match="bytes of weights and 0 of golden vectors"):
+        export_model(model, images=digits().images[:9], **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_size_that_is_told_beforehand_is_not_more_than_that_of_the_file(tmp_path: Any) -> None:
+    for name in ("digits-cnn", "digits-sha"):
+        artifact = load(find_design(name))
+        assert artifact.golden is not None
+        told = golden_bytes(artifact.network, artifact.golden.vectors)
+        told += sum(array.nbytes for array in encode(artifact.network)[1].values())
+        assert 0.6 * len(to_bytes(artifact)) < told < len(to_bytes(artifact))

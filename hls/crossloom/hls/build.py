@@ -11,6 +11,7 @@ from typing import Any
 from crossloom.sim import Network, structure_sha256, weights_sha256
 from crossloom.sim.board.tools import Step, check_folder, run_step
 from crossloom.sim.board.vivado import implement, vivado_step
+from crossloom.sim.places import check_file_place, write_file
 
 from .errors import HlsError
 from .reports import COSIM, CSYNTH, DRIVERS, check_registers, read_cosim, read_csynth
@@ -49,13 +50,21 @@ def build(
     return found
 
 
-def write_baseline(found: dict[str, Any], path: Path) -> None:
-    """Keep a build's figures under its flow's name in a baseline; those of other flows stay. Raises HlsError."""
+def read_baseline(path: Path) -> dict[str, Any]:
+    """The figures by flow that a baseline keeps, or none; HlsError for another file, or where none can be written."""
+    check_file_place(path, HlsError)
     try:
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if not isinstance(kept, dict) or not all(isinstance(v, dict) and v.get("flow") == k for k, v in kept.items()):
             raise ValueError("other content")
     except (OSError, ValueError) as error:
         raise HlsError(f"{path}: no baseline ({error}); name another file with --baseline") from None
+    return kept
+
+
+def write_baseline(found: dict[str, Any], path: Path) -> None:
+    """Keep a build's figures under its flow's name in a baseline; those of other flows stay. Raises HlsError."""
+    kept = read_baseline(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(sorted({**kept, found["flow"]: found}.items())), indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(dict(sorted({**kept, found["flow"]: found}.items())), indent=1) + "\n"
+    write_file(path, text, HlsError)

@@ -13,7 +13,7 @@ import numpy as np
 from crossloom.sim import Artifact, InputError, Network, input_codes, random_codes, run
 from crossloom.sim.board import CLOCK_MHZ, CORE, DEFAULT_BOARD, DMA, Board, clock_reached, load_board
 from crossloom.sim.board.block_design import SCRIPT as VIVADO_SCRIPT
-from crossloom.sim.folder import write_folder
+from crossloom.sim.folder import check_output, write_folder
 from crossloom.sim.frames import Beats, frame_beats, frame_layout, load_beats, result_beats
 
 from .errors import HlsError
@@ -175,5 +175,6 @@ def emit(
     What an earlier emission wrote is replaced; anything else stays, and where it is in the way nothing is written:
     HlsError, as for a network that the flow refuses. InputError for a board or clock that the scripts cannot have.
     """
+    check_output(out, COMMAND, HlsError)
     files = project_files(artifact, flow, board or load_board(DEFAULT_BOARD), clock_mhz)
     return write_folder(out, files, COMMAND, HlsError)

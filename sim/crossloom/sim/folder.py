@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .errors import CrossloomError
+from .places import check_folder_place
 
 MARKER = ".crossloom.json"  # who wrote the folder, and the SHA-256 of every file
 _PART = ".crossloom-part"  # the end of a file's name until it is whole
@@ -42,6 +43,17 @@ def write_folder(out: Path, files: Mapping[str, bytes], command: str, error: typ
     except OSError as found:
         raise error(f"{out}: cannot be written ({found.strerror}); name another folder") from None
     return [out / name for name in sorted([*files, MARKER])]
+
+
+def check_output(out: Path, command: str, error: type[CrossloomError]) -> None:
+    """Raise `error`, before the work whose files are to go there, for a folder that `write_folder` would refuse."""
+    out = Path(out)
+    try:
+        _listed(out, command, error)
+    except (OSError, ValueError) as found:
+        reason = (found.strerror if isinstance(found, OSError) else None) or str(found)
+        raise error(f"{out}: cannot be read ({reason}); name another folder") from None
+    check_folder_place(out, error)
 
 
 def _write_list(out: Path, command: str, entries: Mapping[str, list[str]]) -> None:

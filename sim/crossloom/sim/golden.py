@@ -131,8 +131,7 @@ def make_golden(
     if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
         raise InputError(f"golden: labels {labels.dtype} {list(labels.shape)}; needed one integer per image")
     names = tuple(network.edges)
-    each = sum(edge.image_size * edge.type.dtype.itemsize for edge in network.edges.values())
-    whole = np.ascontiguousarray(images[: min(max(1, MAX_FULL_BYTES // each), FULL_IMAGES)])
+    whole = np.ascontiguousarray(images[: min(max(1, MAX_FULL_BYTES // _codes_bytes(network)), FULL_IMAGES)])
     return Golden(
         dataset,
         names,
@@ -142,6 +141,17 @@ def make_golden(
         np.ascontiguousarray(images) if images.nbytes <= MAX_INPUT_BYTES else None,
         labels if images.nbytes <= MAX_INPUT_BYTES else None,
     )
+
+
+def _codes_bytes(network: Network) -> int:
+    """Bytes of one image's codes on every edge."""
+    return sum(edge.image_size * edge.type.dtype.itemsize for edge in network.edges.values())
+
+
+def golden_bytes(network: Network, images: int) -> int:
+    """Bytes that the golden vectors of a number of test images take at least: codes in full, and digests."""
+    each = _codes_bytes(network)
+    return each * min(max(1, MAX_FULL_BYTES // each), FULL_IMAGES, images) + 8 * images * len(network.edges)
 
 
 def simulated_digests(network: Network, images: AnyArray, progress: Callable[[int], None] | None = None) -> AnyArray:

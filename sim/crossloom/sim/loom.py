@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ArtifactError, NetworkError
-from .golden import Golden
+from .golden import Golden, golden_bytes
 from .identity import canonical_json, weights_sha256
 from .network import Network
 from .npy import npy_array, npy_bytes, npy_header
@@ -75,8 +75,24 @@ def _pieces(artifact: Artifact) -> Iterator[bytes]:
         )
     size = sum(_FIXED_BYTES + 2 * len(name) + _size(value) for name, value in entries.items()) + _END_BYTES
     if size > MAX_FILE_BYTES:
-        raise ArtifactError(f"artifact: {size} bytes; at most {MAX_FILE_BYTES} are supported")
+        raise ArtifactError(
+            f"artifact: {size:,} bytes; at most {MAX_FILE_BYTES:,} are supported; take smaller layers or fewer images"
+        )
     yield from _zip_pieces(entries)
+
+
+def check_size(network: Network, images: int = 0) -> None:
+    """Raise ArtifactError where the file of a network with golden vectors of `images` test images is too large.
+
+    For before the work: by shapes and types alone, so that another network with the same ones is told the same.
+    """
+    tensors = sum(array.nbytes for array in encode(network)[1].values())
+    golden = golden_bytes(network, images) if images else 0
+    if tensors + golden > MAX_FILE_BYTES:
+        raise ArtifactError(
+            f"{network.name}: {tensors:,} bytes of weights and {golden:,} of golden vectors; an artifact has at most "
+            f"{MAX_FILE_BYTES:,}; take smaller layers or fewer test images"
+        )
 
 
 def save(artifact: Artifact, path: str | os.PathLike[str]) -> Artifact:

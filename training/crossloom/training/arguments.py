@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from crossloom.sim import ExportError
+from crossloom.sim import ArtifactError, ExportError, Network
+from crossloom.sim.loom import check_size
 from crossloom.sim.types import AnyArray, IntArray
 
 from .inputs import FloatArray
@@ -144,3 +145,11 @@ def checked_info(info: Any) -> dict[str, Any]:
 
 def _listed(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape))
+
+
+def refuse_size(network: Network, images: int = 0) -> None:
+    """Raise ExportError where no artifact could hold the network, and golden vectors of `images` test images."""
+    try:
+        check_size(network, images)
+    except ArtifactError as error:
+        raise ExportError(str(error)) from None

@@ -29,10 +29,9 @@ from .runs import (
     HIERARCHY,
     TrainedModel,
     append_log,
-    check_same_run,
+    earlier_state,
     load_run,
     load_weights,
-    read_checkpoint,
     restored_hierarchy,
     result_of,
     write_checkpoint,
@@ -76,12 +75,7 @@ def train(
     """
     run_dir = Path(run_dir)
     check_classes(dataset.name, dataset.classes)
-    state: dict[str, Any] | None = None
-    if (run_dir / CHECKPOINT).exists():
-        if not resume:
-            raise ConfigError(f"{run_dir}: holds a run already; needed a new folder; choose another one, or resume")
-        state = read_checkpoint(run_dir)
-        check_same_run(run_dir, state, config, dataset.sha256)
+    state = earlier_state(run_dir, config, dataset.sha256, resume)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -145,7 +139,7 @@ class _Run:
         self.config, self.dataset, self.run_dir = config, dataset, run_dir
         height, width, channels = dataset.shape
         self.shape = (channels, height, width)
-        self.hierarchy = _given_hierarchy(config, dataset)
+        self.hierarchy = given_hierarchy(config, dataset)
         self.discovers = config.hierarchy is not None and self.hierarchy is None
         if state is None:
             self.values = input_values(dataset.images[dataset.train], dataset.levels, config.quantization.normalization)
@@ -339,7 +333,7 @@ class _Run:
         }
 
 
-def _given_hierarchy(config: Config, dataset: Dataset) -> Hierarchy | None:
+def given_hierarchy(config: Config, dataset: Dataset) -> Hierarchy | None:
     """Return the super-classes that need no discovery: of the file, or of the data set. None: flat, or to discover."""
     settings = config.hierarchy
     if settings is None:

@@ -98,6 +98,20 @@ class HierarchyPlan:
     branch: tuple[Step, ...]
 
 
+def weight_count(steps: Sequence[Step]) -> int:
+    """Return how many weights the steps have, without biases."""
+    count = 0
+    for step in steps:
+        match step:
+            case ConvStep():
+                count += step.outputs * (step.inputs // step.groups) * step.kernel**2
+            case DenseStep():
+                count += step.outputs * step.inputs
+            case ResidualStep():
+                count += weight_count([*step.main, *([step.projection] if step.projection else [])])
+    return count
+
+
 @dataclass
 class _Walk:
     """Where the walk along the layers stands."""

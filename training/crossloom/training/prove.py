@@ -31,7 +31,7 @@ from crossloom.sim.identity import weights_sha256
 from crossloom.sim.loom import from_bytes, to_bytes
 from crossloom.sim.types import EXACT_FLOAT32, AnyArray, IntArray
 
-from .arguments import bare, checked_dataset, checked_images, checked_info, checked_labels, checked_shape
+from .arguments import bare, checked_dataset, checked_images, checked_info, checked_labels, checked_shape, refuse_size
 from .export import Exported, TracedSection, convert, convert_routed
 from .geometry import NO_PADS
 from .hierarchical import AnyNetwork, Hierarchical, rows_of
@@ -224,6 +224,7 @@ def export_model(
     images = checked_images(images, checked_shape(shape))
     with unchanged(bare("model", model)):
         exported = convert(model, name=name, classes=classes, shape=shape, values=values)
+        refuse_size(exported.network)
         return exported.network, prove(exported, images, progress)
 
 
@@ -250,6 +251,7 @@ def export_routed(
         exported = convert_routed(
             trunk, head, branches, members, name=name, classes=classes, shape=shape, values=values
         )
+        refuse_size(exported.network)
         return exported.network, prove(exported, images, progress)
 
 

@@ -160,6 +160,20 @@ def load_weights(model: AnyNetwork, weights: Mapping[str, Any], source: str) -> 
         ) from None
 
 
+def earlier_state(run_dir: Path, config: Config, dataset_sha256: str, resume: bool) -> dict[str, Any] | None:
+    """Return the state of a run in `run_dir` that is to go on, None where there is no run.
+
+    Raises ConfigError for one of another recipe or data set, and for any without `resume`.
+    """
+    if not (run_dir / CHECKPOINT).exists():
+        return None
+    if not resume:
+        raise ConfigError(f"{run_dir}: holds a run already; needed a new folder; choose another one, or resume")
+    state = read_checkpoint(run_dir)
+    check_same_run(run_dir, state, config, dataset_sha256)
+    return state
+
+
 def check_same_run(run_dir: Path, state: Mapping[str, Any], config: Config, dataset_sha256: str) -> None:
     """Raise ConfigError naming the first key of the recipe, or the data set, that is not the one of the checkpoint."""
     old, new = {**state["config"]}, config_dict(config)

@@ -13,7 +13,9 @@ import numpy as np
 
 from crossloom.sim import Artifact, ConfigError
 from crossloom.sim.crossbar import ArraySpec, Physics
+from crossloom.sim.places import check_file_place
 
+from .arguments import refuse_size
 from .beforehand import refuse_beforehand
 from .config import Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
 from .data.given import TEST
@@ -25,7 +27,7 @@ from .growing import EPOCHS, Grown, grow
 from .loop import train
 from .physics import Tuned, fine_tune, tuning_steps
 from .prove import MIN_SAMPLES, Proof, convert_run, prove, write_artifact
-from .runs import TrainedModel
+from .runs import TrainedModel, earlier_state
 
 Bars: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Makes a progress bar from a label and a total; it is told how many are done."""
@@ -119,6 +121,10 @@ def train_and_export(
     """
     folder, quiet = Path(run_dir), bars is None
     recipes = {kind: adjusted(config, baseline=kind) for kind in ("flat", "bcnn")} if baselines else {}
+    path = folder / f"{config.name}.loom"
+    check_file_place(path, ConfigError)
+    for kind, recipe in recipes.items():
+        earlier_state(folder / kind, recipe, dataset.sha256, resume)
     refuse_beforehand(config, dataset)
     trained = train(config, dataset, folder, resume=resume, progress=not quiet)
     found = {}
@@ -135,7 +141,6 @@ def train_and_export(
         info["hierarchy_origin"] = trained.hierarchy.origin
     if found:
         info["baselines"] = found
-    path = folder / f"{config.name}.loom"
     artifact, proof = _prove_and_write(path, exported, dataset, dataset.labels, info, bars)
     return Finished(path, artifact, proof, trained)
 
@@ -190,6 +195,8 @@ def grow_and_export(
     Raises ConfigError or ExportError; see `growing.grow`.
     """
     count = EPOCHS if epochs is None else epochs
+    check_file_place(path, ConfigError)
+    refuse_size(artifact.network, len(dataset.test))
     with bars("growing", count) if bars else nullcontext() as tick:
         grown = grow(artifact, dataset, name, keep_coarse=keep_coarse, epochs=count, seed=seed, progress=tick)
     before = artifact.info.get("grown")
@@ -225,6 +232,8 @@ def tune_and_export(
 
     Raises ConfigError or ExportError; see `physics.fine_tune`.
     """
+    check_file_place(path, ConfigError)
+    refuse_size(artifact.network, len(dataset.test))
     steps = tuning_steps(artifact, dataset, epochs)
     with bars("fine-tuning", steps) if bars else nullcontext() as tick:
         tuned = fine_tune(artifact, dataset, spec, physics, epochs=epochs, seed=seed, most=most, progress=tick)

@@ -15,11 +15,12 @@ from crossloom.sim import InputError, load
 from crossloom.sim.crossbar import DEVICES, ArraySpec, Device, Physics, Sweep, overhead, steps, study, sweep
 from crossloom.sim.crossbar.nonlinear import SHAPES, CellLaw
 from crossloom.sim.crossbar.twin_layers import TwinPoint, compare_twins
+from crossloom.sim.places import write_file
 from crossloom.sim.types import AnyArray
 
 from ..crossbar_page import page, shown
 from ..designs import find_design
-from ..pages import check_page, write_page
+from ..pages import check_page
 from ..progress import bar
 from ..tables import percent, table
 from ..testset import test_set
@@ -127,7 +128,7 @@ def run(args: argparse.Namespace) -> Report:
             )
         name = args.design if args.design == design.stem else design.name
         command = f"crossloom crossbar {shlex.quote(name)} --rho {args.rho} --methods {args.methods} --out FILE"
-        write_page(path, page(artifact, figures, base, physics, command))
+        write_file(path, page(artifact, figures, base, physics, command), InputError)
         data["page"] = str(path)
         text += f"\npage: {path}, {path.stat().st_size:,} bytes; open it in a browser"
     return Report(data, text)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from crossloom.sim import InputError, cost, load
+from crossloom.sim.places import write_file
 
 from ..accelerator import Accelerator
 from ..extras import need_training
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> Report:
     labels = dataset.labels[dataset.test]
     right = float((found.labels == labels).mean())
     path = folder / "report.html"
-    path.write_text(page(measure(artifact, images, labels), f"crossloom report {finished.path.name}"), encoding="utf-8")
+    write_file(path, page(measure(artifact, images, labels), f"crossloom report {finished.path.name}"), InputError)
     counted = cost(artifact.network)
     total = sum(checks["differences"].values())
     data = {

@@ -13,6 +13,7 @@ from crossloom.sim.identity import structure_sha256
 
 from ..designs import find_design
 from ..extras import need_training
+from ..pages import check_new_file
 from ..progress import bar
 from ..tables import percent, table
 from . import Report
@@ -58,8 +59,7 @@ def run(args: argparse.Namespace) -> Report:
     spec = method_spec(args.methods, base, args.active_rows)
     physics = Physics(cells(args.cells), args.rho, args.variation, args.noise, args.physics_seed)
     path = Path(args.out or f"runs/{network.name}-tuned/{network.name}.loom")
-    if path.exists():
-        raise InputError(f"{path}: exists already; needed a new file; name one by --out")
+    check_new_file(path)
     done = tune_and_export(
         artifact,
         _dataset(artifact, args),

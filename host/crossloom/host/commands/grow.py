@@ -12,6 +12,7 @@ from crossloom.sim import Artifact, InputError, load
 
 from ..designs import find_design
 from ..extras import need_training
+from ..pages import check_new_file
 from ..progress import bar
 from ..tables import percent, table
 from . import Report
@@ -62,8 +63,7 @@ def run(args: argparse.Namespace) -> Report:
     network = artifact.network
     plain = re.sub(r"[^a-z0-9]+", "-", args.name.lower()).strip("-") or "class"
     path = Path(args.out or f"runs/{network.name}-plus-{plain}/{network.name}.loom")
-    if path.exists():
-        raise InputError(f"{path}: exists already; needed a new file; name one by --out")
+    check_new_file(path)
     growth = grow_and_export(
         artifact,
         _dataset(artifact, args),

@@ -6,10 +6,11 @@ import argparse
 import shlex
 from pathlib import Path
 
-from crossloom.sim import load
+from crossloom.sim import InputError, load
+from crossloom.sim.places import write_file
 
 from ..designs import find_design
-from ..pages import check_page, write_page
+from ..pages import check_page
 from ..progress import bar
 from ..report.figures import measure
 from ..report.page import page
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> Report:
         figures = measure(artifact, images, labels, progress)
     # The file's name, not its path: a page that is passed on says nothing of the machine it was made on.
     command = f"crossloom report {shlex.quote(args.design if args.design == design.stem else design.name)}"
-    write_page(path, page(figures, command))
+    write_file(path, page(figures, command), InputError)
     data = {"report": str(path), **figures.to_json()}
     rows = [
         ["test accuracy", f"{percent(figures.accuracy)} ({figures.origin})"],

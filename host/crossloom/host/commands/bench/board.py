@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossloom.sim import Network, input_codes, load
+from crossloom.sim import InputError, Network, input_codes, load
+from crossloom.sim.places import write_file
 from crossloom.sim.types import IntArray
 
 from ...backends import open_backend
 from ...designs import find_design
+from ...pages import earlier_results
 from ...progress import bar
 from ...tables import table
 from .. import Report
@@ -78,8 +80,13 @@ def _rewrite_ms(network: Network, backend: BoardBackend) -> float | None:
 
 def run(args: argparse.Namespace) -> Report:
     """Measure; medians of alternating rounds."""
+    if args.runs < 1:
+        raise InputError(f"--runs {args.runs}; needed at least 1")
     artifact = load(find_design(args.design))
     network = artifact.network
+    path = Path(args.out) if args.out else None
+    if path is not None:
+        earlier_results(path, "bank_rewrite_ms", "bench board")
     images = artifact.golden.images if artifact.golden is not None else np.zeros((1, *network.input.shape), np.uint8)
     codes = input_codes(network.input, np.resize(images, (BATCHED, *network.input.shape)))
     names = {"single": 1, "batched": 256}
@@ -118,8 +125,8 @@ def run(args: argparse.Namespace) -> Report:
         "runs": args.runs,
         "origin": "measured: this machine's time; on the virtual board the logic itself is simulated",
     }
-    if args.out:
-        Path(args.out).write_text(json.dumps(data, indent=1) + "\n", encoding="ascii")
+    if path is not None:
+        write_file(path, json.dumps(data, indent=1) + "\n", InputError)
     rows: list[list[object]] = [
         ["host, one frame a transfer", f"{middle['single']:.1f} us a frame"],
         ["host, one frame a call", f"{middle['call']:.1f} us a frame"],

@@ -18,10 +18,12 @@ import numpy as np
 from crossloom.sim import InputError, Network, compare, differing, input_codes, load
 from crossloom.sim import run as simulate
 from crossloom.sim.cache import cache_folder
+from crossloom.sim.places import write_file
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
 from ...designs import design_names, find_design
 from ...folding_choice import compiled
+from ...pages import earlier_results
 from ...progress import during
 from ...tables import table
 from ...workers import worker_processes
@@ -186,7 +188,7 @@ def run(args: argparse.Namespace) -> Report:
         if name not in DESIGNS:
             raise InputError(f"--designs {name[:40]!r}: unknown; needed some of: {', '.join(DESIGNS)}")
     path = Path(args.out) if args.out else None
-    kept = _earlier(path) if path else {}
+    kept = earlier_results(path, "machine", "bench rtl") if path else {}
     data: dict[str, Any] = {}
     for name in names:
         data[name] = measure(name, not args.no_synth)
@@ -201,26 +203,8 @@ def run(args: argparse.Namespace) -> Report:
             old = kept.get(name, {})
             if args.no_synth and all(old.get(key) == data[name][key] for key in ("folding", "sources_sha256")):
                 data[name] |= {key: value for key, value in old.items() if key not in data[name]}
-        try:
-            path.write_text(json.dumps(kept | data, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
+        write_file(path, json.dumps(kept | data, indent=1) + "\n", InputError)
     return Report(data, text(data), 1 if wrong else 0)
-
-
-def _earlier(path: Path) -> dict[str, Any]:
-    """What an earlier run wrote, before any work; InputError for a file that is something else."""
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or "machine" not in found:
-        raise InputError(f"{path}: exists and is no result of bench rtl; move it, or name another file with --out")
-    return found
 
 
 def text(data: dict[str, Any]) -> str:

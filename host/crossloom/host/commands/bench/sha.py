@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossloom.sim import InputError, cost, load
+from crossloom.sim.places import check_folder_place, write_file
 
 from ...extras import need_training
 from ...progress import bar
@@ -39,9 +40,10 @@ def run(args: argparse.Namespace) -> Report:
     config = find_recipe(args.recipe)
     if config.hierarchy is None:
         raise InputError(f"{args.recipe}: a flat recipe; needed one with [hierarchy]")
+    folder = Path(args.out)
+    check_folder_place(folder, InputError)
     dataset = find_dataset(config.data, args.data, args.data_dir)
     origin = {"recipe": config_dict(config), "dataset_sha256": dataset.sha256}
-    folder = Path(args.out)
     done = _earlier(folder, origin)
     tasks = list(_tasks(args.seeds, () if args.no_grow else dataset.classes))
     left = [task for task in tasks if task not in done]
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> Report:
         progress(len(tasks) - len(left))
         for task, figures in _work(args, left):
             done[task] = figures
-            (folder / RESULTS).write_text(json.dumps({**origin, "tasks": done}, indent=1) + "\n")
+            write_file(folder / RESULTS, json.dumps({**origin, "tasks": done}, indent=1) + "\n", InputError)
             progress(sum(t in done for t in tasks))
     return _report(config.name, dataset, args.seeds, {task: done[task] for task in tasks})
 

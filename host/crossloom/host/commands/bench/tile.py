@@ -10,7 +10,9 @@ from typing import Any
 
 from crossloom.sim import InputError
 from crossloom.sim.chip import XC7Z020
+from crossloom.sim.places import write_file
 
+from ...pages import earlier_results
 from ...progress import bar, during
 from ...tables import table
 from .. import Report
@@ -27,8 +29,8 @@ def run(args: argparse.Namespace) -> Report:
     if args.seed < 0:
         raise InputError(f"--seed {args.seed}; needed 0 or more")
     path = Path(args.out) if args.out else None
-    if path is not None and not path.parent.is_dir():
-        raise InputError(f"{path}: cannot be written (no such folder); make it, or name another file with --out")
+    if path is not None:
+        earlier_results(path, "campaign", "bench tile")
     from crossloom.rtl.tile.campaign import FULL, build_tile, campaign, cycles_per_product, latency_cycles
     from crossloom.rtl.verilator.tools import verilator_version
     from crossloom.rtl.yosys.synth import synthesize
@@ -57,10 +59,7 @@ def run(args: argparse.Namespace) -> Report:
             "origin": "estimated: Yosys for an xc7z020, neither placed nor routed",
         }
     if path is not None:
-        try:
-            path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
+        write_file(path, json.dumps(data, indent=1) + "\n", InputError)
     return Report(data, _text(data), 1 if found.differences or found.counter_differences else 0)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crossloom.sim import Artifact, InputError, load
 from crossloom.sim.board import RTL_VLNV, Board, BuildRecord, clock_reached, load_board
 from crossloom.sim.board.build_record import Resources, Slack, built_files, write_build
+from crossloom.sim.folder import check_output
 from crossloom.sim.identity import identities
 
 from ...designs import find_design
@@ -35,7 +36,8 @@ class _Project:
 
 def _rtl(artifact: Artifact, args: argparse.Namespace, out: Path, board: Board) -> _Project:
     from crossloom.rtl.core.bitstream import CORE_VERSION, bitstream_script
-    from crossloom.rtl.core.generate import generate
+    from crossloom.rtl.core.generate import COMMAND, generate
+    from crossloom.rtl.errors import RtlError
     from crossloom.sim.board.block_design import SCRIPT
     from crossloom.sim.board.vivado import implement, vivado_step
 
@@ -43,6 +45,7 @@ def _rtl(artifact: Artifact, args: argparse.Namespace, out: Path, board: Board) 
 
     network = artifact.network
     script = bitstream_script(network.name, board, args.clock)
+    check_output(out, COMMAND, RtlError)
     program = compiled(network, args.folding or "latency", {})
     generate(program, out, {SCRIPT: script.encode("ascii")})
     return _Project(

@@ -33,12 +33,14 @@ def _rows(found: dict[str, Any]) -> list[list[object]]:
 
 def run(args: argparse.Namespace) -> Report:
     """Emit the project and build it; without the tools, exit code 1 and what would have been run."""
-    from crossloom.hls.build import build, steps, write_baseline
+    from crossloom.hls.build import build, read_baseline, steps, write_baseline
     from crossloom.hls.emit import emit
     from crossloom.sim.board.tools import commands
 
     artifact = load(find_design(args.design))
     name, out = artifact.network.name, project_folder(artifact, args)
+    baseline = Path(args.baseline or Path("hls", "baselines", "vitis", f"{name}.json"))
+    read_baseline(baseline)  # raises before hours of work
     emit(artifact, args.flow, out)
     if report := not_built(name, args.flow, out, steps(artifact.network)):
         return report
@@ -46,7 +48,6 @@ def run(args: argparse.Namespace) -> Report:
         found = build(artifact.network, args.flow, out, seconds=args.hours * 3600, progress=progress)
     finally:
         progress("")
-    baseline = Path(args.baseline or Path("hls", "baselines", "vitis", f"{name}.json"))
     write_baseline(found, baseline)
     lines = commands(out, steps(artifact.network))
     data = {"name": name, "folder": str(out), "missing": [], "commands": lines, "baseline": str(baseline), **found}

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from crossloom.sim import load
+from crossloom.sim.folder import check_output
 
 from ...designs import find_design
 from ...folding_choice import compiled
@@ -16,11 +17,13 @@ from ..synth import budget_of
 
 def run(args: argparse.Namespace) -> Report:
     """Write the folder."""
-    from crossloom.rtl.core.generate import generate
+    from crossloom.rtl.core.generate import COMMAND, generate
+    from crossloom.rtl.errors import RtlError
     from crossloom.rtl.estimate.cycles import image_cycles
 
     network = load(find_design(args.design)).network
     out = Path(args.out) if args.out else Path("runs") / f"{network.name}-rtl"
+    check_output(out, COMMAND, RtlError)
     program = compiled(network, args.folding, budget_of(args))
     files = generate(program, out)
     folding, cycles = program.folding, image_cycles(program)
