@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from board_cases import is_exact
@@ -27,6 +28,28 @@ def copied(overlay, folder, **changed):
         if change is not None:
             (folder / path.name).write_bytes(change(path.read_bytes()))
     return OverlayFiles(folder / overlay.bit.name)
+
+
+def content(change):
+    """Changes parameters and memories of a virtual bitstream."""
+
+    def changed(data):
+        plain = json.loads(data[len(MAGIC) :])
+        change(plain["parameters"], plain["memories"])
+        return MAGIC + json.dumps(plain).encode()
+
+    return changed
+
+
+def told(value=None, **fields):
+    """Changes fields of a description, or one number of its frame."""
+
+    def changed(data):
+        plain = json.loads(data)
+        other = fields if value is None else {"frame": plain["frame"] | {fields["frame"]: value}}
+        return json.dumps(plain | other).encode()
+
+    return changed
 
 
 def test_frames_beyond_the_length_register_are_refused(opened, overlay, tmp_path, cases):
@@ -59,8 +82,30 @@ def test_an_overlay_with_a_missing_file_is_refused(opened, overlay, tmp_path, pa
         ("bit", lambda data: data[: len(data) // 2], "damaged virtual bitstream"),
         ("bit", lambda data: MAGIC + b'{"parameters": {"Rows": "8"}, "memories": {}}', "damaged virtual bitstream"),
         ("bit", lambda data: MAGIC + b'{"parameters": {}, "memories": {"../x.hex": ""}}', "damaged virtual bitstream"),
-        ("hwh", lambda data: b"<EDKSYSTEM>", "pynq cannot load it"),
-        ("hwh", lambda data: b"", "pynq cannot load it"),
+        ("bit", lambda data: MAGIC + b"[" * 500_000, "damaged virtual bitstream"),
+        ("bit", content(lambda parameters, _: parameters.update({"X y\n": 1})), "damaged virtual bitstream"),
+        ("bit", content(lambda _, memories: memories.clear()), "damaged virtual bitstream"),
+        ("bit", content(lambda _, memories: memories.pop("identity.mem")), "damaged virtual bitstream"),
+        ("bit", content(lambda parameters, _: parameters.update(Unknown=1)), r"makes no core \(.*write it again with"),
+        ("bit", content(lambda parameters, _: parameters.update(Rows=0)), r"makes no core \(.*write it again with"),
+        ("bit", content(lambda _, memories: memories.update({"weights.mem": "qq"})), r"makes no core \(.*weights.mem"),
+        ("bit", content(lambda _, memories: memories.update({"identity.mem": "@ffff 0"})), r"makes no core \("),
+        ("hwh", lambda data: b"<EDKSYSTEM>", "no XML"),
+        ("hwh", lambda data: b"", "no XML"),
+        ("hwh", lambda data: b"<EDKSYSTEM/>", "pynq cannot load it"),
+        ("hwh", lambda data: b"<a>" * 200_000, "nested deeper than 64 levels"),
+        ("hwh", lambda data: b"<a>" + b" " * (17 << 20) + b"</a>", "over 16,777,216 bytes"),
+        ("hwh", lambda data: data.replace(b"<EDK", b'<!DOCTYPE x [<!ENTITY e "e">]><EDK', 1), "a DOCTYPE; no handoff"),
+        ("hwh", lambda data: data.replace(b"<EDK", b'<!DOCTYPE x SYSTEM "file:///dev/zero"><EDK', 1), "a DOCTYPE;"),
+        (
+            "hwh",
+            lambda data: data.replace(b"<EDK", b"<!DOCTYPE x><EDK", 1).decode()[39:].encode("utf-16"),
+            "a DOCTYPE;",
+        ),
+        ("hwh", lambda data: data.replace(b'BASEVALUE="0x4', b'BASEVALUE="-0x4'), "pynq finds no .* where it says"),
+        ("json", told(registers=dict(name="core", address_bits=8, registers=[], windows=[])), "window 'CYCLES'"),
+        ("json", told(fixed="0" * 64), "describes another core"),
+        ("json", told(frame="codes", value=63), "describes another core"),
         ("hwh", lambda data: data.replace(b"crossloom:rtl", b"somebody:rtl"), "0 IPs of type crossloom:rtl:"),
         ("hwh", lambda data: data.replace(b"ip:axi_dma:7.1", b"ip:axi_vdma:6.3"), "0 IPs of type xilinx.com:ip:axi"),
         (
@@ -85,6 +130,11 @@ def test_an_overlay_that_is_none_of_ours_is_refused(opened, overlay, tmp_path, p
     with pytest.raises(DeviceError, match=match) as told:
         opened(files=copied(overlay, tmp_path, **{part: change}))
     assert "\n" not in str(told.value)
+
+
+def test_an_overlay_without_a_name_is_refused(opened):
+    with pytest.raises(DeviceError, match="overlay '': no name of a file"):
+        opened(files=OverlayFiles(Path()))
 
 
 def test_a_core_is_found_whatever_it_is_called(opened, overlay, tmp_path, cases):

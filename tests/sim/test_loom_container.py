@@ -77,7 +77,7 @@ def test_a_claimed_size_beyond_the_file_is_refused(tmp_path):
 def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
     refused(b"x" * 1001, "over 1000 bytes", tmp_path)
-    with pytest.raises(ArtifactError, match="at most 1000"):
+    with pytest.raises(ArtifactError, match="at most 1,000"):
         to_bytes(made("flat"))
 
 

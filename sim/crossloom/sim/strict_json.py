@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
 _HASH_DIGITS = 64
 _LIMIT = 1 << 62
+_DIGITS = 20
 _Made = TypeVar("_Made")
+
+
+def parsed(data: bytes | str) -> Any:
+    """The values of a JSON text; ValueError (RecursionError where it is nested too deeply) for anything else."""
+
+    def integer(digits: str) -> int:
+        if len(digits) > _DIGITS:
+            raise ValueError(f"a number of {len(digits)} digits")
+        return int(digits)
+
+    return json.loads(data, parse_int=integer)
 
 
 def made(kind: type[_Made], value: Any, readers: Mapping[str, Callable[[Any], Any]]) -> _Made:
@@ -25,6 +38,17 @@ def whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _LIMIT:
         raise ValueError(f"{str(value)[:40]!r} is no integer")
     return value
+
+
+def count(most: int, least: int = 0) -> Callable[[Any], int]:
+    """A reader of integers from `least` to `most`."""
+
+    def read(value: Any) -> int:
+        if not least <= whole(value) <= most:
+            raise ValueError(f"{value} is not within {least} to {most}")
+        return int(value)
+
+    return read
 
 
 def number(value: Any) -> float:

@@ -123,8 +123,17 @@ def _only(overlay: Any, vlnv: str, files: OverlayFiles) -> Any:
             "overlay that 'crossloom build bitstream' wrote"
         )
     driver = overlay
-    for part in found[0].split("/"):
-        driver = getattr(driver, part)
+    try:
+        for part in found[0].split("/"):
+            driver = getattr(driver, part)
+    except CrossloomError:
+        raise
+    except Exception as error:  # the package makes it only now, and raises whatever its parts raise
+        said = (str(error).splitlines() or [""])[0][:160]
+        raise DeviceError(
+            f"{files.hwh}: pynq finds no {name} where it says ({said}); both files of one build are needed: build or "
+            "copy both again"
+        ) from None
     return driver
 
 

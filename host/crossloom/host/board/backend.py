@@ -72,6 +72,7 @@ class BoardBackend:
     def _open(self, files: OverlayFiles | None) -> None:
         from crossloom.rtl.core.description import MAX_BYTES, read_description
         from crossloom.rtl.core.driver import Core
+        from crossloom.rtl.errors import RegisterError
 
         if self.name == "virtual":
             import_pynq()
@@ -92,13 +93,17 @@ class BoardBackend:
         with files.description.open("rb") as file:
             description = read_description(file.read(MAX_BYTES + 1), str(files.description))
         layout = frame_layout(self._network)
+        try:
+            self._cycles_at = description.registers.offset("CYCLES")
+            clear = 1 << description.registers.field("CONTROL", "CLEAR").low
+        except RegisterError as error:
+            raise DeviceError(f"{files.description}: {error}; take the file of the bitstream's build") from None
         transport = PynqTransport(self._network.name, parts, layout, description.registers, self.frames, MARGIN_S)
         self._closing.append(transport.close)
         self.overlay, self.clock_mhz = overlay, parts.clock_mhz
         self._transport, self._core = transport, Core(transport, description, self._network)
-        self._cycles_at = description.registers.offset("CYCLES")
         self._check(files)
-        self._core.write("CONTROL", 1 << description.registers.field("CONTROL", "CLEAR").low)
+        self._core.write("CONTROL", clear)
         self._core.set_packet(self.frames)
 
     def _virtual_files(self) -> OverlayFiles:
@@ -136,7 +141,12 @@ class BoardBackend:
                     f"{network.name}: the core in {files.bit.name} was built for {why} ({name} {there[:12]}, needed "
                     f"{wanted[:12]}): build a bitstream for this design"
                 )
-        if core.description.structure != core.identity("STRUCTURE"):
+        told = core.description
+        if (told.structure, told.fixed, told.frame) != (
+            core.identity("STRUCTURE"),
+            core.identity("FIXED"),
+            frame_layout(network),
+        ):
             raise DeviceError(
                 f"{files.description}: describes another core than the bitstream's; copy both of one build"
             )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from crossloom.sim.board.build_record import DESCRIPTION
+from crossloom.sim.chip import XC7Z020
 from crossloom.sim.errors import DeviceError
 from crossloom.sim.frames import FrameLayout, frame_layout
-from crossloom.sim.strict_json import flag, made, many, sha256, text, whole
+from crossloom.sim.strict_json import count, flag, made, many, parsed, sha256, text, whole
 
 from ..compiler.bank_layout import BankLayout, Place, bank_layout
 from ..compiler.program import Program
@@ -24,6 +25,7 @@ from .contents import identities_of
 FILE = DESCRIPTION
 FORMAT = 1
 MAX_BYTES = 64 << 20  # of a description, which is untrusted
+_MOST = (1 << 31) - 1  # words of a memory, sweeps, rows
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,14 @@ class CoreDescription:
     layout: BankLayout
 
     def to_json(self) -> bytes:
-        """As the text of `core.json`, the same bytes for the same core."""
-        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n").encode("ascii")
+        """As the text of `core.json`, the same bytes for the same core; RtlError where nobody would read as many."""
+        data = (json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n").encode("ascii")
+        if len(data) > MAX_BYTES:
+            raise RtlError(
+                f"{self.name}: {len(self.layout.places):,} sweeps can be rewritten, {len(data):,} bytes of {FILE}; at "
+                f"most {MAX_BYTES:,} are read: name a larger array, or take fewer channels in the branches"
+            )
+        return data
 
 
 def describe(program: Program) -> CoreDescription:
@@ -70,7 +78,7 @@ def read_description(data: bytes, where: str = FILE) -> CoreDescription:
     if len(data) > MAX_BYTES:
         raise DeviceError(f"{where}: {len(data):,} bytes; at most {MAX_BYTES:,} are read: take what emit wrote")
     try:
-        plain = json.loads(data)
+        plain = parsed(data)
         if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
             raise DeviceError(f"{where}: not a core's description of format {FORMAT}; take the file that emit wrote")
         return made(
@@ -106,18 +114,32 @@ def _no_windows(value: Any) -> tuple[()]:
     return ()
 
 
+def _names(kind: type) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
 def _layout(value: Any) -> BankLayout:
     def place(item: Any) -> Place:
-        kind = {"layer": text, "kind": lambda number: Kind(whole(number)), "banked": flag}
-        return made(Place, item, kind)
+        at = dict.fromkeys(("channel", "weights", "params", "tables"), count(_MOST))
+        return made(Place, item, {"layer": text, "kind": lambda number: Kind(whole(number)), "banked": flag, **at})
 
+    def folding(item: Any) -> Folding:
+        found = made(Folding, item, {})
+        if found.rows * found.cols * found.pix > XC7Z020.lut + 4 * XC7Z020.dsp:
+            raise ValueError(f"an array of {found} is larger than the chip")
+        return found
+
+    sizes = dict.fromkeys(_names(Sizes), count(_MOST)) | {
+        **dict.fromkeys(("x_bits", "w_bits", "acc_bits", "code_bits", "scale_bits"), count(64)),
+        **dict.fromkeys(("shift_min", "shift_max"), count(64, -64)),
+    }
     return made(
         BankLayout,
         value,
         {
-            "folding": lambda item: made(Folding, item, {}),
-            "sizes": lambda item: made(Sizes, item, {}),
-            "banks": many(lambda item: made(Bank, item, {})),
+            "folding": folding,
+            "sizes": lambda item: made(Sizes, item, sizes),
+            "banks": many(lambda item: made(Bank, item, dict.fromkeys(_names(Bank), count(_MOST)))),
             "places": many(place),
         },
     )

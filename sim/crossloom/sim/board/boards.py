@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..installation import bitstreams
-from ..strict_json import made, text
+from ..strict_json import made, parsed, text
 
 DEFAULT_BOARD = "pynq-z2"
 FORMAT = 1
@@ -59,7 +58,7 @@ def read_board(data: bytes, where: Path | str) -> Board:
     if len(data) > MAX_BYTES:
         raise InputError(f"{where}: more than {MAX_BYTES:,} bytes; a board takes a few thousand; take another file")
     try:
-        plain = json.loads(data)
+        plain = parsed(data)
         if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
             raise ValueError(f"no board of format {FORMAT}")
         readers = {"name": _matching(_NAME), "part": _matching(_PART), "ps": _matching(_PS)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError
-from ..strict_json import flag, made, many, number, sha256, text
+from ..strict_json import flag, made, many, number, parsed, sha256, text
 
 RECORD = "build.json"
 FORMAT = 1
@@ -109,7 +109,7 @@ def parse_build(data: bytes, where: Path | str = RECORD) -> BuildRecord:
     if len(data) > MAX_BYTES:
         raise DeviceError(f"{where}: more than {MAX_BYTES:,} bytes; a build's record takes a few thousand; {_AGAIN}")
     try:
-        plain = json.loads(data)
+        plain = parsed(data)
         if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
             raise ValueError(f"no record of format {FORMAT}")
         names = ("name", "flow", "core", "core_version", "folding", "board", "part")

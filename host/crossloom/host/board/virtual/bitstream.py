@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from crossloom.rtl.verilator.model import Model
 
 MAGIC = b"crossloom virtual bitstream 1\n"
+MEMORIES = "config", "banks", "sweeps", "segments", "drains", "weights", "params", "identity"
 MAX_BYTES = 256 << 20  # of a file, which is untrusted
 _FILE = re.compile(r"[a-z0-9_]{1,64}\.(?:hex|mem)\Z")
+_PARAMETER = re.compile(r"[A-Z][A-Za-z]{0,63}\Z")
+_OF_THE_CORE = re.compile(r"%(?:Error|Warning)|\$readmem|does not match")
 _NUMBER = range(-(1 << 31), 1 << 31)
 
 
@@ -54,6 +57,7 @@ def configure(bit: Path, seed: int = 1) -> Model:
     Raises DeviceError for anything else, RtlError where Verilator or the compiler refuses.
     """
     from crossloom.rtl.core.contents import TOP
+    from crossloom.rtl.errors import RtlError
     from crossloom.rtl.sources import sources_of
     from crossloom.rtl.verilator.library import BEHAVIOURAL
     from crossloom.rtl.verilator.model import build_model
@@ -63,7 +67,13 @@ def configure(bit: Path, seed: int = 1) -> Model:
         for name, text in memories.items():
             Path(folder, name).write_text(text, encoding="ascii")
         given: dict[str, Any] = {"sources": sources_of(TOP), "defines": (BEHAVIOURAL,), "optimize": 2, "seed": seed}
-        return build_model(TOP, parameters, argument=f"+program={folder}/", **given)
+        try:
+            return build_model(TOP, parameters, argument=f"+program={folder}/", **given)
+        except (RtlError, DeviceError) as error:
+            if not _OF_THE_CORE.search(str(error)):
+                raise  # a tool that is missing or does not work
+            what = str(error).replace(f"{folder}/", "")[:160]
+            raise DeviceError(f"{bit}: makes no core ({what}); write it again with 'crossloom emit virtual'") from None
 
 
 def _read(bit: Path) -> tuple[dict[str, int], dict[str, str]]:
@@ -76,9 +86,17 @@ def _read(bit: Path) -> tuple[dict[str, int], dict[str, str]]:
         content: Any = json.loads(data[len(MAGIC) :]) if len(data) <= MAX_BYTES else None
         parameters, memories = content["parameters"], content["memories"]
         good = all(isinstance(n, str) and type(v) is int and v in _NUMBER for n, v in parameters.items())
+        good &= all(_PARAMETER.match(name) is not None for name in parameters)
+        good &= _memories(parameters) <= memories.keys()
         good &= all(_FILE.match(n) is not None and isinstance(v, str) and v.isascii() for n, v in memories.items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         good = False
     if not good:
         raise DeviceError(f"{bit}: a damaged virtual bitstream; write it again with 'crossloom emit virtual'")
     return parameters, memories
+
+
+def _memories(parameters: dict[str, int]) -> set[str]:
+    """The files that a core of these parameters reads."""
+    lanes = range(min(parameters.get("Lanes", 0), 1 << 16) if parameters.get("Tables") else 0)
+    return {f"{name}.mem" for name in (*MEMORIES, *(f"tables{lane}" for lane in lanes))}
