@@ -141,7 +141,7 @@ def test_an_image_folder_inside_a_class_folder_is_no_longer_passed_over(tmp_path
         user_dataset(root)
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation"])
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation", "dev"])
 def test_images_for_validation_beside_train_are_that_part(tmp_path: Path, name: str) -> None:
     folder(tmp_path / "train", count=10)
     folder(tmp_path / name, count=2)
@@ -149,6 +149,15 @@ def test_images_for_validation_beside_train_are_that_part(tmp_path: Path, name: 
     assert (data.classes, data.superclasses) == (("ant", "bee"), None)
     assert data.validation.tolist() == [20, 21, 22, 23]
     assert len(data.test) == 4 and data.test.max() < 20 and len(data.train) == 16
+
+
+@pytest.mark.parametrize("name", ["train", "Training"])
+def test_training_images_alone_in_their_folder_are_no_super_class(tmp_path: Path, name: str) -> None:
+    folder(tmp_path / "bare")
+    folder(tmp_path / "set" / name)
+    bare, found = user_dataset(tmp_path / "bare"), user_dataset(tmp_path / "set")
+    assert found.superclasses is None and found.classes == bare.classes
+    assert found.sha256 == bare.sha256
 
 
 def test_a_class_without_enough_images_beside_its_parts_says_what_for(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from .pictures import read_picture
 
 _PARTS = {
     "train": "train", "training": "train",
-    "val": "validation", "valid": "validation", "validation": "validation",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
 """What folders are called that hold a part of the data set, in any case."""
@@ -27,7 +27,8 @@ def read_own_folder(path: Path, least: int = 2) -> Parts:
     """Return the images of a folder: one subfolder per class, its name the class; pictures as `read_picture` has them.
 
     The class folders may lie in folders of super-classes: `SUPERCLASS/CLASS/*.png`. With subfolders `train` and
-    `test`, `val` (or `valid`, `validation`) or both, all this lies in each of them, and their images are that part.
+    `test`, `val` (or `valid`, `validation`, `dev`) or both, all this lies in each of them, and their images are that
+    part; `train` may be there alone.
     Classes are sorted by name, whatever their super-class. All images must have one size and kind. Hidden files are
     skipped, any other must be a picture. Raises ConfigError (one line); OSError where a folder cannot be read.
     """
@@ -86,7 +87,7 @@ def _read_class(path: Path, folder: Path, images: list[Images], first: Path | No
 
 
 def _parts(path: Path) -> dict[str, Path]:
-    """Return the folder of each part, "train" first; none where `train` and another part do not lie in `path`."""
+    """Return the folder of each part, "train" first; none where `train` lies neither with another part nor alone."""
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     for entry in entries:
         if entry.name.casefold() in _PARTS and not entry.exists():
@@ -104,7 +105,7 @@ def _parts(path: Path) -> dict[str, Path]:
             raise ConfigError(f"{shown(path)}: {names} are both the {part} part; needed one; rename or move the other")
         else:
             found[part] = folder
-    if "train" not in found or len(found) == 1:
+    if "train" not in found or (len(found) == 1 and (strays or not _holds_folders(found["train"]))):
         return {}
     if strays:
         names = " and ".join(folder.name for folder in found.values())
