@@ -124,6 +124,14 @@ FORWARDS = {
     "a softmax": (lambda: seq(act(8), nn.Flatten(), dense(192), nn.LogSoftmax(1)), "LogSoftmax has no exact integer"),
     "a function of it": (lambda: _forward(_log_softmax), "leave it out of the model that is exported"),
     "a sigmoid": (lambda: seq(act(8), nn.Flatten(), dense(192), nn.Sigmoid()), "leave it out of the model"),
+    "a sigmoid inside": (
+        lambda: seq(act(8), nn.Flatten(), dense(192), nn.Sigmoid(), act(8), dense(3)),
+        "has no exact integer form here; needed one of QuantConv2d",
+    ),
+    "the greatest of a row": (
+        lambda: _forward(lambda m, x: m.fc(m.q(x).value.amax(3).flatten(1)), fc=dense(24, bias=False)),
+        "maximum over 3; needed (2, 3), the whole image",
+    ),
     "a branch on values": (
         lambda: _forward(lambda m, x: m.fc(m.q(x).flatten(1)) if x.sum() > 0 else x),
         "it branches on the values of a tensor at test_export_arguments.py",

@@ -214,6 +214,14 @@ MODELS = {
         act(8), conv(3, 4, 8), nn.AdaptiveAvgPool2d(1), relu(), nn.Flatten(), dense(4)
     ),
     "adaptive max pooling": lambda: _net(nn.AdaptiveMaxPool2d((2, 3)), out=24),
+    "the greatest of an image": lambda: Applied(
+        lambda m, x: m.fc(torch.amax(m.r(m.c(m.q(x))).value, (-1, -2))),
+        **{"q": act(8), "c": conv(3, 4), "r": relu(), "fc": dense(4, bias=False)},
+    ),
+    "the greatest of sums": lambda: Applied(
+        lambda m, x: m.fc(m.r(m.c(m.q(x)).amax(dim=[2, 3], keepdim=True)).flatten(1)),
+        **{"q": act(8), "c": conv(3, 4), "r": relu(), "fc": dense(4)},
+    ),
     "adaptive pooling that does not divide": lambda: _net(nn.AdaptiveMaxPool2d(5), out=100),
     "adaptive averages that overlap": lambda: _net(nn.AdaptiveAvgPool2d(5), act(), out=100),
     "a mean over 6x6 pixels": lambda: _net(nn.AdaptiveAvgPool2d(1), act(4, False), out=4),

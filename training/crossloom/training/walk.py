@@ -103,7 +103,7 @@ class Walk:
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             raise ExportError(f"{where}: {BATCH_NORM}")
         if isinstance(module, SOFTMAXES):
-            raise ExportError(f"{where}: {type(module).__name__} has no exact integer form here; {NO_SOFTMAX}")
+            raise self.no_softmax(where, type(module).__name__)
         if isinstance(module, qnn.QuantEltwiseAdd):
             operands = [self.build.proxy(module, "input_quant", self.value(a), i) for i, a in enumerate(args[:2])]
             return self.build.proxy(module, "output_quant", self.build.add(operands, tap=None))
@@ -202,11 +202,11 @@ class Walk:
             if given.get("mode", "constant") != "constant":
                 raise ExportError(f"{node.name}: pads by {given['mode']}; needed zeros")
             return pools.zero_pad(self.build, self.value(given["input"]), given["pad"], given.get("value"))
-        if what in (torch.mean, "mean"):
-            return self.mean()
+        if what in (torch.mean, "mean", torch.amax, "amax"):
+            return self.over_image(greatest=what in (torch.amax, "amax"))
         if what in SOFTMAX_CALLS or what in ("softmax", "log_softmax", "sigmoid"):
             kind = getattr(what, "__name__", str(what))
-            raise ExportError(f"{node.name}: {kind} has no exact integer form here; {NO_SOFTMAX}")
+            raise self.no_softmax(node.name, kind)
         if what in (functional.batch_norm, torch.batch_norm):
             raise ExportError(f"{node.name}: {BATCH_NORM}")
         if any(isinstance(self.known.get(other), Value) for other in node.all_input_nodes):
@@ -261,15 +261,24 @@ class Walk:
             f"{build.where()}: it makes {list(before[1:])} a sample into {list(after[1:])}; needed flatten(1)"
         )
 
-    def mean(self) -> Value:
-        """The mean over the whole image."""
+    def no_softmax(self, where: str, kind: str) -> ExportError:
+        """The refusal of a softmax or sigmoid: at the end it can be left out, inside a quantizer must do its work."""
+        last = all(user.op == "output" for user in self.build.current.users)
+        return ExportError(
+            f"{where}: {kind} has no exact integer form here; {NO_SOFTMAX if last else f'needed one of {SUPPORTED}'}"
+        )
+
+    def over_image(self, greatest: bool) -> Value:
+        """The mean over the whole image, or the greatest value in it."""
         node = self.build.current
         given = bound(node, "input", "dim", "keepdim")
         dims = given.get("dim")
         if not isinstance(dims, tuple | list) or sorted(d % 4 for d in dims) != [2, 3]:
-            raise ExportError(f"{node.name}: mean over {dims}; needed (2, 3), the whole image")
+            kind = "maximum" if greatest else "mean"
+            raise ExportError(f"{node.name}: {kind} over {dims}; needed (2, 3), the whole image")
         keep = given.get("keepdim", False)
-        x = pools.adaptive_pool(self.build, self.value(given["input"]), 1, tap=self.build.tap() if keep else None)
+        tap = self.build.tap() if keep else None
+        x = pools.adaptive_pool(self.build, self.value(given["input"]), 1, greatest=greatest, tap=tap)
         return x if keep else self.build.flatten(x)
 
     def pool(self, what: Any) -> Value:
