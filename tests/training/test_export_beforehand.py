@@ -19,8 +19,8 @@ from crossloom.sim.crossbar import DEVICES, ArraySpec, Physics  # noqa: E402
 from crossloom.sim.golden import golden_bytes  # noqa: E402
 from crossloom.sim.loom import to_bytes  # noqa: E402
 from crossloom.sim.schema import encode  # noqa: E402
+from crossloom.training import beforehand, workflow  # noqa: E402
 from crossloom.training import prove as prove_module  # noqa: E402
-from crossloom.training import workflow  # noqa: E402
 from crossloom.training.beforehand import refuse_beforehand  # noqa: E402
 from crossloom.training.config import Config, Dense, Flatten, override  # noqa: E402
 from crossloom.training.data.digits import digits  # noqa: E402
@@ -79,7 +79,13 @@ def test_recipes_that_can_be_exported_pass_and_leave_chance_as_it_was() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_more_weights_than_an_artifact_holds_are_refused_before_there_is_memory_for_them(tmp_path: Any) -> None:
+def test_more_weights_than_an_artifact_holds_are_refused_before_there_is_memory_for_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    def built(*_: Any) -> None:
+        raise AssertionError("it took the memory")
+
+    monkeypatch.setattr(beforehand, "build_quantized_network", built)
     config = replace(config_of(), layers=(Flatten(), *2 * (Dense(units=60_000),), Dense()))
     with pytest.raises(ConfigError, match=r"3,6\d\d,\d{3},\d{3} weights, .* at most 268,435,456; take smaller layers"):
         workflow.train_and_export(config, small(), tmp_path / "run")
