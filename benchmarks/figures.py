@@ -167,6 +167,19 @@ def small_pipeline() -> str:
         would take {ideal["latency_cycles"]:,} (estimated).""")
 
 
+def driver() -> str:
+    """docs/board.md: what the driver itself takes."""
+    found = results("board")
+    ours = found["virtual"]
+    share = ours["frames_per_s"] / found["rtl"]["frames_per_s"]
+    return paragraph(f"""
+        On the virtual board with `{found["name"]}`, medians of {found["runs"]} rounds: the host takes
+        {ours["host_us_single"]:.0f} us a frame beside the logic with one frame a transfer
+        ({ours["host_us_call"]:.0f} with one a call) and {ours["host_us_batched"]:.1f} us with 256; all banks are
+        rewritten in {found["bank_rewrite_ms"]:.0f} ms; {ours["frames_per_s"]:.0f} frames/s, {share:.2f} times
+        those of the core alone (measured, `crossloom bench board`).""")
+
+
 def peer() -> str:
     """docs/board.md: one loop on the virtual board and on cocotbpynq."""
     found = results("peer-cocotbpynq")
@@ -285,7 +298,7 @@ FIGURES = {
     for made in (
         *(designs, hierarchy, growing, others),
         *(small_pipeline, cores, core_notes),
-        *(solvers, resistance, tile, peer),
+        *(solvers, resistance, tile, driver, peer),
     )
 }
 
