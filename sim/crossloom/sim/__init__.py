@@ -18,13 +18,31 @@ from .golden import Golden, digest, digests, make_golden, simulated_digests
 from .identity import structure, structure_sha256, weights_sha256
 from .loom import Artifact, load, save
 from .network import Branch, Input, Network, Node, Route
-from .ops import Add, Concat, Conv2d, Dense, Edge, Flatten, LeakyReLU, MaxPool, Requant, SumPool, Threshold
+from .ops import (
+    LIF,
+    Add,
+    Concat,
+    Conv2d,
+    Count,
+    Dense,
+    Edge,
+    First,
+    Flatten,
+    Last,
+    LeakyReLU,
+    MaxPool,
+    Requant,
+    SumPool,
+    Threshold,
+    membrane_bits,
+)
 from .random_networks import random_codes, random_network
 from .result import Result, differing
 from .simulator import input_codes, run
 from .types import QType, Rounding
 
 __all__ = [
+    "LIF",
     "Add",
     "Artifact",
     "ArtifactError",
@@ -34,16 +52,19 @@ __all__ = [
     "ConfigError",
     "Conv2d",
     "Cost",
+    "Count",
     "CrossloomError",
     "Dense",
     "DeviceError",
     "Difference",
     "Edge",
     "ExportError",
+    "First",
     "Flatten",
     "Golden",
     "Input",
     "InputError",
+    "Last",
     "LeakyReLU",
     "MaxPool",
     "MissingExtraError",
@@ -68,6 +89,7 @@ __all__ = [
     "input_codes",
     "load",
     "make_golden",
+    "membrane_bits",
     "random_codes",
     "random_network",
     "run",

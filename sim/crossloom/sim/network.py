@@ -167,6 +167,9 @@ class Network:
             _check_logits("output (coarse logits)", logits, len(self.route.branches), "one row per branch")
             _check_branches(self.route, len(self.classes), trunk_names, edges)
             self._check_banks(self.route)
+        for _, nodes, _ in self.sections():
+            for node in nodes:
+                node.op.check_readers(f"node {node.name!r}", [n.op for n in nodes if node.name in n.inputs])
         idle = [name for name in (INPUT, *(n.name for n in self.nodes)) if name not in used]
         if idle:
             raise NetworkError(f"network: nothing reads {idle[0]!r}; remove it or connect it")

@@ -155,6 +155,12 @@ def _int(where: str, value: object) -> int:
     return value
 
 
+def _flag(where: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise NetworkError(f"{where}: found {type(value).__name__}; needed true or false")
+    return value
+
+
 def _ints(where: str, value: object) -> tuple[int, ...]:
     return tuple(_int(where, item) for item in _list(where, value))
 
@@ -188,4 +194,6 @@ _DECODERS: dict[str, Callable[[str, object], object]] = {
     "tuple[int, int, int, int]": _ints,
     "QType": _type,
     "Rounding": _rounding,
+    "bool": _flag,
+    "str": _text,
 }

@@ -165,6 +165,10 @@ class Op(ABC):
 
         return run
 
+    def check_readers(self, where: str, readers: Sequence[Op]) -> None:
+        """Raise NetworkError where an operator that reads its edge does not fit it; most take any."""
+        return
+
     def tensors(self, inputs: Sequence[Edge]) -> tuple[Tensor, ...]:
         """Its arrays, in the order in which hardware loads them."""
         return ()

@@ -1,0 +1,206 @@
+"""LIF: the one operator with state, a membrane that leaks, integrates and is reset where it reaches its threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import NetworkError
+from ..types import MAX_ACC_BITS, AnyArray, IntArray, QType, check_int, frozen_ints, signed_bits
+from .base import Edge, Index, Kernel, Op, Tensor, accumulator_edge
+from .quantize import Threshold
+
+MAX_LEAK = 15
+MAX_GUARD = 24
+MAX_STEPS = 4096
+RESETS = ("subtract", "zero", "none")
+WHENS = ("now", "next")
+
+
+@dataclass(frozen=True, eq=False)
+class LIF(Op):
+    """v = sat(v - leak(v) + (acc << guard)) at each of `steps`; where v reaches theta, it is reset; v before the reset.
+
+    The edge is the membrane that is compared, so that every place shows it; the Threshold that reads it makes the
+    spikes and must have this operator's thresholds. v is 0 when an image starts. All integers:
+
+    - `theta` (1,) or (channels,) in membrane units, above 0; reached is v >= theta, with `strict` v > theta.
+    - `leak` (1,) or (channels,) k: leak(v) = (v + 2^(k-1)) >> k, rounded half up; 0 is none (an IF neuron), at most 15.
+    - `guard` fraction bits of the membrane below the accumulator's, 0..24.
+    - `reset` subtract takes theta off, zero sets v to 0, none leaves it.
+    - `when` now, or next: the threshold comes off one step later, undecayed; with zero, the step after a spike starts
+      from 0 and its input is lost.
+    - `most` spikes a step, 1 or more: as many as whole thresholds fit, each of which a subtracting reset takes off.
+    - `bits` of the membrane in two's complement, in which it saturates.
+
+    Reads an accumulator, or a stream, of one step (the same input at every step) or of `steps`.
+    """
+
+    theta: IntArray
+    leak: IntArray
+    guard: int
+    reset: str
+    when: str
+    strict: bool
+    most: int
+    bits: int
+    steps: int
+    kind: ClassVar[str] = "lif"
+    timed: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("theta", "<i8"), ("leak", "<i1")):
+            object.__setattr__(self, name, frozen_ints(f"lif: {name}", getattr(self, name), (None,), dtype))
+        check_int("lif: bits", self.bits, 2, MAX_ACC_BITS)
+        QType(1, (1 << (self.bits - 1)) - 1).check("lif: theta", self.theta)
+        QType(0, MAX_LEAK).check("lif: leak", self.leak)
+        check_int("lif: guard", self.guard, 0, MAX_GUARD)
+        check_int("lif: steps", self.steps, 1, MAX_STEPS)
+        check_int("lif: most", self.most, 1, 255)
+        for name, known in (("reset", RESETS), ("when", WHENS)):
+            if getattr(self, name) not in known:
+                raise NetworkError(f"lif: {name} {str(getattr(self, name))[:40]!r}; needed one of {', '.join(known)}")
+        if not isinstance(self.strict, bool):
+            raise NetworkError(f"lif: strict {str(self.strict)[:40]!r}; needed true or false")
+        if self.most > 1 and (self.strict or self.reset != "subtract"):
+            raise NetworkError("lif: several spikes a step; needed reset subtract and v >= theta")
+        if self.when == "next" and self.reset == "none":
+            raise NetworkError("lif: when next; a reset is needed that can come a step later, or when now")
+
+    @property
+    def levels(self) -> IntArray:
+        """The thresholds (1 or channels, most) with which a Threshold makes its spikes."""
+        found: IntArray = (self.theta + int(self.strict))[:, None] * np.arange(1, self.most + 1)
+        return found
+
+    def infer(self, where: str, inputs: Sequence[Edge], banked: bool) -> Edge:
+        """Return the accumulator edge of the membranes before their reset, of all steps."""
+        (x,) = inputs
+        for name in ("theta", "leak"):
+            count = len(getattr(self, name))
+            if count not in (1, x.channels):
+                raise NetworkError(f"{where}: {count} of {name}; {x.channels} channels need 1 or {x.channels}")
+        if x.steps not in (1, self.steps):
+            raise NetworkError(f"{where}: reads {x.steps} time steps; needed 1 or its own {self.steps}")
+        fracs = x.type.frac
+        frac = fracs + self.guard if isinstance(fracs, int) else tuple(f + self.guard for f in fracs)
+        limit = 1 << (self.bits - 1)
+        reach = max(abs(x.type.lo), abs(x.type.hi)) << self.guard
+        # Before it saturates, a sum of membrane, leak, input and what a reset takes off.
+        most = 2 * limit + reach + int(self.levels.max())
+        edge = accumulator_edge(where, x.shape, -limit, limit - 1, frac, max(most, x.magnitude))
+        return Edge(edge.shape, edge.type, True, edge.magnitude, self.steps)
+
+    def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
+        """Return the recurrence over all steps, each step one pass over batch and neurons."""
+        (x,) = inputs
+        work = np.promote_types(x.carrier, output.carrier)
+        limit = float(1 << (self.bits - 1))
+        theta, scale = self.theta.astype(work), work.type(1 << self.guard)
+        level = (self.theta + int(self.strict)).astype(work)
+        leaks = bool(self.leak.any())
+        # Where there is no leak, what is rounded half up to 0 is always less than 1/2.
+        share = np.where(self.leak > 0, np.ldexp(1.0, -self.leak.astype(int)), 0.0).astype(work)
+        zero, steps, later = self.reset == "zero", self.steps, self.when == "next"
+
+        def spikes(v: AnyArray) -> AnyArray:
+            if self.most == 1:
+                found: AnyArray = (v >= level).astype(work)
+                return found
+            return np.clip(v.astype(np.int64) // self.theta, 0, self.most).astype(work)
+
+        def run(acc: AnyArray) -> AnyArray:
+            shape = acc.shape[-len(x.shape) :]
+            acc = acc.reshape(len(acc), x.steps, *shape).astype(work, copy=False)
+            out = np.empty((len(acc), steps, *shape), output.carrier)
+            v, pending = np.zeros((len(acc), *shape), work), np.zeros((len(acc), *shape), work)
+            for step in range(steps):
+                new = v
+                if leaks:
+                    new = v - np.floor(v * share + work.type(0.5))
+                new = new + acc[:, step % x.steps] * scale
+                if later:
+                    new = np.where(pending > 0, 0, new) if zero else new - pending * theta
+                v = np.clip(new, -limit, limit - 1)
+                out[:, step] = v
+                if self.reset == "none":
+                    continue
+                fired = spikes(v)
+                if later:
+                    pending = fired
+                else:
+                    v = np.where(fired > 0, 0, v) if zero else v - fired * theta
+            return out if steps > 1 else out[:, 0]
+
+        return run
+
+    def check_readers(self, where: str, readers: Sequence[Op]) -> None:
+        """Raise NetworkError unless each Threshold that reads the membrane makes the spikes that reset it."""
+        for reader in readers:
+            if self.reset == "none" or not isinstance(reader, Threshold) or _same(reader.thresholds, self.levels):
+                continue
+            raise NetworkError(
+                f"{where}: read by thresholds from {int(reader.thresholds.min())}; what resets it are its spikes: "
+                f"needed its own thresholds, from {int(self.levels.min())}"
+            )
+
+    def tensors(self, inputs: Sequence[Edge]) -> tuple[Tensor, ...]:
+        """Thresholds in the membrane's width, leaks in 4 bits."""
+        return (
+            Tensor("theta", self.theta.shape, self.bits, True, True),
+            Tensor("leak", self.leak.shape, MAX_LEAK.bit_length(), False, True),
+        )
+
+    def reads(self, index: tuple[int, ...], inputs: Sequence[Edge]) -> tuple[Index | None, ...]:
+        """The same place at every step up to its own."""
+        if inputs[0].steps == 1:
+            return (index[1:] if self.steps > 1 else index,)
+        return ((slice(0, index[0] + 1), *index[1:]),)
+
+    def scratch(self, inputs: Sequence[Edge], output: Edge) -> int:
+        """Membrane, what is pending, and the temporaries of one step; the input in the output's carrier."""
+        return 8 * (6 * output.size + inputs[0].image_size)
+
+
+def _same(rows: AnyArray, levels: AnyArray) -> bool:
+    """Whether two tables of thresholds agree, one row standing for every channel."""
+    shape = max(len(rows), len(levels)), levels.shape[1]
+    return rows.shape[1] == levels.shape[1] and np.array_equal(
+        np.broadcast_to(rows, shape), np.broadcast_to(levels, shape)
+    )
+
+
+def membrane_bits(
+    lo: int, hi: int, *, theta: int, leak: int, guard: int, steps: int, reset: str, when: str, most: int, strict: bool
+) -> int:
+    """The least bits in which a membrane never saturates, for accumulators in lo..hi: its interval, step by step.
+
+    `theta` is the least one of the layer where channels differ, `leak` the least too: both let the membrane grow most.
+    """
+    low = high = bound_low = bound_high = 0
+    level = theta + int(strict)
+    pending = 0  # the most that may come off at the next step
+    for _ in range(steps):
+        low, high = _decayed(low, leak) + (lo << guard), _decayed(high, leak) + (hi << guard)
+        if when == "next" and reset == "subtract":
+            low -= pending
+        bound_low, bound_high = min(bound_low, low), max(bound_high, high)
+        if reset == "none":
+            continue
+        fired = min(most, max(high, 0) // theta) if most > 1 else int(high >= level)
+        if when == "next":
+            pending = fired * theta
+            if reset == "zero":
+                low = min(low, 0)
+        elif fired:
+            # Either it stayed below the threshold, or the reset took it down.
+            high = max(level - 1, high - fired * theta if reset == "subtract" else 0)
+            low = min(low, 0)
+    return signed_bits(bound_low, bound_high)
+
+
+def _decayed(v: int, leak: int) -> int:
+    return v - ((v + (1 << (leak - 1))) >> leak) if leak else v
