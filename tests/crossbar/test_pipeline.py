@@ -325,6 +325,11 @@ def test_what_does_not_fit_the_network_or_device_is_refused_in_one_line(digits):
             plan_network(network, ArraySpec(gain=True), images)
 
 
+def test_arrays_refuse_a_network_with_time_steps_in_one_line():
+    with pytest.raises(InputError, match=r"^random-2006-5: node 'lif\d+' \(lif\) needs time steps, [^\n]*$"):
+        plan_network(random_network(2006), ArraySpec())
+
+
 def test_sums_that_float64_cannot_carry_are_refused():
     op = Dense(np.full((2, 4000), 32767), np.zeros(2, int), QType(-32767, 32767), 8)
     x, y = edges_of(op, (4000,), QType(0, 65535))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crossloom.sim import Conv2d, Dense, Network, Threshold
+from crossloom.sim import LIF, Conv2d, Dense, Network, Threshold
 
 
 def _rewritten(op, rng):
@@ -15,17 +15,29 @@ def _rewritten(op, rng):
     if isinstance(op, Threshold):
         found = rng.choice(op.thresholds.ravel(), op.thresholds.shape)
         return replace(op, thresholds=np.sort(found, axis=1))
+    if isinstance(op, LIF):
+        theta = rng.integers(1, op.theta.max(), op.theta.shape, endpoint=True)
+        return replace(op, theta=theta, leak=rng.integers(0, 5, op.leak.shape))
     return op
+
+
+def _section(nodes, changed, rng):
+    """The nodes of a section, those that are `changed` with other tensors; neurons and their spikes stay together."""
+    found = {node.name: _rewritten(node.op, rng) if node.name in changed else node.op for node in nodes}
+    for node in nodes:
+        neurons = found.get(node.inputs[0])
+        if isinstance(node.op, Threshold) and isinstance(neurons, LIF) and node.name in changed:
+            found[node.name] = replace(node.op, thresholds=neurons.levels)
+    return tuple(replace(node, op=found[node.name]) for node in nodes)
 
 
 def rewritten(network, seed):
     """The same structure and trunk with other weights, and the branches, their shifts and class counts, reversed."""
     rng = np.random.default_rng(seed)
-
-    def nodes(found):
-        return tuple(replace(node, op=_rewritten(node.op, rng)) for node in found)
-
-    head = tuple(replace(n, op=_rewritten(n.op, rng)) if n.name in network.head else n for n in network.nodes)
-    branches = tuple(replace(branch, nodes=nodes(branch.nodes)) for branch in reversed(network.route.branches))
+    head = _section(network.nodes, network.head, rng)
+    branches = tuple(
+        replace(branch, nodes=_section(branch.nodes, {node.name for node in branch.nodes}, rng))
+        for branch in reversed(network.route.branches)
+    )
     route = replace(network.route, branches=branches)
     return Network(network.name, network.input, head, network.output, network.classes, route)

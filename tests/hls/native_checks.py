@@ -30,7 +30,7 @@ def check(network, simulation, codes):
     branch = np.zeros(len(codes), int) if expected.branch is None else expected.branch
     assert np.array_equal(simulation.calls() - before, np.bincount(branch, minlength=len(before)))
     found = compare(network, expected.edges, simulation.edges())
-    assert found.codes == len(codes) * sum(edge.size for edge in network.edges.values())
+    assert found.codes == len(codes) * sum(edge.image_size for edge in network.edges.values())
     assert found.total == 0, found.first
     assert not differing(expected, answers).any()
 

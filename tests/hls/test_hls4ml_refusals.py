@@ -14,7 +14,7 @@ from crossloom.hls import hls4ml_writer as writer
 from crossloom.hls.hls4ml_model import take_apart
 from crossloom.hls.hls4ml_project import write_core
 from crossloom.host import find_design
-from crossloom.sim import Concat, Flatten, MaxPool, QType, SumPool, Threshold, load, random_network
+from crossloom.sim import Concat, Count, Flatten, MaxPool, QType, SumPool, Threshold, load, random_network
 
 pytest.importorskip("hls4ml")
 
@@ -73,6 +73,7 @@ REFUSED = {
         ("codes", requant(2, SMALL, 2), ("flat",)),
         ("logits", dense(4, 72), ("codes",)),
     ],
+    "operator count": [("sum", Count(), ("input",)), ("codes", requant(1, SMALL, 3), ("sum",)), *head("codes", 72)],
     "8 readers": [
         *((f"codes{i}", requant(2, SMALL, 2), ("input",)) for i in range(8)),
         ("all", Concat(), tuple(f"codes{i}" for i in range(8))),

@@ -12,9 +12,11 @@ from crossloom.hls.device import open_simulation
 from crossloom.host import find_design
 from crossloom.sim import DeviceError, input_codes, load, random_codes, random_network
 
-QUICK = (3, 6, 7, 9, 12, 15, 21, 1000)  # every operator; ties to even in 12 and 15, pads that matter to a pool in 6
+SPIKING = (2001, 2008, 2009, 2010, 2048)  # every neuron and end of time; routed, and of one step
+# Every operator; ties to even in 12 and 15, pads that matter to a pool in 6.
+QUICK = (3, 6, 7, 9, 12, 15, 21, 1000, *SPIKING)
 LONG = 300
-ROUTED = (15, 1000)
+ROUTED = (15, 1000, 2008)
 
 
 def test_random_networks_are_exact_on_every_edge(tmp_path):
@@ -22,13 +24,19 @@ def test_random_networks_are_exact_on_every_edge(tmp_path):
 
 
 def test_the_types_of_synthesis_are_exact_too(tmp_path):
-    check_random((3, 1000), tmp_path, synthesis_types=True)
+    check_random((3, 1000, 2048), tmp_path, synthesis_types=True)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(0, LONG, 25))
 def test_hundreds_of_random_networks_are_exact_on_every_edge(first, tmp_path):
     check_random(range(first, first + 25), tmp_path, 4 + first // 25 % 5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(2000, 2050, 10))
+def test_many_random_spiking_networks_are_exact_on_every_spike_and_membrane(first, tmp_path):
+    check_random(range(first, first + 10), tmp_path, 4 + first // 10 % 3)
 
 
 def routed_cores(folder):
@@ -75,7 +83,7 @@ def test_digits_sha_takes_other_branches_while_it_runs():
 
 
 def test_a_load_for_another_core_is_refused_and_changes_nothing(tmp_path):
-    simulation, other = routed_cores(tmp_path)
+    simulation, other, _ = routed_cores(tmp_path)
     first = simulation.network
     with pytest.raises(DeviceError, match="another structure or trunk"):
         simulation.load(other.network)

@@ -9,8 +9,8 @@ from crossloom.sim.ops import OPERATORS
 
 ROOT = Path(__file__).parents[2]
 CLASSES = {op.__name__ for op in OPERATORS.values()}
-# One that draws operators, and one that lets a layer swallow the Requant behind it.
-ALLOWED = {"random_networks.py", "hls4ml_model.py"}
+# Two that draw operators and what drives them, and one that lets a layer swallow the Requant behind it.
+ALLOWED = {"random_networks.py", "random_inputs.py", "hls4ml_model.py"}
 SOURCES = [
     path.relative_to(ROOT)
     for stage in ("sim", "hls", "rtl", "host")

@@ -255,3 +255,9 @@ def test_a_network_past_the_programs_fields_is_refused_by_its_layer():
 def test_a_folding_that_contradicts_itself_is_refused(bad):
     with pytest.raises(RtlError, match="folding"):
         Folding(*bad)
+
+
+@pytest.mark.parametrize("seed", [2001, 2002])
+def test_a_network_with_time_steps_is_refused_in_one_line(seed):
+    with pytest.raises(RtlError, match=rf"^random-{seed}-5: node '\w+' \(\w+\) needs time steps, [^\n]*$"):
+        compile_network(random_network(seed), FOLDINGS[0])

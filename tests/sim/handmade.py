@@ -5,18 +5,21 @@ from dataclasses import replace
 import numpy as np
 
 from crossloom.sim import (
+    LIF,
     Artifact,
     Branch,
     Conv2d,
     Dense,
     Flatten,
     Input,
+    Last,
     Network,
     Node,
     QType,
     Requant,
     Rounding,
     Route,
+    Threshold,
     make_golden,
 )
 
@@ -69,6 +72,26 @@ def routed_network(**changes):
     return replace(Network("hand-routed", SOURCE, nodes, "coarse", tuple("abcde"), route), **changes)
 
 
+def spiking_network(**changes):
+    """Conv -> neurons at three steps -> spikes -> flat -> fc -> membranes -> the last of them."""
+    first, _, flat = trunk()
+    neurons = LIF(np.array([20, 31]), np.array([0, 2]), 1, "subtract", "next", True, 1, 9, 3)
+    scores = LIF(np.array([40]), np.array([3]), 2, "none", "now", False, 1, 10, 3)
+    nodes = (
+        first,
+        Node("neurons", neurons, ("conv",)),
+        Node("spikes", Threshold(neurons.levels, 0, 1, 0), ("neurons",)),
+        replace(flat, inputs=("spikes",)),
+        Node("fc", dense(3, 18, 1), ("flat",)),
+        Node("membranes", scores, ("fc",)),
+        Node("scores", Last(), ("membranes",)),
+    )
+    return replace(Network("hand-spiking", SOURCE, nodes, "scores", ("a", "b", "c")), **changes)
+
+
+MADE = {"flat": flat_network, "routed": routed_network, "spiking": spiking_network}
+
+
 def with_branches(*branches):
     """The routed network with other branches."""
     return routed_network(route=replace(routed_network().route, branches=branches))
@@ -88,7 +111,7 @@ def with_node(network, at, /, **fields):
 
 def made(name):
     """A small artifact with info and golden vectors, the same under any numpy."""
-    net = flat_network() if name == "flat" else routed_network()
+    net = MADE[name]()
     images = (np.arange(5 * 9) * 7 % 4).reshape(5, 3, 3, 1).astype(np.uint8)
     golden = make_golden(net, "hand test", images, np.arange(5) % 3)
     return Artifact(net, {"accuracy": {"value": 0.5, "origin": "measured"}, "note": "ü"}, golden)

@@ -88,6 +88,33 @@ def pool(x, kernel, stride, pad, pad_code, combine):
     return result
 
 
+def neurons(op, acc):
+    """Membranes before their reset and spikes (steps, neurons) of one image's sums, channels last."""
+    limit = 1 << (op.bits - 1)
+    membranes, spikes = [], []
+    v, pending = [0] * len(acc[0]), [0] * len(acc[0])
+    for row in acc:
+        now, fired = [], []
+        for c, a in enumerate(row):
+            k, theta = int(op.leak[c % len(op.leak)]), int(op.theta[c % len(op.theta)])
+            new = v[c] - ((v[c] + (1 << (k - 1))) >> k) if k else v[c]
+            new += int(a) << op.guard
+            if op.when == "next":
+                new = (0 if pending[c] else new) if op.reset == "zero" else new - pending[c] * theta
+            new = min(max(new, -limit), limit - 1)
+            n = min(max(new // theta, 0), op.most) if op.most > 1 else int(new > theta if op.strict else new >= theta)
+            now.append(new)
+            fired.append(n)
+            if op.reset == "none" or op.when == "next":
+                v[c] = new
+            else:
+                v[c] = new - n * theta if op.reset == "subtract" else 0 if n else new
+        pending = fired if op.reset != "none" else [0] * len(fired)
+        membranes.append(now)
+        spikes.append(fired)
+    return membranes, spikes
+
+
 def _elementwise(function, *values):
     """Apply to the codes of equally nested lists, telling the channel."""
 
@@ -140,14 +167,40 @@ def operator(op, inputs, types):
     return _flat(inputs[0])
 
 
+def over_time(op, codes, steps):
+    """Evaluate LIF, Count, Last or First on nested lists, one for each of `steps` where there are several."""
+    every = [_flat(step) for step in (codes if steps > 1 else [codes])]
+    if op.kind == "lif":
+        made, _ = neurons(op, every if steps > 1 else every * op.steps)
+        shaped = [_like(codes[0] if steps > 1 else codes, iter(step)) for step in made]
+        return shaped if op.steps > 1 else shaped[0]
+    ended = {
+        "count": sum,
+        "last": lambda values: values[-1],
+        "first": lambda values: max([len(values) - t for t, code in enumerate(values) if code > 0], default=0),
+    }[op.kind]
+    return _like(codes[0] if steps > 1 else codes, (ended(values) for values in zip(*every, strict=True)))
+
+
+def _like(shape, values):
+    """Values in the nesting of another list."""
+    return [_like(item, values) for item in shape] if isinstance(shape, list) else next(values)
+
+
 def network(net, image):
     """Run one image of input codes (nested lists); return (edges by name, label, branch)."""
     edges = {"input": image}
 
     def section(nodes, types):
         for node in nodes:
-            sources = [types[name].type for name in node.inputs]
-            edges[node.name] = operator(node.op, [edges[name] for name in node.inputs], sources)
+            sources, steps = [types[name].type for name in node.inputs], types[node.inputs[0]].steps
+            inputs = [edges[name] for name in node.inputs]
+            if node.op.timed:
+                edges[node.name] = over_time(node.op, inputs[0], steps)
+            elif steps > 1:
+                edges[node.name] = [operator(node.op, list(step), sources) for step in zip(*inputs, strict=True)]
+            else:
+                edges[node.name] = operator(node.op, inputs, sources)
 
     section(net.nodes, net.edges)
     coarse = edges[net.output]

@@ -27,6 +27,7 @@ from crossloom.sim.frames import (
 
 ROUTED = [seed for seed in range(40) if random_network(seed).route][:6]
 FLAT = [seed for seed in range(40) if not random_network(seed).route][:4]
+SPIKING = [2003, 2006]  # routed and flat
 
 
 def test_a_field_lies_from_the_least_significant_bit_up_and_never_across_beats():
@@ -57,7 +58,7 @@ def test_the_ends_of_every_width_come_back(signed):
         assert np.array_equal(unpack(pack(codes, bits), bits, signed, codes.size), codes), bits
 
 
-@pytest.mark.parametrize("seed", [*ROUTED, *FLAT])
+@pytest.mark.parametrize("seed", [*ROUTED, *FLAT, *SPIKING])
 def test_frames_and_results_carry_a_whole_network_there_and_back(seed):
     network = random_network(seed)
     layout, codes = frame_layout(network), random_codes(network, seed, 12)
@@ -111,7 +112,7 @@ def test_no_images_are_no_frames():
     assert unpack(frames, 4, False, 3).shape == (0, 3)
 
 
-@pytest.mark.parametrize("seed", ROUTED)
+@pytest.mark.parametrize("seed", [*ROUTED, SPIKING[0]])
 def test_a_load_holds_identity_class_counts_and_every_tensor_of_head_and_branches_once(seed):
     network = random_network(seed)
     beats, fields = load_beats(network), list(load_fields(network))

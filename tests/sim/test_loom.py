@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import made
+from handmade import MADE, made
 
 from crossloom.sim import (
     Artifact,
@@ -38,14 +38,15 @@ ROOT = HERE.parents[1]
 KNOWN = {
     "flat": "0cc371f4f8e548c9bc00e8f52fb3db61d103ffc3e50f276be1a279f88ecfdaeb",
     "routed": "eae607a118f688925716214a0d61371922bdfbd6d8fd67e0e6e034097b3466e3",
+    "spiking": "c20d89fb8c3eb7d41c03e935d7b5dcb4b39ca25f0f325334c359dc0300a361e5",
 }
 PRINT_HASHES = (
     "from handmade import made; from crossloom.sim.loom import to_bytes; import hashlib, numpy;"
-    "print(numpy.__version__, *(hashlib.sha256(to_bytes(made(n))).hexdigest() for n in ('flat', 'routed')))"
+    "print(numpy.__version__, *(hashlib.sha256(to_bytes(made(n))).hexdigest() for n in ('flat', 'routed', 'spiking')))"
 )
 
 
-@pytest.fixture(params=["flat", "routed"])
+@pytest.fixture(params=sorted(MADE))
 def name(request):
     return request.param
 
@@ -69,7 +70,7 @@ def test_the_bytes_are_the_known_ones(name):
 
 
 def test_another_process_writes_the_same_bytes():
-    assert _hashes()[1:] == [KNOWN["flat"], KNOWN["routed"]]
+    assert _hashes()[1:] == list(KNOWN.values())
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def old_numpy(tmp_path_factory):
 def test_numpy_1_and_2_write_the_same_bytes(old_numpy):
     version, *hashes = _hashes(old_numpy)
     assert version == "1.26.4"
-    assert hashes == [KNOWN["flat"], KNOWN["routed"]]
+    assert hashes == list(KNOWN.values())
 
 
 def _hashes(*folders):

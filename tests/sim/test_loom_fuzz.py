@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 from containers import seal, unzipped, zipped
-from handmade import made, routed_network
+from handmade import made, routed_network, spiking_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +30,7 @@ def test_resealed_random_edits_raise_nothing_but_our_errors(data):
 
 
 _FUZZED = to_bytes(Artifact(routed_network(), {"a": [1.5]}))
+_FUZZED_TIME = to_bytes(Artifact(spiking_network()))
 
 
 def _altered(data, value):
@@ -54,13 +55,14 @@ def _altered(data, value):
 ODD = [
     *(None, True, False, 0, -1, 1, 3, 1.5, 1 << 31, 1 << 62, "", "a", "A\nB", "\u202e", "fc", "fine", "flat", "input"),
     *([], {}, [1], [[1]], {"a": 1}, "conv2d", "dense", "concat", "threshold", "half_up", "x" * 300, [0] * 300),
+    *("lif", "count", "zero", "next"),
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_networks_changed_in_any_place_are_refused_in_one_line_or_run(data):
-    entries = unzipped(_FUZZED)
+    entries = unzipped(data.draw(st.sampled_from([_FUZZED, _FUZZED_TIME])))
     plain = json.loads(entries["network.json"])
     for _ in range(data.draw(st.integers(1, 2))):
         plain = _altered(data, plain)

@@ -7,15 +7,20 @@ from crossloom.sim import Dense, QType, Requant, Rounding, cost, random_codes, r
 from crossloom.sim.ops import OPERATORS
 from crossloom.sim.ops.base import parameters
 
-SEEDS = [*range(25), *range(1000, 1005)]  # these last ones have LeakyReLU
+SEEDS = [*range(25), *range(1000, 1005), *range(2001, 2010)]  # from 1000 on with LeakyReLU, from 2000 on with time
 
 
 def placed(seed):
-    """Every node of a random network once, with its input edges and its own, and codes of 4 images on all of them."""
+    """Every node of a random network once, its input edges and its own, and codes of 4 images on its inputs.
+
+    Where the operator sees each time step as an image, they are so.
+    """
     network = random_network(seed)
-    codes = run(network, codes=random_codes(network, seed, 4), edges=network.edges).edges
+    found = run(network, codes=random_codes(network, seed, 4), edges=network.edges).edges
     for name, node in network.producers.items():
-        yield network, node, [network.edges[i] for i in node.inputs], network.edges[name], codes
+        inputs, edge = [network.edges[i] for i in node.inputs], network.edges[name]
+        codes = {i: found[i] if node.op.timed else found[i].reshape(-1, *network.edges[i].shape) for i in node.inputs}
+        yield network, node, inputs, edge, codes
 
 
 def test_these_networks_have_every_operator():
@@ -52,7 +57,7 @@ def test_a_code_depends_on_nothing_that_it_is_not_said_to_read(seed):
             *(codes[name].astype(source.carrier) for name, source in zip(node.inputs, inputs, strict=True))
         )
         for _ in range(5):
-            index = tuple(int(rng.integers(n)) for n in edge.shape)
+            index = tuple(int(rng.integers(n)) for n in (edge.image_shape if node.op.timed else edge.shape))
             batches = []
             for name, source, read in zip(node.inputs, inputs, node.op.reads(index, inputs), strict=True):
                 other = rng.integers(source.type.lo, source.type.hi, codes[name].shape, endpoint=True)
@@ -71,7 +76,7 @@ def test_a_code_reads_as_many_codes_as_its_products_take(seed):
         index = tuple(n // 2 for n in edge.shape)
         (read,) = node.op.reads(index, inputs)
         window = node.op.window(inputs)
-        most = node.op.macs(edge) // edge.size
+        most = node.op.macs(edge) // edge.image_size
         inside = codes[node.inputs[0]][0][read].size
         assert inside == most or (window is not None and any(window.pad) and inside < most)
 

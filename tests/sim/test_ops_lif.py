@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import reference
 
 from crossloom.sim import LIF, Count, Edge, First, Last, NetworkError, QType, Threshold, membrane_bits
 from crossloom.sim.ops.lif import MAX_LEAK, RESETS, WHENS
@@ -16,33 +17,6 @@ def lif(**given):
     plain = {"theta": [90], "leak": [2], "guard": 2, "reset": "subtract", "when": "now", "strict": False}
     plain |= {"most": 1, "bits": 16, "steps": STEPS} | given
     return LIF(np.array(plain.pop("theta")), np.array(plain.pop("leak")), **plain)
-
-
-def by_hand(op, acc):
-    """Membranes before their reset and spikes (steps, channels) of one image's sums, in Python's integers."""
-    limit = 1 << (op.bits - 1)
-    membranes, spikes = [], []
-    v, pending = [0] * len(acc[0]), [0] * len(acc[0])
-    for row in acc:
-        now, fired = [], []
-        for c, a in enumerate(row):
-            k, theta = int(op.leak[c % len(op.leak)]), int(op.theta[c % len(op.theta)])
-            new = v[c] - ((v[c] + (1 << (k - 1))) >> k) if k else v[c]
-            new += int(a) << op.guard
-            if op.when == "next":
-                new = (0 if pending[c] else new) if op.reset == "zero" else new - pending[c] * theta
-            new = min(max(new, -limit), limit - 1)
-            n = min(max(new // theta, 0), op.most) if op.most > 1 else int(new > theta if op.strict else new >= theta)
-            now.append(new)
-            fired.append(n)
-            if op.reset == "none" or op.when == "next":
-                v[c] = new
-            else:
-                v[c] = new - n * theta if op.reset == "subtract" else 0 if n else new
-        pending = fired if op.reset != "none" else [0] * len(fired)
-        membranes.append(now)
-        spikes.append(fired)
-    return membranes, spikes
 
 
 def ran(op, acc, type_=ACC):
@@ -77,7 +51,7 @@ def test_every_membrane_and_spike_is_what_the_definition_says(options, leak):
     acc[0], acc[1] = ACC.hi, ACC.lo
     acc[2, ::2], acc[2, 1::2] = ACC.hi, ACC.lo
     membranes, spikes = ran(op, acc)
-    wanted = [by_hand(op, image) for image in acc.tolist()]
+    wanted = [reference.neurons(op, image) for image in acc.tolist()]
     np.testing.assert_array_equal(membranes, [w[0] for w in wanted])
     np.testing.assert_array_equal(spikes, [w[1] for w in wanted])
     assert spikes.any() and not (spikes > 0).all()
@@ -87,7 +61,7 @@ def test_thresholds_of_each_channel_reset_their_own_channel():
     op = lif(theta=[40, 90, 150, 500, 3], leak=[0, 1, 2, 3, 4])
     acc = np.random.default_rng(1).integers(ACC.lo, ACC.hi, (20, STEPS, CHANNELS))
     membranes, spikes = ran(op, acc)
-    wanted = [by_hand(op, image) for image in acc.tolist()]
+    wanted = [reference.neurons(op, image) for image in acc.tolist()]
     np.testing.assert_array_equal(membranes, [w[0] for w in wanted])
     np.testing.assert_array_equal(spikes, [w[1] for w in wanted])
 
@@ -106,7 +80,7 @@ def test_wide_sums_are_exact(carrier):
     acc = np.random.default_rng(3).integers(-carrier, carrier, (8, STEPS, CHANNELS), endpoint=True)
     acc[0] = carrier
     membranes, spikes = ran(op, acc, type_)
-    wanted = [by_hand(op, image) for image in acc.tolist()]
+    wanted = [reference.neurons(op, image) for image in acc.tolist()]
     np.testing.assert_array_equal(membranes, [w[0] for w in wanted])
     np.testing.assert_array_equal(spikes, [w[1] for w in wanted])
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crossloom.sim import (
+    LIF,
     Conv2d,
     Dense,
     Requant,
@@ -18,8 +19,9 @@ from crossloom.sim import (
     weights_sha256,
 )
 from crossloom.sim.ops import OPERATORS
+from crossloom.sim.ops.lif import RESETS, WHENS
 
-SEEDS = [*range(25), *range(1000, 1005)]  # these last ones have LeakyReLU
+SEEDS = [*range(25), *range(1000, 1005), *range(2001, 2010)]  # from 1000 on with LeakyReLU, from 2000 on with time
 
 
 def _nodes(network):
@@ -34,7 +36,7 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another():
     assert structure_sha256(first) != structure_sha256(other)
 
 
-def test_thirty_seeds_cover_every_operator_rounding_and_kind():
+def test_some_seeds_cover_every_operator_rounding_kind_and_neuron():
     seen = Counter()
     for seed in SEEDS:
         network = random_network(seed, 5)
@@ -61,9 +63,18 @@ def test_thirty_seeds_cover_every_operator_rounding_and_kind():
             if isinstance(op, Threshold):
                 seen["bipolar"] += op.step == 2
                 seen["many thresholds"] += op.thresholds.shape[1] > 16
+            if isinstance(op, LIF):
+                seen.update([op.reset, op.when, f"strict {op.strict}"])
+                seen["several spikes"] += op.most > 1
+                seen["one step"] += op.steps == 1
+                seen["many steps"] += op.steps > 1
+                seen["theta per channel"] += len(op.theta) > 1
+                seen["leak per channel"] += len(op.leak) > 1
+                seen["no leak"] += not op.leak.all()
     wanted = {*OPERATORS, *Rounding, "routed", "flat", "masked rows", "left shift", "shift per channel", "signed"}
     wanted |= {"depthwise", "grouped", "stride", "uneven padding", "padding by a code", "wide sum", "bipolar"}
-    wanted |= {"many thresholds"}
+    wanted |= {"many thresholds", *RESETS, *WHENS, "strict True", "strict False", "several spikes", "one step"}
+    wanted |= {"many steps", "theta per channel", "leak per channel", "no leak"}
     assert not {str(w) for w in wanted if not seen[w]}
 
 

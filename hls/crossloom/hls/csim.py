@@ -157,12 +157,12 @@ class Simulation:
         return counts.astype(np.int64)
 
     def edges(self) -> Mapping[str, IntArray]:
-        """The codes (N, *shape) of every edge in the last run; the library must be built with CROSSLOOM_TRACE."""
+        """The codes (N, *image_shape) of every edge in the last run; the library must be built with CROSSLOOM_TRACE."""
         function = self._function("trace")
         function.restype = ctypes.c_uint64
         found = {}
         for name, edge in self.network.edges.items():
-            codes = np.zeros((self._images, *edge.shape), np.int64)
+            codes = np.zeros((self._images, *edge.image_shape), np.int64)
             count = function(name.encode(), _pointer(codes), ctypes.c_uint64(codes.size))
             if count != codes.size:
                 raise HlsError(

@@ -80,13 +80,14 @@ def estimate_folding(network: Network, wanted: Mapping[str, Fold]) -> Folding:
     """
     edges = network.edges
     lanes = {INPUT: max(d for d in divisors(edges[INPUT].channels) if d <= WIDE_LANES)}
-    cycles = {INPUT: edges[INPUT].size}
+    cycles = {INPUT: edges[INPUT].image_size}
     folds, dsp, lut = {}, 0, 0
     for node in network.producers.values():
         inputs, arriving = tuple(edges[name] for name in node.inputs), tuple(lanes[name] for name in node.inputs)
         site = Site(node.name, node.op, inputs, edges[node.name], arriving)
         found = NATIVE[node.op.kind].estimate(site, wanted.get(node.name, Fold()))
-        lanes[node.name], cycles[node.name] = found.lanes, found.cycles
+        lanes[node.name] = found.lanes
+        cycles[node.name] = found.cycles * (1 if node.op.timed else site.edge.steps)
         if found.fold is not None:
             folds[node.name] = found.fold
         dsp, lut = dsp + found.dsp, lut + found.lut

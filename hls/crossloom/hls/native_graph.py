@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crossloom.sim.frames import ROW_BITS, frame_layout
 from crossloom.sim.network import INPUT, Network, Node
@@ -89,12 +89,14 @@ class _Builder:
         Where a stream parts, each path holds a whole frame, so that the fork always finishes its frame and no path
         waits for another for ever. A window kernel does not read while it computes a row: its stream holds a row.
         """
-        element, stream, whole = cpp_name("e", edge), cpp_name("s", edge), self.edges[edge].size // self.lanes[edge]
+        element, stream = cpp_name("e", edge), cpp_name("s", edge)
+        whole = self.edges[edge].image_size // self.lanes[edge]
         if len(readers) == 1:
             depth, why = 2, ""
             node = self.nodes.get(readers[0][0])
             if node and node.op.window([self.edges[name] for name in node.inputs]):
-                depth, why = whole // self.edges[node.inputs[0]].shape[0], "a row, which comes while one is computed"
+                source = self.edges[node.inputs[0]]
+                depth, why = whole // (source.steps * source.shape[0]), "a row, which comes while one is computed"
             self.streams.append(Stream(stream, element, max(depth, 2), why if depth > 2 else ""))
             self.taken[readers[0]] = stream
             return
@@ -109,7 +111,7 @@ class _Builder:
 
     def _unpack(self, records: tuple[str, ...]) -> None:
         edge = self.edges[INPUT]
-        numbers: Numbers = {"bits": edge.type.bits, "is_signed": edge.type.signed, "size": edge.size}
+        numbers: Numbers = {"bits": edge.type.bits, "is_signed": edge.type.signed, "size": edge.image_size}
         config = struct("UnpackConfig", {"code_t": "t_input"}, {**numbers, "lanes": self.lanes[INPUT]})
         ports = ("beat_t", "in", "in"), ("e_input", OUT, "s_input")
         self.processes.append(Process("unpack", "unpack<UnpackConfig>", config, ports, records=records))
@@ -133,7 +135,8 @@ class _Builder:
         assert build is not None  # no reader takes another's stream
         part = build(place)
         self.streams.extend(part.streams)
-        self.processes.extend(part.processes)
+        steps = 1 if node.op.timed else self.edges[name].steps
+        self.processes.extend(replace(process, steps=steps) for process in part.processes)
 
     def _banked(self) -> list[str]:
         return [name for name, tables in self.tables.items() if any(table.banked for table in tables.values())]
@@ -191,11 +194,16 @@ def declarations(graph: Graph) -> Iterator[str]:
         yield "#pragma HLS INLINE off  // a process of its own"
         for table in process.words:
             yield f"#pragma HLS ARRAY_RESHAPE variable = {table} complete dim = 3  // a word a cycle"
+        if bank and process.steps > 1:
+            yield f"    const bank_index_t index = {bank[0]};"
+            bank = ["index"]
         call = f"crossloom::{process.kernel}({', '.join([*streams, *process.more, *bank])});"
         if process.name == _LAST:
             yield f"    const unsigned bank_used = {call}"
             yield "#ifndef __SYNTHESIS__\n    bank_calls[bank_used]++;\n#endif"
         else:
+            if process.steps > 1:
+                yield f"Step:\n    for (unsigned step = 0; step < {process.steps}; step++)  // each as an image"
             yield f"    {call}"
         yield "}\n"
 

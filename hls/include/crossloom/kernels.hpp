@@ -4,6 +4,7 @@
 
 #include "crossloom/frames.hpp"
 #include "crossloom/join.hpp"
+#include "crossloom/lif.hpp"
 #include "crossloom/linear.hpp"
 #include "crossloom/pool.hpp"
 #include "crossloom/quantize.hpp"

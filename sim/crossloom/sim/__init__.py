@@ -36,7 +36,8 @@ from .ops import (
     Threshold,
     membrane_bits,
 )
-from .random_networks import random_codes, random_network
+from .random_inputs import random_codes
+from .random_networks import random_network
 from .result import Result, differing
 from .simulator import input_codes, run
 from .types import QType, Rounding

@@ -189,6 +189,18 @@ class Network:
         return MappingProxyType({node.name: node for node in nodes})
 
     @cached_property
+    def steps(self) -> int:
+        """The most time steps that an edge has, 1 without time."""
+        return max(edge.steps for edge in self.edges.values())
+
+    @property
+    def timed(self) -> str | None:
+        """What makes this a network of time, as messages say it: its input of several steps, or a node; else None."""
+        if self.edges[INPUT].steps > 1:
+            return f"input of {self.edges[INPUT].steps} time steps"
+        return next((f"node {n.name!r} ({n.op.kind})" for n in self.producers.values() if n.op.timed), None)
+
+    @cached_property
     def _trunk_edges(self) -> Mapping[str, Edge]:
         edges = {INPUT: Edge(self.input.shape, self.input.type)}
         _check_size("input", edges[INPUT])

@@ -1,16 +1,33 @@
-"""Random networks and inputs, full of corners, that every other implementation is replayed against."""
+"""Random networks, full of corners, that every other implementation is replayed against."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .builder import Section, finish, finish_routed
 from .network import INPUT, Input, Network, Node
-from .ops import Add, Concat, Conv2d, Dense, Flatten, LeakyReLU, MaxPool, Op, Requant, SumPool, Threshold
+from .ops import (
+    LIF,
+    Add,
+    Concat,
+    Conv2d,
+    Count,
+    Dense,
+    First,
+    Flatten,
+    Last,
+    LeakyReLU,
+    MaxPool,
+    Op,
+    Requant,
+    SumPool,
+    Threshold,
+)
 from .ops.leaky import MAX_LEAK
+from .ops.lif import MAX_LEAK as MAX_MEMBRANE_LEAK
+from .ops.lif import RESETS, WHENS
 from .ops.quantize import MAX_SHIFT, MIN_SHIFT
 from .types import MAX_ACC_BITS, IntArray, QType, Rounding, signed_bits
 
@@ -18,6 +35,7 @@ MAX_SIDE = 9
 MAX_CHANNELS = 8
 WIDE_SHARE = 0.15  # layers with weights and biases that push sums past 2^24, float32's integers
 LEAKY_FROM = 1000  # seeds from here on have LeakyReLU too; those below give the networks that they always gave
+SPIKING_FROM = 2000  # seeds from here on have time steps too
 
 
 @dataclass
@@ -216,15 +234,82 @@ class LeakyDrawing(Drawing):
         return super().add(op, super().add(LeakyReLU(leak), *inputs))
 
 
+@dataclass
+class SpikingDrawing(LeakyDrawing):
+    """As `LeakyDrawing`, with neurons where sums are quantized, and scores that end time; all edges of as many steps.
+
+    `time` is how many, drawn where it is 0.
+    """
+
+    time: int = 0
+
+    def __post_init__(self) -> None:
+        self.time = self.time or int(self.plan.choice([1, 2, 3, 5, 8]))
+
+    def neuron(self, x: str) -> str:
+        """A LIF on an edge, with every kind of reset; its membranes saturate now and then."""
+        edge = self.section.edges[x]
+        low, high = edge.type.lo, edge.type.hi
+        guard = int(self.plan.choice([0, 0, 1, 3, 8]))
+        width = signed_bits(low, high) + guard + int(self.plan.integers(-1, 3))
+        bits = int(np.clip(width, 3, MAX_ACC_BITS))
+        reset, when = RESETS[self.pick(*RESETS)], WHENS[self.pick(*WHENS)]
+        most = int(self.plan.choice([1, 1, 1, 2, 5])) if reset == "subtract" else 1
+        strict = most == 1 and bool(self.pick(False, True))
+        counts = [edge.channels if self.pick(False, True) else 1 for _ in range(2)]
+        # Reached after a few steps of a sum like others of the layer.
+        reach = max(1, min(max(-low, high) << guard >> 2, ((1 << (bits - 1)) - 1) // most))
+        theta = self.values.integers(max(reach // 4, 1), reach + 1, counts[0])
+        leak = np.minimum(self.values.geometric(0.3, counts[1]) - 1, MAX_MEMBRANE_LEAK)
+        when = "now" if reset == "none" else when
+        return self.section.add(LIF(theta, leak, guard, reset, when, strict, most, bits, self.time), x)
+
+    def spikes(self, membrane: str, *, counted: bool = False) -> str:
+        """The spikes of the LIF that was added last, which are 0 and more where they are `counted`."""
+        op = self.section.nodes[-1].op
+        assert isinstance(op, LIF)
+        bipolar = op.most == 1 and not counted and self.plan.random() < 0.2
+        return self.section.add(Threshold(op.levels, -1 if bipolar else 0, 2 if bipolar else 1, 0), membrane)
+
+    def quantize(self, acc: str) -> str:
+        """As others do, or two times in three by neurons, one time in six of those with codes of their membranes."""
+        if self.plan.random() < 1 / 3:
+            return super().quantize(acc)
+        membrane = self.neuron(acc)
+        if self.plan.random() < 1 / 6:
+            return self.requant(membrane, self.code_type())
+        return self.spikes(membrane)
+
+    def logits(self, x: str, rows: int) -> str:
+        """A Dense layer whose sums, membranes, spikes or codes end time; or time ends before it."""
+        kinds = ("membrane", "count", "first", "codes", "before")
+        kind = kinds[self.pick(*kinds)]
+        if kind == "before":
+            ends = (Count(), Last()) if self.section.edges[x].type.lo < 0 else (Count(), Last(), First())
+            x = self.add(ends[self.pick(*ends)], x)
+            if self.section.edges[x].accumulator:
+                x = self.requant(x, self.code_type())
+            return super().logits(x, rows)
+        sums = super().logits(x, rows)
+        if kind == "codes":
+            return self.add(Count(), self.requant(sums, self.code_type()))
+        membrane = self.neuron(sums)
+        if kind == "membrane":
+            return self.add(Last(), membrane)
+        return self.add(Count() if kind == "count" else First(), self.spikes(membrane, counted=True))
+
+
 def random_network(seed: int, size: int = 5) -> Network:
     """Return a small valid network of about `size` random blocks; one in three is routed.
 
-    Across seeds: every operator (LeakyReLU from seed 1000 on), rounding and kind of convolution; unsigned, signed,
-    narrow and bipolar types of 1 to 8 bits; weights of 2 to 16 bits; shifts of -16..47 per tensor and channel; channels
-    that always tie at half a step; rows of extreme weights and biases; thresholds that always or never fire; equal
-    logits; branches with masked rows. Sides are at most 9, channels at most 16, so that RTL and HLS can replay many.
+    Across seeds: every operator (LeakyReLU from seed 1000 on, neurons and time from 2000 on), rounding and kind of
+    convolution; unsigned, signed, narrow and bipolar types of 1 to 8 bits; weights of 2 to 16 bits; shifts of -16..47
+    per tensor and channel; channels that always tie at half a step; rows of extreme weights and biases; thresholds that
+    always or never fire; equal logits; branches with masked rows; 1 to 8 time steps. Sides are at most 9, channels at
+    most 16, so that RTL and HLS can replay many.
     """
-    return drawn_network(LeakyDrawing if seed >= LEAKY_FROM else Drawing, seed, size)
+    kind = SpikingDrawing if seed >= SPIKING_FROM else LeakyDrawing if seed >= LEAKY_FROM else Drawing
+    return drawn_network(kind, seed, size)
 
 
 def drawn_network(kind: type[Drawing], seed: int, size: int) -> Network:
@@ -282,43 +367,3 @@ def _flat_step(drawn: Drawing, x: str) -> str:
 
 def _class_names(count: int) -> tuple[str, ...]:
     return tuple(f"class {i}" for i in range(count))
-
-
-def random_codes(network: Network, seed: int, count: int) -> IntArray:
-    """Return int32 input codes (count, *shape), int64 where the type needs it; corners first.
-
-    All lowest, all highest, a checkerboard of both, and for each output channel of the layers that read the input
-    the codes that drive its accumulator to its highest and lowest value; then random codes, every other image of
-    extremes alone.
-    """
-    rng = np.random.default_rng(seed)
-    shape, type_ = network.input.shape, network.input.type
-    lo, hi = type_.lo, type_.hi
-    board = np.where(np.indices(shape).sum(0) % 2, lo, hi)
-    images = [np.full(shape, lo), np.full(shape, hi), board, *_driving(network.nodes, shape, lo, hi)]
-    while len(images) < count:
-        low = rng.random(shape) < 0.5
-        images.append(np.where(low, lo, hi) if len(images) % 2 else rng.integers(lo, hi, shape, endpoint=True))
-    found: IntArray = np.stack(images[:count]).astype(np.promote_types(np.int32, type_.dtype))
-    return found
-
-
-def _driving(nodes: Sequence[Node], shape: tuple[int, ...], lo: int, hi: int) -> list[IntArray]:
-    images: list[IntArray] = []
-    for node in nodes:
-        op = node.op
-        if node.inputs != (INPUT,) or not isinstance(op, Conv2d | Dense):
-            continue
-        for channel, weight in enumerate(op.weight):
-            for up in (True, False):
-                wanted = np.where((weight > 0) == up, hi, lo)
-                image = np.full(shape, lo)
-                if isinstance(op, Dense):
-                    image = wanted
-                else:
-                    kh, kw, per_group = wanted.shape
-                    at = channel // (len(op.weight) // op.groups) * per_group
-                    part = image[:kh, :kw, at : at + per_group]
-                    part[...] = wanted[: part.shape[0], : part.shape[1]]
-                images.append(image)
-    return images

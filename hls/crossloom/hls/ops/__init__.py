@@ -5,6 +5,7 @@ from typing import Any
 from .base import Fold, Native, Table
 from .join import ADD, CONCAT, FLATTEN
 from .leaky import LEAKYRELU
+from .lif import COUNT, FIRST, LAST, NEURONS
 from .linear import CONV2D, DENSE
 from .pool import MAXPOOL, SUMPOOL
 from .quantize import REQUANT, THRESHOLD
@@ -20,6 +21,10 @@ NATIVE: dict[str, Native[Any]] = {
     "concat": CONCAT,
     "flatten": FLATTEN,
     "leakyrelu": LEAKYRELU,
+    "lif": NEURONS,
+    "count": COUNT,
+    "last": LAST,
+    "first": FIRST,
 }
 
 __all__ = ["NATIVE", "Fold", "Native", "Table"]

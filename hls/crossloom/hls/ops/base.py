@@ -51,7 +51,10 @@ class Site(Generic[T_co]):
 
 @dataclass(frozen=True)
 class Estimate:
-    """Lanes of the output and clock cycles an image; of products, the fold that is done and its multipliers."""
+    """Lanes of the output and clock cycles an image; of products, the fold that is done and its multipliers.
+
+    An operator that sees each time step as an image takes its cycles for each.
+    """
 
     lanes: int
     cycles: int
@@ -103,7 +106,7 @@ class Process:
     """One kernel: `config` declares what its template reads.
 
     It is called with the parameters of `ports` and then `more`. `words` are the tables of which it reads a word a
-    cycle, `records` the edges that its `out` carries.
+    cycle, `records` the edges that its `out` carries. The kernel is called once for each of `steps` time steps.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Process:
     more: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
+    steps: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +201,7 @@ def struct(name: str, types: Mapping[str, str], numbers: Numbers) -> str:
         if isinstance(value, bool):
             lines.append(f"static const bool {key} = {cpp_bool(value)};")
         elif isinstance(value, str):
-            lines.append(f"static const crossloom::Rounding {key} = crossloom::{value};")
+            lines.append(f"static const crossloom::{key.capitalize()} {key} = crossloom::{value};")
         else:
             # Codes and shifts may be negative, and one of 32 bits unsigned.
             lines.append(f"static const {'long long' if key in _SIGNED else 'unsigned'} {key} = {value};")

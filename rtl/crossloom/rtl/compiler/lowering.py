@@ -20,6 +20,11 @@ _MOVING = frozenset(kind for kind, how in LOWERED.items() if how.moves)
 
 def lower(network: Network) -> list[Pass]:
     """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks."""
+    if network.timed:
+        raise RtlError(
+            f"{network.name}: {network.timed} needs time steps, which the engine does not run yet: "
+            'run it with device "integer" or "hls-native"'
+        )
     sections, shapes = list(network.sections()), {INPUT: stored_shape(network.input.shape)}
     trunk = Section(network, [(sections[0][1], sections[0][2])], False, shapes, _MOVING)
     passes = _lowered(trunk, network.output)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import InputError
 from ..network import Branch, Network, Node, Route
 from ..ops import Edge, Kernel, Linear
 from ..simulator import run
@@ -104,9 +105,10 @@ def plan_network(
     """Cut every Dense and Conv2d into arrays; `images` (N, H, W, C) calibrate where `spec` or `samples` asks for it.
 
     Layers are calibrated with what `layer_inputs` says that they read. `columns` and `samples` as in `plan_layer`.
-    Raises InputError for missing images and for
-    cells that do not fit.
+    Raises InputError for missing images, for cells that do not fit, and for a network with time steps.
     """
+    if network.timed:
+        raise InputError(f"{network.name}: {network.timed} needs time steps, which arrays do not read yet; remove it")
     measured = (spec.calibrates or samples) and images is not None and len(images) > 0
     codes = layer_inputs(network, images) if measured and images is not None else {}
     layers = {}
