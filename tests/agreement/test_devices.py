@@ -37,7 +37,7 @@ RANDOM = {
     "flat": lambda: random_network(27, 6),
     "routed": lambda: expressible_network(1, 5),
     "leaky": lambda: random_network(1009, 5),
-    "spiking": lambda: random_network(2008, 5),
+    "spiking": lambda: random_network(2016, 5),
 }
 REFUSED = {("hls4ml", "flat"), ("hls4ml", "leaky"), *((name, "spiking") for name in ("hls4ml", "rtl", "virtual"))}
 

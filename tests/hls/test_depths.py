@@ -80,7 +80,7 @@ def parts(network):
 
 
 def test_frames_come_through_with_the_depths_that_the_pragmas_ask_for(tmp_path):
-    networks = [random_network(seed) for seed in (3, 9, 2022)]  # streams side by side; sums, and banks; time
+    networks = [random_network(seed) for seed in (3, 9, 2005)]  # streams side by side; sums, and banks; time
     assert all(map(parts, networks))
     library = compiled(networks, tmp_path)
     assert [finishes(library, network) for network in networks] == [True] * 3

@@ -16,7 +16,7 @@ def test_every_operator_has_one_entry():
     assert NATIVE.keys() == OPERATORS.keys()
 
 
-@pytest.mark.parametrize("seed", [*range(12), 1000, 2003, 2008])
+@pytest.mark.parametrize("seed", [*range(12), 1000, 2003, 2005])
 def test_tables_are_the_tensors_of_all_banks_at_their_declared_widths(seed):
     network = random_network(seed)
     found = node_tables(network, choose_folding(network))

@@ -5,7 +5,18 @@ import pytest
 
 from crossloom.host import Accelerator, design_names, find_design
 from crossloom.host.accelerator import Prediction
-from crossloom.sim import ArtifactError, DeviceError, InputError, Result, differing, load, run
+from crossloom.sim import (
+    Artifact,
+    ArtifactError,
+    DeviceError,
+    InputError,
+    Result,
+    differing,
+    load,
+    random_network,
+    run,
+    save,
+)
 
 
 def test_the_accelerator_answers_as_the_integer_simulator_does(flat, routed):
@@ -121,3 +132,19 @@ def test_a_file_that_is_no_artifact_is_refused(tmp_path):
     path.write_bytes(b"PK\x03\x04 and so on" * 20)
     with pytest.raises(ArtifactError, match=r"x\.loom: not a whole \.loom file"):
         Accelerator(path)
+
+
+def test_spikes_drawn_for_an_image_follow_from_its_number_however_images_come(tmp_path, monkeypatch):
+    network = random_network(2044)
+    assert network.input.encoder == "rate"
+    save(Artifact(network, {}), tmp_path / "x.loom")
+    shape = (40, *network.input.shape)
+    images = np.random.default_rng(0).integers(0, network.input.levels, shape, dtype=np.uint8)
+    wanted = run(network, images)
+    monkeypatch.setattr("crossloom.sim.batching.MAX_IMAGES", 7)
+    accelerator = Accelerator(tmp_path / "x.loom")
+    assert not differing(wanted, accelerator(images).result).any()
+    assert not differing(run(network, images[9:], index=9), accelerator(images[9:], 9).result).any()
+    parts = [part.result.logits for part in accelerator.stream(images, 6)]
+    assert np.array_equal(np.concatenate(parts), wanted.logits)
+    assert differing(wanted, run(network, images, index=1)).any()

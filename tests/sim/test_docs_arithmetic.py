@@ -25,6 +25,8 @@ def test_every_operator_has_its_section():
         "Concat",
         "Flatten",
         "LeakyReLU",
+        "LIF",
+        "Encoders",
         "Route",
     ):
         assert any(line.startswith("## ") and name in line for line in text.splitlines()), name

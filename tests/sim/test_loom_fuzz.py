@@ -5,11 +5,11 @@ import time
 
 import numpy as np
 from containers import seal, unzipped, zipped
-from handmade import made, routed_network, spiking_network
+from handmade import SOURCE, made, routed_network, spiking_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossloom.sim import Artifact, CrossloomError, run
+from crossloom.sim import Artifact, CrossloomError, Input, run
 from crossloom.sim import loom as module
 from crossloom.sim.loom import from_bytes, to_bytes
 
@@ -31,6 +31,7 @@ def test_resealed_random_edits_raise_nothing_but_our_errors(data):
 
 _FUZZED = to_bytes(Artifact(routed_network(), {"a": [1.5]}))
 _FUZZED_TIME = to_bytes(Artifact(spiking_network()))
+_FUZZED_EVENTS = to_bytes(Artifact(spiking_network(input=Input(SOURCE.shape, SOURCE.type, SOURCE.table, "events", 3))))
 
 
 def _altered(data, value):
@@ -55,14 +56,14 @@ def _altered(data, value):
 ODD = [
     *(None, True, False, 0, -1, 1, 3, 1.5, 1 << 31, 1 << 62, "", "a", "A\nB", "\u202e", "fc", "fine", "flat", "input"),
     *([], {}, [1], [[1]], {"a": 1}, "conv2d", "dense", "concat", "threshold", "half_up", "x" * 300, [0] * 300),
-    *("lif", "count", "zero", "next"),
+    *("lif", "count", "zero", "next", "rate", "latency", "direct"),
 ]
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_networks_changed_in_any_place_are_refused_in_one_line_or_run(data):
-    entries = unzipped(data.draw(st.sampled_from([_FUZZED, _FUZZED_TIME])))
+    entries = unzipped(data.draw(st.sampled_from([_FUZZED, _FUZZED_TIME, _FUZZED_EVENTS])))
     plain = json.loads(entries["network.json"])
     for _ in range(data.draw(st.integers(1, 2))):
         plain = _altered(data, plain)
@@ -73,8 +74,8 @@ def test_networks_changed_in_any_place_are_refused_in_one_line_or_run(data):
         assert "\n" not in str(error)
         assert len(str(error)) < 2000
         return
-    if np.prod(network.input.shape) < 10_000:
-        run(network, np.zeros((1, *network.input.shape), np.uint8), edges=network.edges)
+    if np.prod(network.input.edge.image_shape) < 10_000:
+        run(network, np.zeros((1, *network.input.image_shape), np.uint8), edges=network.edges)
 
 
 @settings(max_examples=300, deadline=None)

@@ -7,7 +7,12 @@ from crossloom.sim import Dense, QType, Requant, Rounding, cost, random_codes, r
 from crossloom.sim.ops import OPERATORS
 from crossloom.sim.ops.base import parameters
 
-SEEDS = [*range(25), *range(1000, 1005), *range(2001, 2010)]  # from 1000 on with LeakyReLU, from 2000 on with time
+SEEDS = [
+    *range(25),
+    *range(1000, 1005),
+    *range(2001, 2010),
+    2014,
+]  # from 1000 on with LeakyReLU, from 2000 on with time
 
 
 def placed(seed):

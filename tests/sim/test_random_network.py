@@ -18,10 +18,16 @@ from crossloom.sim import (
     structure_sha256,
     weights_sha256,
 )
+from crossloom.sim.encoders import ENCODERS
 from crossloom.sim.ops import OPERATORS
 from crossloom.sim.ops.lif import RESETS, WHENS
 
-SEEDS = [*range(25), *range(1000, 1005), *range(2001, 2010)]  # from 1000 on with LeakyReLU, from 2000 on with time
+SEEDS = [
+    *range(25),
+    *range(1000, 1005),
+    *range(2001, 2010),
+    2014,
+]  # from 1000 on with LeakyReLU, from 2000 on with time
 
 
 def _nodes(network):
@@ -63,6 +69,8 @@ def test_some_seeds_cover_every_operator_rounding_kind_and_neuron():
             if isinstance(op, Threshold):
                 seen["bipolar"] += op.step == 2
                 seen["many thresholds"] += op.thresholds.shape[1] > 16
+        seen[network.input.encoder] += 1
+        for op in (node.op for node in _nodes(network)):
             if isinstance(op, LIF):
                 seen.update([op.reset, op.when, f"strict {op.strict}"])
                 seen["several spikes"] += op.most > 1
@@ -74,7 +82,7 @@ def test_some_seeds_cover_every_operator_rounding_kind_and_neuron():
     wanted = {*OPERATORS, *Rounding, "routed", "flat", "masked rows", "left shift", "shift per channel", "signed"}
     wanted |= {"depthwise", "grouped", "stride", "uneven padding", "padding by a code", "wide sum", "bipolar"}
     wanted |= {"many thresholds", *RESETS, *WHENS, "strict True", "strict False", "several spikes", "one step"}
-    wanted |= {"many steps", "theta per channel", "leak per channel", "no leak"}
+    wanted |= {"many steps", "theta per channel", "leak per channel", "no leak", *ENCODERS}
     assert not {str(w) for w in wanted if not seen[w]}
 
 

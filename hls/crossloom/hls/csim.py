@@ -136,7 +136,7 @@ class Simulation:
         return results
 
     def run(self, codes: IntArray) -> Result:
-        """Run input codes (N, *shape)."""
+        """Run input codes (N, *image_shape)."""
         return read_results(self.network, self.run_beats(frame_beats(self.network, codes)))
 
     def load(self, network: Network) -> None:

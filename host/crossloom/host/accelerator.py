@@ -103,7 +103,7 @@ class Accelerator:
         bit = find_overlay(found, device, overlay)
         self._backend, self.reason = open_backend(self.network, device, bit, frames)
         # What is missing or refused shows now, not with the first images.
-        self._backend.run(np.zeros((0, *self.network.input.shape), np.int64))
+        self._backend.run(np.zeros((0, *self.network.input.edge.image_shape), np.int64))
         if device == "auto":
             _log.info("%s: %s", self.network.name, self.reason)
 
@@ -117,14 +117,18 @@ class Accelerator:
         """Name of the back end that runs; `reason` says why this one."""
         return self._backend.name
 
-    def __call__(self, images: AnyArray) -> Prediction:
+    def __call__(self, images: AnyArray, index: int = 0) -> Prediction:
         """Classify images: uint8 (N, H, W, C) below the design's levels, or floats in 0..1; (N, H, W) for one channel.
 
-        Raises InputError for another shape, dtype, NaN or a value out of range.
+        Of events (N, steps, H, W, C). `index` is the number of the first image in its set, from which encoder "rate"
+        draws spikes. Raises InputError for another shape, dtype, NaN or a value out of range.
         """
         network = self.network
         images = check_images(network.input, images)
-        parts = [self._backend.run(input_codes(network.input, images[rows])) for rows in batches(network, len(images))]
+        parts = [
+            self._backend.run(input_codes(network.input, images[rows], index + rows.start))
+            for rows in batches(network, len(images))
+        ]
         return Prediction(joined(parts), self._backend.origin, self._backend.name, self.network.classes)
 
     def stream(self, images: Iterable[Any] | str | os.PathLike[str], batch: int | None = None) -> Iterator[Prediction]:
@@ -137,9 +141,9 @@ class Accelerator:
         size = batch or getattr(self._backend, "frames", _BATCH)
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"stream: batch is {batch!r}; needed 1 or more")
-        codes = (
-            input_codes(self.network.input, part) for part in image_batches(images, size, self.network.input.shape)
-        )
+        given = self.network.input
+        parts = enumerate(image_batches(images, size, given.image_shape))
+        codes = (input_codes(given, part, number * size) for number, part in parts)
         for found in self._backend.stream(codes):
             yield Prediction(found, self._backend.origin, self._backend.name, self.network.classes)
 

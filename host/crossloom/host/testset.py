@@ -112,7 +112,7 @@ def _rows(golden: Golden, network: Network, images: AnyArray) -> IntArray:
     rows: list[int] = []
     images = check_images(network.input, images)
     for part in batches(network, len(images)):
-        codes = input_codes(network.input, images[part])
+        codes = input_codes(network.input, images[part], part.start)
         for value in digests(network, {INPUT: codes}, (INPUT,))[:, 0].tolist():
             own = places.get(value, [-1])
             rows.append(own.pop(0) if len(own) > 1 else own[0])

@@ -27,7 +27,7 @@ class Section:
     @classmethod
     def of_input(cls, network_input: Input) -> Section:
         """An empty section that reads the image."""
-        return cls({INPUT: Edge(network_input.shape, network_input.type)})
+        return cls({INPUT: network_input.edge})
 
     def head(self, prefix: str) -> Section:
         """The coarse head of this trunk, empty; it may read any edge of the trunk."""

@@ -213,7 +213,7 @@ def fixed_sha256(network: Network) -> str:
 
 
 def frame_beats(network: Network, codes: IntArray) -> Beats:
-    """Input codes (N, *shape) as frames, uint64 (N, frame_beats)."""
+    """Input codes (N, *image_shape) as frames, uint64 (N, frame_beats)."""
     return pack(codes.reshape(len(codes), math.prod(codes.shape[1:])), network.edges["input"].type.bits)
 
 

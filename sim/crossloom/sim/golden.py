@@ -83,7 +83,7 @@ class Golden:
         if index["edges"] != list(network.edges):
             raise ArtifactError(f"{where}: its edges are not the network's, in execution order")
         rest = dict(arrays)
-        shape = network.input.shape
+        shape = network.input.image_shape
         images = _golden_array(rest, "images", "|u1", (None, *shape))
         codes = {}
         for name, edge in network.edges.items():
@@ -123,7 +123,7 @@ def make_golden(
     """
     if len(images) == 0:
         raise InputError("golden: no images; needed at least one")
-    shape = network.input.shape
+    shape = network.input.image_shape
     if images.dtype != np.uint8 or images.shape[1:] != shape:
         raise InputError(
             f"golden: images {images.dtype} {list(images.shape)}; needed uint8 (N, {', '.join(map(str, shape))})"

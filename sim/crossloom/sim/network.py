@@ -9,8 +9,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from .encoders import ENCODERS, RATE_ONE
 from .errors import NetworkError
 from .ops import Edge, Op
+from .ops.lif import MAX_STEPS
 from .ops.quantize import check_stream_type
 from .types import IntArray, QType, check_identifier, check_int, check_network_name, frozen_ints
 
@@ -28,12 +30,21 @@ class Input:
     """The input edge and the table that makes its codes.
 
     `shape` (H, W, C) or (C,); `table` (levels, C) or (levels, 1) int32 codes of `type`: an image value u (uint8,
-    below levels, 2 <= levels <= 256) of channel c becomes table[u, c].
+    below levels, 2 <= levels <= 256) of channel c becomes table[u, c]. `encoder` says what makes time steps of it:
+
+    - direct: nothing, one step.
+    - rate: codes 0 and 1, a spike at each of `steps` where a draw is below table[u, c], 0..65536; `seed`, of 32 bits,
+      and the image's number give the draws (`crossloom.sim.encoders`).
+    - latency: codes 0 and 1, one spike at step table[u, c], none where that is `steps`.
+    - events: images come with `steps` of their own, (steps, *shape), each through the table.
     """
 
     shape: tuple[int, ...]
     type: QType
     table: IntArray
+    encoder: str = "direct"
+    steps: int = 1
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.shape, tuple) or len(self.shape) not in (1, 3):
@@ -46,13 +57,39 @@ class Input:
             raise NetworkError(
                 f"input: table has shape {list(table.shape)}; needed 2 to 256 levels by 1 or {self.shape[-1]} channels"
             )
-        self.type.check("input: table", table)
         object.__setattr__(self, "table", table)
+        if self.encoder not in ENCODERS:
+            raise NetworkError(f"input: encoder {str(self.encoder)[:40]!r}; needed one of {', '.join(ENCODERS)}")
+        check_int("input: steps", self.steps, 1, MAX_STEPS)
+        check_int("input: seed", self.seed, 0, (1 << 32) - 1)
+        if self.encoder == "direct" and self.steps > 1:
+            raise NetworkError(f"input: {self.steps} steps; encoder 'direct' has one, which neurons see at every step")
+        if self.encoder != "rate" and self.seed:
+            raise NetworkError(f"input: seed {self.seed}; only encoder 'rate' draws, leave it out")
+        spikes = {"rate": RATE_ONE, "latency": self.steps}
+        if self.encoder not in spikes:
+            self.type.check("input: table", table)
+            return
+        if (self.type.lo, self.type.hi) != (0, 1):
+            raise NetworkError(
+                f"input: type {self.type.lo}..{self.type.hi}; the codes of encoder {self.encoder!r} are 0 and 1"
+            )
+        QType(0, spikes[self.encoder]).check(f"input: table of encoder {self.encoder!r}", table)
 
     @property
     def levels(self) -> int:
         """Number of image values, 2 to 256."""
         return len(self.table)
+
+    @property
+    def edge(self) -> Edge:
+        """The edge of its codes."""
+        return Edge(self.shape, self.type, steps=self.steps)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image as it is given: `shape`, of events (steps, *shape) where there are several."""
+        return self.edge.image_shape if self.encoder == "events" else self.shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +239,7 @@ class Network:
 
     @cached_property
     def _trunk_edges(self) -> Mapping[str, Edge]:
-        edges = {INPUT: Edge(self.input.shape, self.input.type)}
+        edges = {INPUT: self.input.edge}
         _check_size("input", edges[INPUT])
         _infer(self.nodes, edges, self.head)
         return edges

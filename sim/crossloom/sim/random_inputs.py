@@ -12,17 +12,18 @@ from .types import IntArray
 
 
 def random_codes(network: Network, seed: int, count: int) -> IntArray:
-    """Return int32 input codes (count, *shape), int64 where the type needs it; corners first.
+    """Return int32 input codes (count, *image_shape), int64 where the type needs it; corners first.
 
     All lowest, all highest, a checkerboard of both, and for each output channel of the layers that read the input
     the codes that drive its accumulator to its highest and lowest value; then random codes, every other image of
     extremes alone.
     """
     rng = np.random.default_rng(seed)
-    shape, type_ = network.input.shape, network.input.type
+    shape, type_ = network.input.edge.image_shape, network.input.type
     lo, hi = type_.lo, type_.hi
+    driving = [np.broadcast_to(image, shape) for image in _driving(network.nodes, network.input.shape, lo, hi)]
     board = np.where(np.indices(shape).sum(0) % 2, lo, hi)
-    images = [np.full(shape, lo), np.full(shape, hi), board, *_driving(network.nodes, shape, lo, hi)]
+    images = [np.full(shape, lo), np.full(shape, hi), board, *driving]
     while len(images) < count:
         low = rng.random(shape) < 0.5
         images.append(np.where(low, lo, hi) if len(images) % 2 else rng.integers(lo, hi, shape, endpoint=True))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .builder import Section, finish, finish_routed
+from .encoders import ENCODERS, RATE_ONE
 from .network import INPUT, Input, Network, Node
 from .ops import (
     LIF,
@@ -53,6 +54,10 @@ class Drawing:
     def pick(self, *options: object) -> int:
         """Index of one of the options, evenly."""
         return int(self.plan.integers(len(options)))
+
+    def encoded(self, given: Input) -> Input:
+        """The network's input, made of one that a table alone encodes."""
+        return given
 
     def code_type(self) -> QType:
         """A stream type without scale: unsigned, signed, narrow, bipolar-like or lopsided, 1 to 8 bits."""
@@ -246,6 +251,17 @@ class SpikingDrawing(LeakyDrawing):
     def __post_init__(self) -> None:
         self.time = self.time or int(self.plan.choice([1, 2, 3, 5, 8]))
 
+    def encoded(self, given: Input) -> Input:
+        """One time in two with an encoder of as many steps."""
+        encoder = ENCODERS[int(self.plan.choice([0, 0, 0, 1, 2, 3]))]
+        if encoder in ("direct", "events"):
+            return replace(given, encoder=encoder, steps=1 if encoder == "direct" else self.time)
+        most = RATE_ONE if encoder == "rate" else self.time
+        table = self.values.integers(0, most, given.table.shape, np.int64, endpoint=True)
+        table[0], table[-1] = 0, most
+        seed = int(self.plan.integers(1 << 32)) if encoder == "rate" else 0
+        return Input(given.shape, QType(0, 1, given.type.frac), table, encoder, self.time, seed)
+
     def neuron(self, x: str) -> str:
         """A LIF on an edge, with every kind of reset; its membranes saturate now and then."""
         edge = self.section.edges[x]
@@ -325,7 +341,7 @@ def drawn_network(kind: type[Drawing], seed: int, size: int) -> Network:
     table = rng.integers(type_.lo, type_.hi, (levels, columns), np.int64, endpoint=True)
     table[0], table[-1] = type_.lo, type_.hi
     type_ = QType(type_.lo, type_.hi, int(rng.integers(0, 8)))
-    network_input = Input(shape, type_, table)
+    network_input = first.encoded(Input(shape, type_, table))
     routed = size >= 2 and rng.random() < 1 / 3
     trunk, x = replace(first, section=Section.of_input(network_input)), INPUT
     for _ in range(size // 2 if routed else size):

@@ -30,7 +30,7 @@ def encode(network: Network) -> tuple[Json, dict[str, IntArray]]:
         "schema": SCHEMA,
         "name": network.name,
         "classes": list(network.classes),
-        "input": {"shape": list(network.input.shape), "type": encode_type(network.input.type)},
+        "input": _encode_input(network.input),
         "nodes": _encode_nodes(network.nodes, "", arrays),
         "output": network.output,
         "route": None,
@@ -46,6 +46,24 @@ def encode(network: Network) -> tuple[Json, dict[str, IntArray]]:
             ],
         }
     return plain, arrays
+
+
+def _encode_input(given: Input) -> Json:
+    plain: Json = {"shape": list(given.shape), "type": encode_type(given.type)}
+    if given.encoder != "direct":
+        plain |= {"encoder": given.encoder, "steps": given.steps, "seed": given.seed}
+    return plain
+
+
+def _decode_input(value: object, table: IntArray) -> Input:
+    time = {"encoder", "steps", "seed"}
+    keys = {"shape", "type"} | (time if isinstance(value, dict) and time & value.keys() else set())
+    plain = _object("network.json: input", value, keys)
+    shape, type_ = _ints("input: shape", plain["shape"]), _type("input: type", plain["type"])
+    if keys.isdisjoint(time):
+        return Input(shape, type_, table)
+    steps, seed = _int("input: steps", plain["steps"]), _int("input: seed", plain["seed"])
+    return Input(shape, type_, table, _text("input: encoder", plain["encoder"]), steps, seed)
 
 
 def _encode_nodes(nodes: tuple[Node, ...], bank: str, arrays: dict[str, IntArray]) -> list[Json]:
@@ -71,11 +89,8 @@ def decode(plain: object, arrays: Mapping[str, IntArray]) -> Network:
             f"network.json: schema {repr(top['schema'])[:20]}; this version reads schema {SCHEMA}: "
             "use the Crossloom version that wrote it"
         )
-    source = _object("network.json: input", top["input"], {"shape", "type"})
     rest = dict(arrays)
-    network_input = Input(
-        _ints("input: shape", source["shape"]), _type("input: type", source["type"]), _take(rest, f"{INPUT}.table")
-    )
+    network_input = _decode_input(top["input"], _take(rest, f"{INPUT}.table"))
     nodes = _decode_nodes(top["nodes"], "", rest)
     route = None
     if top["route"] is not None:

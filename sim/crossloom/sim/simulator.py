@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from .encoders import latency_codes, rate_codes
 from .errors import InputError
 from .network import INPUT, Input, Network, Node
 from .ops import Edge, Kernel
@@ -87,6 +88,7 @@ class Simulator:
         edges: Iterable[str] = (),
         sink: Sink | None = None,
         progress: Callable[[int], None] | None = None,
+        index: int | IntArray = 0,
     ) -> Result:
         """Run a batch; see `run` of this module."""
         network, route = self.network, self.network.route
@@ -94,6 +96,7 @@ class Simulator:
             raise InputError("run: needed images or codes, one of them")
         batch = check_images(network.input, images) if images is not None else _check_codes(network.input, codes)
         count = len(batch)
+        numbers = image_numbers(count, index)
         wanted = list(dict.fromkeys(edges))
         for name in wanted:
             if name not in network.edges:
@@ -118,7 +121,7 @@ class Simulator:
         for start in range(0, count, self.chunk):
             rows = slice(start, min(start + self.chunk, count))
             x = batch[rows]
-            x = _look_up(network.input, x, carrier) if images is not None else x.astype(carrier)
+            x = _look_up(network.input, x, carrier, numbers[rows]) if images is not None else x.astype(carrier)
             keeper(rows)(INPUT, x)
             values = self._trunk.run({INPUT: x}, keeper(rows))
             logits[rows] = values[network.output]
@@ -145,41 +148,58 @@ def run(
     edges: Iterable[str] = (),
     sink: Sink | None = None,
     progress: Callable[[int], None] | None = None,
+    index: int | IntArray = 0,
 ) -> Result:
     """Run a batch of images, or of input codes, through the network in exact integer arithmetic.
 
-    `images`: uint8 (N, H, W, C) below the table's levels, or floats in [0, 1], which become
-    round_half_even((levels - 1) * x); (N, H, W) will do for one channel, (N, C) for one pixel. `codes`:
-    integers (N, *shape) of the input's type. `edges`: names whose codes to return ("input", nodes, branch nodes); with
-    a `sink` it takes them instead, some images of one edge at a time. `progress` is called with the number of images
-    done. Memory beyond the returned arrays does not grow with N.
+    `images`: uint8 (N, H, W, C), of events (N, steps, H, W, C), below the table's levels, or floats in [0, 1], which
+    become round_half_even((levels - 1) * x); (N, H, W) will do for one channel, (N, C) for one pixel. `codes`: integers
+    (N, *image_shape) of the input edge. `edges`: names whose codes to return ("input", nodes, branch nodes); with a
+    `sink` it takes them instead, some images of one edge at a time. `progress` is called with the number of images
+    done. `index` is the number of the first image in its set, or those of all (N,), from which encoder "rate" draws:
+    batches of a set say theirs. Memory beyond the returned arrays does not grow with N.
     Raises InputError for the wrong shape, dtype, range or name.
     """
     # Kept in the network, as its cached properties are: no table of our own would outlive it.
     simulator = vars(network).get("_simulator")
     if simulator is None:
         simulator = vars(network)["_simulator"] = Simulator(network)
-    found: Result = simulator.run(images, codes=codes, edges=edges, sink=sink, progress=progress)
+    found: Result = simulator.run(images, codes=codes, edges=edges, sink=sink, progress=progress, index=index)
     return found
 
 
-def input_codes(network_input: Input, images: AnyArray) -> IntArray:
-    """Return the input codes (N, *shape) of images, in the input type's smallest dtype; raises as `run` does."""
-    found: IntArray = _look_up(network_input, check_images(network_input, images), network_input.type.dtype)
+def input_codes(network_input: Input, images: AnyArray, index: int | IntArray = 0) -> IntArray:
+    """Return the input codes (N, *image_shape) of images, in the input type's smallest dtype.
+
+    `index` and what is raised as in `run`.
+    """
+    checked = check_images(network_input, images)
+    numbers = image_numbers(len(checked), index)
+    found: IntArray = _look_up(network_input, checked, network_input.type.dtype, numbers)
+    return found
+
+
+def image_numbers(count: int, index: int | IntArray) -> IntArray:
+    """The numbers int64 (N,) of `count` images, the first one's or all given; InputError unless each is 0 or more."""
+    numbers = np.asarray(index)
+    fits = numbers.dtype.kind in "iu" and numbers.shape in ((), (count,)) and not (numbers < 0).any()
+    if not fits:
+        raise InputError(f"index: {numbers.dtype} {list(numbers.shape)}; needed 0 or more, one or {count} of them")
+    found: IntArray = numbers.astype(np.int64) + (np.arange(count) if numbers.ndim == 0 else 0)
     return found
 
 
 def check_images(network_input: Input, images: AnyArray) -> AnyArray:
     """Return the images as (N, *shape), still uint8 or float; raise InputError for what no table entry exists for."""
-    shape, levels = network_input.shape, network_input.levels
+    shape, levels, events = network_input.image_shape, network_input.levels, network_input.encoder == "events"
     images = _array("images", images)
     wanted = f"needed (N, {', '.join(str(n) for n in shape)})"
-    if images.ndim == len(shape) and len(shape) == 3 and shape[2] == 1:
-        images = images[..., None] if images.shape[1:] == shape[:2] else images
+    if images.ndim == len(shape) and len(network_input.shape) == 3 and shape[-1] == 1:
+        images = images[..., None] if images.shape[1:] == shape[:-1] else images
     if len(shape) == 3 and shape[:2] == (1, 1) and images.shape[1:] == shape[2:]:
         images = images[:, None, None]
     if images.shape[1:] != shape or images.ndim != len(shape) + 1:
-        hint = "; add the batch axis: images[None]" if images.shape in (shape, shape[:2]) else ""
+        hint = "; add the batch axis: images[None]" if images.shape in (shape, shape[:-1]) else ""
         raise InputError(f"images: shape {list(images.shape)}; {wanted}{hint}")
     if images.dtype == np.uint8:
         if levels < 256 and images.size and images.max() >= levels:
@@ -187,13 +207,15 @@ def check_images(network_input: Input, images: AnyArray) -> AnyArray:
             raise InputError(
                 f"images: value {images[index]} at {list(index)}; this network's images have levels 0..{levels - 1}"
             )
-    elif images.dtype.kind == "f":
+    elif images.dtype.kind == "f" and not events:
         bad = ~((images >= 0) & (images <= 1))  # NaN fails both
         if bad.any():
             index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
             raise InputError(f"images: value {images[index]} at {list(index)}; floats must lie in 0..1")
     else:
-        raise InputError(f"images: dtype {images.dtype}; needed uint8 0..{levels - 1}, or floats in 0..1")
+        raise InputError(
+            f"images: dtype {images.dtype}; needed uint8 0..{levels - 1}{'' if events else ', or floats in 0..1'}"
+        )
     return images
 
 
@@ -208,14 +230,25 @@ def _check_codes(network_input: Input, codes: AnyArray | None) -> AnyArray:
     codes = _array("codes", codes)
     if codes.dtype.kind not in "iu":
         raise InputError(f"codes: dtype {codes.dtype}; needed integers")
-    if codes.shape[1:] != network_input.shape or codes.ndim != len(network_input.shape) + 1:
-        raise InputError(f"codes: shape {list(codes.shape)}; needed (N, {', '.join(map(str, network_input.shape))})")
+    shape = network_input.edge.image_shape
+    if codes.shape[1:] != shape or codes.ndim != len(shape) + 1:
+        raise InputError(f"codes: shape {list(codes.shape)}; needed (N, {', '.join(map(str, shape))})")
     network_input.type.check("codes", codes, InputError)
     return codes
 
 
-def _look_up(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]) -> AnyArray:
-    """Return table codes for checked images."""
+def _look_up(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic], numbers: IntArray) -> AnyArray:
+    """Return the codes of checked images with these numbers."""
+    encoder, steps, edge = network_input.encoder, network_input.steps, network_input.edge
+    if encoder in ("direct", "events"):
+        return _tabled(network_input, images, dtype)
+    found = _tabled(network_input, images, np.dtype(np.int32))
+    codes = rate_codes(found, steps, network_input.seed, numbers) if encoder == "rate" else latency_codes(found, steps)
+    return codes.astype(dtype).reshape(len(images), *edge.image_shape)
+
+
+def _tabled(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]) -> AnyArray:
+    """Return the table's entries for checked images."""
     levels, table = network_input.levels, network_input.table.astype(dtype)
     if images.dtype.kind == "f":
         images = np.rint(images.astype(np.float64) * (levels - 1)).astype(np.intp)

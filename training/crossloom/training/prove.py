@@ -153,7 +153,7 @@ def compare_torch(exported: Exported, images: AnyArray, progress: Progress | Non
     parts = []
     for rows in batches(network, len(images)):
         found = torch_edges(exported, images[rows])
-        expected = run(network, images[rows], edges=network.edges)
+        expected = run(network, images[rows], edges=network.edges, index=rows.start)
         parts.append(compare(network, expected.edges, found, rows.start))
         idle -= set() if expected.branch is None else set(expected.branch.tolist())
         del found, expected  # two batches would be there at once

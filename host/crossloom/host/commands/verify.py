@@ -111,7 +111,7 @@ def _device(
         backend.run(input_codes(network.input, images[:0]), names)  # compiles what has to be, before the bar begins
         with bar(f"{device}, {frames} a transfer" if frames else device, len(images)) as progress:
             for rows in batches(network, len(images)):
-                codes = input_codes(network.input, images[rows])
+                codes = input_codes(network.input, images[rows], rows.start)
                 wanted, found = simulate(network, codes=codes, edges=names), backend.run(codes, names)
                 differ[rows], shown = differing(wanted, found), len(found.edges)
                 parts.append(compare(network, wanted.edges, found.edges, rows.start))

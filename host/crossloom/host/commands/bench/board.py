@@ -87,8 +87,10 @@ def run(args: argparse.Namespace) -> Report:
     path = Path(args.out) if args.out else None
     if path is not None:
         earlier_results(path, "bank_rewrite_ms", "bench board")
-    images = artifact.golden.images if artifact.golden is not None else np.zeros((1, *network.input.shape), np.uint8)
-    codes = input_codes(network.input, np.resize(images, (BATCHED, *network.input.shape)))
+    images = (
+        artifact.golden.images if artifact.golden is not None else np.zeros((1, *network.input.image_shape), np.uint8)
+    )
+    codes = input_codes(network.input, np.resize(images, (BATCHED, *network.input.image_shape)))
     names = {"single": 1, "batched": 256}
     backends: dict[str, Any] = {n: open_backend(network, args.device, None, frames)[0] for n, frames in names.items()}
     rtl, _ = open_backend(network, "rtl")

@@ -19,7 +19,7 @@ def open_seconds(artifact: Artifact, device: str) -> float:
     """How long it takes until a device could run, everything it imports included."""
     start = time.perf_counter()
     backend, _ = open_backend(artifact.network, device)
-    backend.run(np.zeros((0, *artifact.network.input.shape), np.int64))
+    backend.run(np.zeros((0, *artifact.network.input.edge.image_shape), np.int64))
     backend.close()
     return time.perf_counter() - start
 
