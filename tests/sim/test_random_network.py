@@ -144,3 +144,9 @@ def test_random_codes_begin_with_all_lowest_and_all_highest():
     assert (codes[0] == network.input.type.lo).all()
     assert (codes[1] == network.input.type.hi).all()
     assert np.array_equal(codes, random_codes(network, 9, 12))
+
+
+def test_every_seed_gives_a_network_with_time():
+    for seed in range(2000, 2120):
+        network = random_network(seed, 3)
+        assert network.timed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,7 @@ RATE_ONE = 1 << 16
 TAPS = 0x80200003
 """Of the 32-bit Galois LFSR, shifted right: x^32 + x^22 + x^2 + x + 1, whose states repeat after 2^32 - 1."""
 DRAW_SHIFTS = 16
+BLOCK = 1 << 14  # draws at a time; a power of two
 
 Words = npt.NDArray[np.uint32]
 
@@ -36,18 +39,28 @@ def shifted(states: Words, times: int) -> Words:
 def draws(seed: int, index: IntArray, count: int) -> AnyArray:
     """Return uint16 (N, count): what each image's LFSR draws, 16 shifts before each, whose low 16 bits are taken.
 
-    Shifts are linear, so that what n shifts make of a state is the sum of what they make of its four bytes.
+    Shifts are linear, so that the draws from a state are the sum of those from its bits.
     """
-    states = np.empty((len(index), count), np.uint32)
+    found = np.zeros((len(index), count), np.uint16)
+    states, (of_bits, leap) = first_states(seed, index), _block()
+    for start in range(0, count, BLOCK):
+        for row, state in zip(found[:, start : start + BLOCK], states.tolist(), strict=True):
+            for bit in range(32):
+                if state >> bit & 1:
+                    np.bitwise_xor(row, of_bits[bit, : len(row)], out=row)
+        states = _leapt(leap, states)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _block() -> tuple[npt.NDArray[np.uint16], Words]:
+    """The draws (32, BLOCK) from each state of one bit, and the leap over so many."""
+    units = np.left_shift(np.uint32(1), np.arange(32, dtype=np.uint32))[:, None]
     leap = shifted(np.stack([np.arange(256, dtype=np.uint32) << np.uint32(8 * byte) for byte in range(4)]), DRAW_SHIFTS)
-    states[:, :1] = _leapt(leap, first_states(seed, index)[:, None])
-    done = 1
-    while done < count:
-        more = min(done, count - done)
-        states[:, done : done + more] = _leapt(leap, states[:, :more])
-        leap = _leapt(leap, leap)
-        done += more
-    return states.astype(np.uint16)
+    states = _leapt(leap, units)
+    while states.shape[1] < BLOCK:
+        states, leap = np.concatenate([states, _leapt(leap, states)], axis=1), _leapt(leap, leap)
+    return states.astype(np.uint16), leap
 
 
 def _leapt(leap: Words, states: Words) -> Words:
@@ -64,8 +77,14 @@ def rate_codes(levels: AnyArray, steps: int, seed: int, index: IntArray) -> AnyA
     Draws are taken step by step, each step's in channels-last order.
     """
     flat = levels.reshape(len(levels), 1, -1)
-    drawn = draws(seed, index, steps * flat.shape[2]).reshape(len(levels), steps, -1)
-    return (drawn < flat).reshape(len(levels), steps, *levels.shape[1:])
+    found: AnyArray = np.empty((len(levels), steps, flat.shape[2]), np.bool_)
+    least, always = np.minimum(flat, RATE_ONE - 1).astype(np.uint16), flat == RATE_ONE
+    at_once = max(1, BLOCK // found[:1].size)
+    for start in range(0, len(levels), at_once):
+        rows = slice(start, start + at_once)
+        drawn = draws(seed, index[rows], steps * flat.shape[2]).reshape(-1, *found.shape[1:])
+        found[rows] = (drawn < least[rows]) | always[rows]
+    return found.reshape(len(levels), steps, *levels.shape[1:])
 
 
 def latency_codes(when: AnyArray, steps: int) -> AnyArray:

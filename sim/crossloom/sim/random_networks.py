@@ -270,7 +270,7 @@ class SpikingDrawing(LeakyDrawing):
         width = signed_bits(low, high) + guard + int(self.plan.integers(-1, 3))
         bits = int(np.clip(width, 3, MAX_ACC_BITS))
         reset, when = RESETS[self.pick(*RESETS)], WHENS[self.pick(*WHENS)]
-        most = int(self.plan.choice([1, 1, 1, 2, 5])) if reset == "subtract" else 1
+        most = min(int(self.plan.choice([1, 1, 1, 2, 5])), (1 << (bits - 1)) - 1) if reset == "subtract" else 1
         strict = most == 1 and bool(self.pick(False, True))
         counts = [edge.channels if self.pick(False, True) else 1 for _ in range(2)]
         # Reached after a few steps of a sum like others of the layer.

@@ -95,45 +95,56 @@ class LIF(Op):
         return Edge(edge.shape, edge.type, True, edge.magnitude, self.steps)
 
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
-        """Return the recurrence over all steps, each step one pass over batch and neurons."""
+        """Return the recurrence in integers: each step a few passes over batch and neurons, in place."""
         (x,) = inputs
-        work = np.promote_types(x.carrier, output.carrier)
-        limit = float(1 << (self.bits - 1))
-        theta, scale = self.theta.astype(work), work.type(1 << self.guard)
-        level = (self.theta + int(self.strict)).astype(work)
-        leaks = bool(self.leak.any())
-        # Where there is no leak, what is rounded half up to 0 is always less than 1/2.
-        share = np.where(self.leak > 0, np.ldexp(1.0, -self.leak.astype(int)), 0.0).astype(work)
-        zero, steps, later = self.reset == "zero", self.steps, self.when == "next"
+        wide = output.magnitude + (1 << MAX_LEAK) >= 1 << 30
+        work = np.dtype(np.int64 if wide else np.int32)
+        limit, top = 1 << (self.bits - 1), 8 * work.itemsize - 1
+        theta, level = self.theta.astype(work), (self.theta + int(self.strict)).astype(work)
+        # Where there is no leak, what is shifted out is less than half of the highest bit's worth.
+        shift = np.where(self.leak > 0, self.leak, top).astype(work)
+        half = np.left_shift(work.type(1), np.subtract(shift, 1))
+        leaks, later, zero = bool(self.leak.any()), self.when == "next", self.reset == "zero"
 
-        def spikes(v: AnyArray) -> AnyArray:
-            if self.most == 1:
-                found: AnyArray = (v >= level).astype(work)
-                return found
-            return np.clip(v.astype(np.int64) // self.theta, 0, self.most).astype(work)
+        def given(acc: AnyArray, into: AnyArray) -> None:
+            np.copyto(into, acc, casting="unsafe")
+            np.left_shift(into, self.guard, out=into)
+
+        def reset(v: AnyArray, fired: AnyArray, spare: AnyArray) -> None:
+            if zero:
+                np.multiply(v, fired == 0, out=v)
+            else:
+                np.multiply(fired, theta, out=spare)
+                np.subtract(v, spare, out=v)
 
         def run(acc: AnyArray) -> AnyArray:
-            shape = acc.shape[-len(x.shape) :]
-            acc = acc.reshape(len(acc), x.steps, *shape).astype(work, copy=False)
-            out = np.empty((len(acc), steps, *shape), output.carrier)
-            v, pending = np.zeros((len(acc), *shape), work), np.zeros((len(acc), *shape), work)
-            for step in range(steps):
-                new = v
+            shape = len(acc), *acc.shape[-len(x.shape) :]
+            every = acc.reshape(shape[0], x.steps, *shape[1:])
+            out = np.empty((shape[0], self.steps, *shape[1:]), output.carrier)
+            v: AnyArray
+            spare: AnyArray
+            current: AnyArray
+            v, spare, current = np.zeros(shape, work), np.empty(shape, work), np.empty(shape, work)
+            fired: AnyArray = np.zeros(shape, np.bool_)
+            for step in range(self.steps):
+                if step < x.steps:
+                    given(every[:, step], current)
                 if leaks:
-                    new = v - np.floor(v * share + work.type(0.5))
-                new = new + acc[:, step % x.steps] * scale
+                    np.add(v, half, out=spare)
+                    np.right_shift(spare, shift, out=spare)
+                    np.subtract(v, spare, out=v)
+                np.add(v, current, out=v)
                 if later:
-                    new = np.where(pending > 0, 0, new) if zero else new - pending * theta
-                v = np.clip(new, -limit, limit - 1)
+                    reset(v, fired, spare)
+                np.minimum(v, limit - 1, out=v)
+                np.maximum(v, -limit, out=v)
                 out[:, step] = v
                 if self.reset == "none":
                     continue
-                fired = spikes(v)
-                if later:
-                    pending = fired
-                else:
-                    v = np.where(fired > 0, 0, v) if zero else v - fired * theta
-            return out if steps > 1 else out[:, 0]
+                fired = v >= level if self.most == 1 else np.clip(v // theta, 0, self.most)
+                if not later:
+                    reset(v, fired, spare)
+            return out if self.steps > 1 else out[:, 0]
 
         return run
 
@@ -161,8 +172,8 @@ class LIF(Op):
         return ((slice(0, index[0] + 1), *index[1:]),)
 
     def scratch(self, inputs: Sequence[Edge], output: Edge) -> int:
-        """Membrane, what is pending, and the temporaries of one step; the input in the output's carrier."""
-        return 8 * (6 * output.size + inputs[0].image_size)
+        """Membrane, input, spikes and the temporaries of one step."""
+        return 8 * 6 * output.size
 
 
 def _same(rows: AnyArray, levels: AnyArray) -> bool:
