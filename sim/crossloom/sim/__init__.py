@@ -1,5 +1,6 @@
 """The definition of a Crossloom network: types, operators, artifact, and the exact integer simulator."""
 
+from .activity import synaptic_operations
 from .batching import batches, images_at_once
 from .comparison import Comparison, Difference, compare
 from .cost_model import Cost, cost
@@ -98,5 +99,6 @@ __all__ = [
     "simulated_digests",
     "structure",
     "structure_sha256",
+    "synaptic_operations",
     "weights_sha256",
 ]

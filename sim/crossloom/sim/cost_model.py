@@ -15,7 +15,7 @@ class LayerCost:
 
     `parameters` and `memory_bits` count all banks; `macs` one run of the layer. `bits` is the width of the output
     edge, `weight_bits` that of a weight (0 where there is none). `memory_bits`: weights, biases, shifts and
-    thresholds at their declared widths.
+    thresholds at their declared widths; `membrane_bits` what neurons keep from step to step, one bank's.
     """
 
     name: str
@@ -27,6 +27,7 @@ class LayerCost:
     macs: int
     memory_bits: int
     banks: int
+    membrane_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Cost:
     activation_bits: int
     macs_flat: int
     macs_bcnn: int | None
+    membrane_bits: int = 0
 
     @property
     def saved_flat(self) -> float | None:
@@ -85,6 +87,7 @@ def cost(network: Network) -> Cost:
                     op.macs(edge),
                     op.memory_bits(sources) * copies,
                     copies,
+                    op.state_bits(edge),
                 )
             )
     macs_flat, macs_bcnn = _unrouted(network, {layer.name: layer.macs for layer in layers})
@@ -98,6 +101,7 @@ def cost(network: Network) -> Cost:
         max(streams, default=network.input.type.bits),
         macs_flat,
         macs_bcnn,
+        sum(layer.membrane_bits for layer in layers),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from crossloom.sim import cost, load
 from crossloom.sim.text import printable
@@ -16,6 +18,16 @@ from . import Report
 def _beside(macs: int, saved: float) -> str:
     """A baseline's products, and the fraction of them that routing saves, in words."""
     return f"{macs:,} (counted): routing takes {100 * abs(saved):.1f} % {'fewer' if saved >= 0 else 'more'}"
+
+
+def _time(data: Mapping[str, Any]) -> list[list[str]]:
+    """What a network with time steps has besides."""
+    if data["steps"] == 1:
+        return []
+    operations = data["synaptic_operations_mean"]
+    counted = "no golden images to count them on" if operations is None else f"{operations:,.0f} (simulated)"
+    membranes = f"{data['membrane_bits'] / 8192:.1f} KiB of membranes (counted)"
+    return [["time", f"{data['steps']} steps, {membranes}"], ["synaptic operations an image", counted]]
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -38,6 +50,7 @@ def run(args: argparse.Namespace) -> Report:
         ["input", f"{' x '.join(map(str, data['input']['shape']))}, {data['input']['levels']} levels"],
         ["products an image", f"{data['macs_mean']:,} (counted)"],
         *unrouted,
+        *_time(data),
         ["parameters", f"{data['parameters']:,} in {data['memory_bits'] / 8192:.1f} KiB (counted)"],
         ["widest weight", f"{data['weight_bits']} bits"],
         ["widest activation", f"{data['activation_bits']} bits"],

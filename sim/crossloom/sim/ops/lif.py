@@ -165,6 +165,10 @@ class LIF(Op):
             Tensor("leak", self.leak.shape, MAX_LEAK.bit_length(), False, True),
         )
 
+    def state_bits(self, output: Edge) -> int:
+        """A membrane for each neuron."""
+        return output.size * self.bits
+
     def reads(self, index: tuple[int, ...], inputs: Sequence[Edge]) -> tuple[Index | None, ...]:
         """The same place at every step up to its own."""
         if inputs[0].steps == 1:
