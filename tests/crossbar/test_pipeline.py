@@ -326,7 +326,9 @@ def test_what_does_not_fit_the_network_or_device_is_refused_in_one_line(digits):
 
 
 def test_arrays_refuse_a_network_with_time_steps_in_one_line():
-    with pytest.raises(InputError, match=r"^random-2006-5: node '\w+' \(\w+\) needs time steps, [^\n]*$"):
+    with pytest.raises(
+        InputError, match=r"^random-2006-5: node '\w+' \(\w+\): arrays do not read time steps yet; [^\n]*$"
+    ):
         plan_network(random_network(2006), ArraySpec())
 
 

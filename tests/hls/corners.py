@@ -302,7 +302,7 @@ def wide(name):
 
 def corner_codes(network):
     """Corners of the input type, then codes that may be anything, the last image in steps of one around zero."""
-    type_, shape = network.input.type, network.input.shape
+    type_, shape = network.input.type, network.input.edge.image_shape
     anything = RNG.integers(type_.lo, type_.hi, (7, *shape), endpoint=True)
     steps = np.clip(np.arange(np.prod(shape)) - np.prod(shape) // 2, type_.lo, type_.hi).reshape(1, *shape)
     return np.concatenate([random_codes(network, 3, 24), anything, steps]).astype(np.int64)

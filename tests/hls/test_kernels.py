@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from corners import corner_codes, corner_networks
 from native_checks import check, folded, mixed, parallel
+from spiking_corners import spiking_networks
 
 from crossloom.hls import simulate
 from crossloom.sim import run
 
-NETWORKS = {network.name: network for network in corner_networks()}
+NETWORKS = {network.name: network for network in [*corner_networks(), *spiking_networks()]}
 # A requantizer alone is no other in a folded network but for its lanes; mixed and parallel have all of them.
 FOLDED = [name for name in NETWORKS if not name.startswith("round-") or name == "round-byte-half_even"]
 

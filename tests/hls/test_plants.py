@@ -6,6 +6,7 @@ import pytest
 from banks import rewritten
 from corners import corner_codes, corner_networks
 from native_checks import check, mixed, parallel
+from spiking_corners import spiking_networks
 
 import crossloom.hls.csim
 from crossloom.hls import HlsError, find_include, simulate
@@ -53,6 +54,18 @@ PLANTS = {
         "(p << C::a_shift) + (q << C::b_shift)",
         "(p << C::b_shift) + (q << C::a_shift)",
     ),
+    "membranes-without-saturation": ("lif.hpp", "v < low ? low : v > high ? high : v", "v"),
+    "leak-of-the-new-sum": (
+        "lif.hpp",
+        "    v += wide_t(x) << C::guard;\n",
+        "",
+        "    if (leak > 0) v -=",
+        "    v += wide_t(x) << C::guard;\n    if (leak > 0) v -=",
+    ),
+    "reset-at-once": ("lif.hpp", "if (!C::later) v =", "if (true) v =", "if (C::later) v =", "if (false) v ="),
+    "spikes-never-several": ("lif.hpp", "if (C::most == 1) return", "if (C::most < 9) return"),
+    "input-held-too-long": ("lif.hpp", "if (step == 0 || !C::hold) held", "if (step == 0) held"),
+    "first-is-last": ("lif.hpp", "so_far == 0 && code > 0 ?", "code > 0 ?"),
     "later-row-of-a-tie": ("frames.hpp", "greatest < value", "greatest <= value"),
     "masked-rows-count": ("frames.hpp", "argmax(fine, score, used[branch])", "argmax(fine, score, C::rows)"),
     "field-without-sign": (
@@ -78,12 +91,13 @@ KINDS = (
     "route-node",
     "round-byte",
     "round-positive",
+    "lif-",
 )
 
 
 def run_all(folder):
     """Fail where a network of some corners, or a load into a routed one, is not exact."""
-    networks = [network for network in corner_networks() if network.name.startswith(KINDS)]
+    networks = [network for network in [*corner_networks(), *spiking_networks()] if network.name.startswith(KINDS)]
     for fold in (mixed, parallel):
         foldings = [fold(network) for network in networks]
         simulations = simulate(networks, folder, trace=True, optimize=0, foldings=foldings)

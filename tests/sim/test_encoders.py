@@ -142,6 +142,13 @@ def test_a_run_draws_by_the_images_numbers_however_it_is_cut(chunk, monkeypatch)
     assert np.array_equal(codes, input_codes(net.input, pixels, 11))
 
 
+@pytest.mark.parametrize("encoder", TABLES)
+def test_no_images_are_no_codes(encoder):
+    net = network(encoder)
+    assert input_codes(net.input, given(encoder, 0)).shape == (0, STEPS, 3, 3, 1)
+    assert run(net, given(encoder, 0)).logits.shape == (0, 3)
+
+
 def test_latency_spikes_once_at_the_tables_step_or_never():
     pixels = np.array([0, 1, 2, 3, 0, 0, 0, 0, 0], np.uint8).reshape(1, 3, 3, 1)
     codes = input_codes(encoded("latency"), pixels)[0].reshape(STEPS, 9)

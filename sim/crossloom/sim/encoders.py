@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -76,13 +77,14 @@ def rate_codes(levels: AnyArray, steps: int, seed: int, index: IntArray) -> AnyA
 
     Draws are taken step by step, each step's in channels-last order.
     """
-    flat = levels.reshape(len(levels), 1, -1)
-    found: AnyArray = np.empty((len(levels), steps, flat.shape[2]), np.bool_)
+    pixels = math.prod(levels.shape[1:])
+    flat = levels.reshape(len(levels), 1, pixels)
+    found: AnyArray = np.empty((len(levels), steps, pixels), np.bool_)
     least, always = np.minimum(flat, RATE_ONE - 1).astype(np.uint16), flat == RATE_ONE
-    at_once = max(1, BLOCK // found[:1].size)
+    at_once = max(1, BLOCK // (steps * pixels))
     for start in range(0, len(levels), at_once):
         rows = slice(start, start + at_once)
-        drawn = draws(seed, index[rows], steps * flat.shape[2]).reshape(-1, *found.shape[1:])
+        drawn = draws(seed, index[rows], steps * pixels).reshape(-1, *found.shape[1:])
         found[rows] = (drawn < least[rows]) | always[rows]
     return found.reshape(len(levels), steps, *levels.shape[1:])
 

@@ -22,7 +22,7 @@ def lower(network: Network) -> list[Pass]:
     """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks."""
     if network.timed:
         raise RtlError(
-            f"{network.name}: {network.timed} needs time steps, which the engine does not run yet: "
+            f"{network.name}: {network.timed}: the engine does not run time steps yet; "
             'run it with device "integer" or "hls-native"'
         )
     sections, shapes = list(network.sections()), {INPUT: stored_shape(network.input.shape)}

@@ -108,7 +108,7 @@ def plan_network(
     Raises InputError for missing images, for cells that do not fit, and for a network with time steps.
     """
     if network.timed:
-        raise InputError(f"{network.name}: {network.timed} needs time steps, which arrays do not read yet; remove it")
+        raise InputError(f"{network.name}: {network.timed}: arrays do not read time steps yet; leave it out")
     measured = (spec.calibrates or samples) and images is not None and len(images) > 0
     codes = layer_inputs(network, images) if measured and images is not None else {}
     layers = {}
