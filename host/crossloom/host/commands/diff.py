@@ -56,7 +56,7 @@ def _tensors(a: Artifact, b: Artifact) -> list[dict[str, Any]]:
 def _answers(a: Artifact, b: Artifact) -> dict[str, int] | None:
     """How many of a's golden test images the two label differently, where both read the same images."""
     golden, other = a.golden, b.network.input
-    same = a.network.input.shape == other.shape and a.network.input.levels == other.levels
+    same = a.network.input.image_shape == other.image_shape and a.network.input.levels == other.levels
     if golden is None or golden.inputs is None or not same or a.network.classes != b.network.classes:
         return None
     left, right = (simulate(n, golden.inputs).labels for n in (a.network, b.network))
