@@ -103,7 +103,7 @@ module core_regs #(
       unknown = ~known;
       locked  = busy_i & (data_hit | weights_hit | packet_hit);
       wrong   = known & ~locked & ((wr_strb_i != 4'hf) | (data_hit & ~there)
-                                   | (packet_hit & (wr_data_i - 1'b1 >= 32'hffff)));
+                                   | (packet_hit & (|wr_data_i[31:16] | ~|wr_data_i)));
       write   = known & ~locked & ~wrong;
     end
   end
