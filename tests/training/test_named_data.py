@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from event_files import write_nmnist
 
 from crossloom.sim.errors import ConfigError
 from crossloom.training.config import DataConfig, parse_config
@@ -46,9 +47,10 @@ def named(name: str, **keys: Any) -> dict[str, Any]:
 def test_a_named_set_is_what_the_registry_says(tmp_path: Path, known: NamedData) -> None:
     if known.needs_folder:
         write_mnist(tmp_path)
+        write_nmnist(tmp_path)
     data = known.load(tmp_path, 0.25)
     assert (data.name, data.classes, data.levels) == (known.name, known.classes, known.levels)
-    assert data.shape[2] == known.channels
+    assert (data.shape[2], data.steps) == (known.channels, known.steps)
     assert len(data.validation) / (len(data.train) + len(data.validation)) == pytest.approx(0.25, abs=0.1)
     path = {"path": str(tmp_path)} if known.needs_folder else {}
     config = parse_config(named(known.name, validation=0.25, **path))

@@ -21,8 +21,11 @@ def refuse_beforehand(config: Config, dataset: Dataset) -> None:
     """Raise ConfigError or ExportError for what will be refused of the trained network, as far as shapes tell.
 
     The network is built and exported with the weights that it begins with; super-classes that are to be discovered are
-    as many as the recipe says, or two.
+    as many as the recipe says, or two. Images that change in time are refused too.
     """
+    if dataset.steps > 1:
+        found = f"images of {dataset.steps} steps of time"
+        raise ConfigError(f"{dataset.name}: {found}; needed images that stand still; train on another data set")
     count, (height, width, channels) = len(dataset.classes), dataset.shape
     shape, hierarchy = (channels, height, width), given_hierarchy(config, dataset)
     if config.hierarchy is not None and hierarchy is None:

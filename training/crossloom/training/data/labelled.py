@@ -27,6 +27,7 @@ Ints = npt.NDArray[np.int64]
 class Dataset:
     """Images (N, H, W, C) uint8 below `levels` (2..256), labels (N,) int64, and the indices of the three parts.
 
+    Images that change in time are (N, steps, H, W, C).
     `classes` are the class names in label order, and `superclasses` the name of each class's super-class, where the
     images come with a hierarchy; a single class serves to be added to others. Every class has images in each part;
     the parts share no image index. The arrays are read-only. Raises ConfigError where any of this does not hold.
@@ -47,7 +48,7 @@ class Dataset:
         check_classes(where, self.classes, least=1)
         if self.superclasses is not None:
             check_superclasses(where, self.superclasses, len(self.classes))
-        check_images(where, self.images, self.levels)
+        check_images(where, self.images, self.levels, timed=True)
         check_labels(where, self.labels, len(self.images), len(self.classes))
         parts = (self.train, self.validation, self.test)
         every = np.concatenate(parts)
@@ -66,8 +67,13 @@ class Dataset:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width, channels."""
-        _, h, w, c = self.images.shape
+        h, w, c = self.images.shape[-3:]
         return h, w, c
+
+    @property
+    def steps(self) -> int:
+        """Steps of time, 1 for images that stand still."""
+        return self.images.shape[1] if self.images.ndim == 5 else 1
 
     @cached_property
     def sha256(self) -> str:
@@ -154,15 +160,18 @@ def _check_names(where: str, kind: str, names: Sequence[str]) -> None:
         seen[key] = name
 
 
-def check_images(where: str, images: npt.NDArray[Any], levels: int) -> None:
-    """Raise ConfigError unless `images` is uint8 (N, H, W, C) with every value below `levels`, itself 2..256."""
+def check_images(where: str, images: npt.NDArray[Any], levels: int, timed: bool = False) -> None:
+    """Raise ConfigError unless `images` is uint8 (N, H, W, C) with every value below `levels`, itself 2..256.
+
+    `timed`: (N, steps, H, W, C) is taken as well.
+    """
     if images.dtype != np.uint8:
         advice = "store them as uint8, for example (255 * x).round().astype('uint8')"
         found = f"images are {images.dtype}"
         if images.dtype.kind == "f" and images.size and not np.isfinite(images).all():
             found += " with NaN or infinity"
         raise ConfigError(f"{where}: {found}; needed uint8; {advice}")
-    if images.ndim != 4 or 0 in images.shape or max(images.shape[1:]) > MAX_SIDE:
+    if images.ndim not in ((4, 5) if timed else (4,)) or 0 in images.shape or max(images.shape[1:]) > MAX_SIDE:
         raise ConfigError(
             f"{where}: images of shape {list(images.shape)}; needed (N, H, W, C), sides 1..{MAX_SIDE}; reshape them"
         )
