@@ -30,9 +30,10 @@ LOADERS = {"torch": "weights_only=True", "np": "allow_pickle=False", "numpy": "a
 # them works without torch, and nothing outside training imports them except inside a function.
 NEEDS_PYNQ = Path("host/crossloom/host/board/virtual/device.py")
 NEEDS_TORCH = {
-    "arguments", "batchnorm", "beforehand", "calls", "export", "growing", "hierarchical", "layers", "logits", "loop",
-    "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs", "state", "steps", "tracing",
-    "values", "walk", "workflow",
+    "arguments", "batchnorm", "beforehand", "calls", "evaluation", "export", "growing", "hierarchical", "layers",
+    "logits", "loop", "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs", "state",
+    "steps", "tracing", "values", "walk", "workflow",
+    "spiking/by_steps", "spiking/exporting", "spiking/layers", "spiking/lif", "spiking/neurons",
 }  # fmt: skip
 ALLOWED = {
     "sim": {"sim"},
@@ -86,7 +87,7 @@ def needs_it(path, top):
     """Whether a file is one of those that subclass what a heavy package has, and so need it when they are imported."""
     if top in ("pynq", "pynqmetadata"):
         return path == NEEDS_PYNQ
-    return path.parts[0] == "training" and path.stem in NEEDS_TORCH
+    return path.parts[0] == "training" and "/".join(path.with_suffix("").parts[3:]) in NEEDS_TORCH
 
 
 def broken_imports(path, tree):

@@ -47,9 +47,11 @@ def test_the_page_lists_every_key_of_a_recipe_with_its_default():
         QuantizationConfig,
         TrainingConfig,
     )
+    from crossloom.training.spiking.settings import SpikingConfig
 
     text = PAGE.read_text()
-    for kind in (DataConfig, QuantizationConfig, TrainingConfig, AugmentationConfig, HierarchyConfig):
+    kinds = DataConfig, QuantizationConfig, TrainingConfig, AugmentationConfig, HierarchyConfig, SpikingConfig
+    for kind in kinds:
         for field in fields(kind):
             if field.name != "augmentation":
                 assert f"`{field.name}`" in text or f" {field.name}`" in text, field.name

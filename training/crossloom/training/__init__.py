@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .data.labelled import Dataset as Dataset
     from .data.loading import load_dataset as load_dataset
     from .data.regroup import exclude as exclude
+    from .evaluation import evaluate as evaluate
     from .hierarchical import Hierarchical as Hierarchical
     from .hierarchy import Hierarchy as Hierarchy
     from .hierarchy import discover as discover
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .hierarchy import read_hierarchy as read_hierarchy
     from .inputs import input_values as input_values
     from .inputs import to_float as to_float
-    from .loop import evaluate as evaluate
     from .loop import train as train
     from .models import build_float as build_float
     from .models import build_quantized as build_quantized
@@ -60,7 +60,7 @@ _WHERE = {
     "read_hierarchy": "hierarchy",
     "input_values": "inputs",
     "to_float": "inputs",
-    "evaluate": "loop",
+    "evaluate": "evaluation",
     "train": "loop",
     "build_float": "models",
     "build_quantized": "models",

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import tomllib
 
 from crossloom.sim.errors import ConfigError
 
 from .data.registry import NAMED_DATA
+from .layer_tables import MAX_NESTING, LayerConfig, read_layers
 from .rules import (
     boolean,
     choice,
@@ -25,14 +26,12 @@ from .rules import (
     refuse,
     shown,
     subtable,
-    suggestion,
 )
+from .spiking.settings import SpikingConfig, check_fits, check_spiking
 
 MAX_FILE = 1 << 20
-MAX_LAYERS = 256
-MAX_NESTING = 2
 MAX_NAME = 64
-_SECTIONS = ("data", "quantization", "training", "hierarchy")
+_SECTIONS = ("data", "quantization", "training", "hierarchy", "spiking")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 
 
@@ -126,84 +125,11 @@ class HierarchyConfig:
 
 
 @dataclass(frozen=True)
-class Conv:
-    """Convolution of square windows; `padding` defaults to kernel // 2; depthwise is groups = input channels."""
-
-    channels: int | None = integer(1, 65536, None)
-    kernel: int = integer(1, 31, 3)
-    stride: int = integer(1, 31, 1)
-    padding: int | None = integer(0, 15, None)
-    groups: int = integer(1, 65536, 1)
-    depthwise: bool = boolean(False)
-    activation: str = choice("relu", "none", default="relu")
-    type = "conv"
-
-
-@dataclass(frozen=True)
-class MaxPool:
-    """Maximum over square windows; `stride` defaults to the kernel."""
-
-    kernel: int = integer(2, 64, 2)
-    stride: int | None = integer(1, 64, None)
-    padding: int = integer(0, 31, 0)
-    type = "maxpool"
-
-
-@dataclass(frozen=True)
-class AvgPool:
-    """Mean over square windows whose number of pixels is a power of two; `stride` defaults to the kernel."""
-
-    kernel: int = integer(2, 64, 2)
-    stride: int | None = integer(1, 64, None)
-    type = "avgpool"
-
-
-@dataclass(frozen=True)
-class GlobalAvgPool:
-    """Mean over the whole image, whose number of pixels must be a power of two; the result is flat."""
-
-    type = "global_avgpool"
-
-
-@dataclass(frozen=True)
-class Residual:
-    """`layers` plus their input, then an activation.
-
-    `projection` puts a 1x1 convolution on the input; left out, it is there where the shapes differ.
-    """
-
-    layers: tuple[LayerConfig, ...]
-    projection: bool | None = boolean(None)
-    activation: str = choice("relu", "none", default="relu")
-    type = "residual"
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """Image to vector."""
-
-    type = "flatten"
-
-
-@dataclass(frozen=True)
-class Dense:
-    """Fully connected; the last layer may leave `units` out: the number of classes."""
-
-    units: int | None = integer(1, 65536, None)
-    activation: str = choice("relu", "none", default="relu")
-    type = "dense"
-
-
-LayerConfig: TypeAlias = Conv | MaxPool | AvgPool | GlobalAvgPool | Residual | Flatten | Dense
-_LAYERS: dict[str, type[Any]] = {c.type: c for c in (Conv, MaxPool, AvgPool, GlobalAvgPool, Residual, Flatten, Dense)}
-
-
-@dataclass(frozen=True)
 class Config:
     """A whole recipe. `source` is the file it came from, for messages.
 
     With a `hierarchy`, `layers` are the trunk, `coarse` the layers of the coarse head and `branch` those of every
-    branch; without, `layers` are the network.
+    branch; without, `layers` are the network. With `spiking`, it has time.
     """
 
     name: str
@@ -211,6 +137,7 @@ class Config:
     coarse: tuple[LayerConfig, ...] = ()
     branch: tuple[LayerConfig, ...] = ()
     hierarchy: HierarchyConfig | None = None
+    spiking: SpikingConfig | None = None
     data: DataConfig = DataConfig(name="digits")
     quantization: QuantizationConfig = QuantizationConfig()
     training: TrainingConfig = TrainingConfig()
@@ -272,15 +199,25 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
         if part in table and hierarchy is None:
             found = "there, but no [hierarchy]"
             raise ConfigError(f"{source}: [[{part}]]: {found}; needed both or none; write [hierarchy], or remove it")
+    layers = read_layers(source, "layers", table.get("layers"), 0)
+    training = read_section(source, "training", training_table, TrainingConfig, augmentation=augmentation)
+    spiking = None
+    if "spiking" in table:
+        spiking = read_section(source, "spiking", table["spiking"], SpikingConfig)
+        check_spiking(source, spiking)
+    coarse = read_layers(source, "coarse", table.get("coarse"), 0) if hierarchy else ()
+    branch = read_layers(source, "branch", table.get("branch"), 0) if hierarchy else ()
+    check_fits(source, spiking, (*layers, *coarse, *branch), hierarchy is not None, training.float_precision)
     return Config(
         name=name,
-        layers=_layers(source, "layers", table.get("layers"), 0),
-        coarse=_layers(source, "coarse", table.get("coarse"), 0) if hierarchy else (),
-        branch=_layers(source, "branch", table.get("branch"), 0) if hierarchy else (),
+        layers=layers,
+        coarse=coarse,
+        branch=branch,
         hierarchy=hierarchy,
+        spiking=spiking,
         data=data,
         quantization=read_section(source, "quantization", table.get("quantization", {}), QuantizationConfig),
-        training=read_section(source, "training", training_table, TrainingConfig, augmentation=augmentation),
+        training=training,
         source=source,
     )
 
@@ -366,33 +303,3 @@ def _plain(part: Any) -> dict[str, Any]:
         if value is not None:
             table[f.name] = value
     return table
-
-
-def _layers(source: str, section: str, value: object, depth: int) -> tuple[LayerConfig, ...]:
-    if depth > MAX_NESTING:
-        found = f"residual nested {depth} deep"
-        raise ConfigError(f"{source}: [{section}]: {found}; needed at most {MAX_NESTING}; flatten it")
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_LAYERS:
-        found = f"{len(value)} of them" if isinstance(value, list) else f"found {shown(value)}"
-        found = "missing" if value is None else found
-        needed = f"1 to {MAX_LAYERS} layers"
-        named = ".".join(re.findall(r"layers|coarse|branch", section))
-        # Inside a residual, TOML spells it [[layers.layers]], [[branch.layers]].
-        raise ConfigError(f"{source}: [[{section}]]: {found}; needed {needed}; write one [[{named}]] table each")
-    return tuple(_layer(source, f"{section}[{i}]", item, depth) for i, item in enumerate(value))
-
-
-def _layer(source: str, section: str, value: object, depth: int) -> LayerConfig:
-    table = subtable(source, section, value)
-    found = f"found {shown(table['type'])}" if "type" in table else "missing"
-    name = table.pop("type", None)
-    kind = _LAYERS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        advice = suggestion(name, list(_LAYERS), 'write type = "conv"')
-        refuse(source, section, "type", found, "one of " + ", ".join(_LAYERS), advice)
-    section = f"{section} {kind.type}"
-    if kind is Residual:
-        inner = _layers(source, f"{section}.layers", table.pop("layers", None), depth + 1)
-        return read_section(source, section, table, Residual, layers=inner)
-    layer: LayerConfig = read_section(source, section, table, kind)
-    return layer

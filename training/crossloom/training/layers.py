@@ -15,6 +15,7 @@ import torch
 from torch import fx
 
 from crossloom.sim import (
+    LIF,
     Add,
     Concat,
     Conv2d,
@@ -23,6 +24,7 @@ from crossloom.sim import (
     ExportError,
     Flatten,
     Input,
+    Last,
     LeakyReLU,
     MaxPool,
     NetworkError,
@@ -43,6 +45,7 @@ from .quantized import activation_type, codes_of, least_code, linear_codes, roun
 from .tracing import Tap, plain
 from .values import RAW, Seen, Steps, Value
 
+_READ_SUMS = (Requant, Threshold, Flatten, LeakyReLU, LIF, Last)
 BANK_BIAS_BITS = 8
 """Biases of rewritable layers are declared in multiples of this, at least two, so that new weights find room."""
 
@@ -103,7 +106,7 @@ class LayerBuilder:
             raise ExportError(
                 f"{self.where()}: it reads {found} that is not quantized; put a QuantReLU or QuantIdentity before it"
             )
-        if self.edges[x.edge].accumulator and not isinstance(op, Requant | Threshold | Flatten | LeakyReLU):
+        if self.edges[x.edge].accumulator and not isinstance(op, _READ_SUMS):
             raise ExportError(
                 f"{self.where()}: it reads a sum that is not quantized; put a QuantReLU or QuantIdentity before it"
             )

@@ -9,21 +9,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from crossloom.sim.errors import ConfigError
 
 from .augment import augment
 from .config import Config, TrainingConfig, config_dict
-from .data.labelled import Dataset, Ints, check_classes
-from .hierarchical import AnyNetwork, Hierarchical, build_float_network, build_quantized_network, quantize
+from .data.labelled import Dataset, check_classes
+from .evaluation import Evaluation, assess, evaluate, steps_of
+from .hierarchical import AnyNetwork, build_float_network, build_quantized_network, quantize
 from .hierarchy import Hierarchy, discover, from_dataset, read_hierarchy, write_hierarchy
-from .inputs import FloatArray, input_values, to_float
+from .inputs import input_values, to_float
 from .runs import (
     CHECKPOINT,
     HIERARCHY,
@@ -90,46 +91,6 @@ def train(
                 if on_epoch:
                     on_epoch(record)
         return run.finish()
-
-
-class Evaluation(NamedTuple):
-    """Fractions of images answered right and of super-classes found right (None: a flat network), and mean loss."""
-
-    accuracy: float
-    loss: float
-    coarse_accuracy: float | None
-
-
-def evaluate(
-    model: nn.Module, dataset: Dataset, part: Ints, values: FloatArray, coarse_weight: float = 0.5
-) -> Evaluation:
-    """Return how `model` does, in eval mode, on the images with indices `part`.
-
-    The loss is the cross entropy, of a hierarchical network as `Hierarchical.assess` has it.
-    """
-    training = model.training
-    model.eval()
-    right, coarse, loss = 0, 0, 0.0
-    with torch.no_grad():
-        for rows in evaluation_batches(part, dataset.shape):
-            images, labels = to_float(dataset.images[rows], values), torch.from_numpy(dataset.labels[rows])
-            batch_loss, batch_right, batch_coarse = assess(model, images, labels, 0.0, coarse_weight)
-            right += int(batch_right.sum())
-            coarse += int(batch_coarse.sum()) if batch_coarse is not None else 0
-            loss += float(batch_loss) * len(rows)
-    model.train(training)
-    count = len(part)
-    return Evaluation(right / count, loss / count, coarse / count if isinstance(model, Hierarchical) else None)
-
-
-def assess(
-    model: nn.Module, images: Tensor, labels: Tensor, smoothing: float, coarse_weight: float
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return (loss, right answers (N,), right super-classes (N,) or None)."""
-    if isinstance(model, Hierarchical):
-        return model.assess(images, labels, smoothing, coarse_weight)
-    logits = model(images).float()
-    return functional.cross_entropy(logits, labels, label_smoothing=smoothing), logits.argmax(1) == labels, None
 
 
 class _Run:
@@ -256,7 +217,7 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             images = to_float(augment(data.images[rows], training.augmentation, rng), self.values)
-            loss, batch_right = self._step(images, torch.from_numpy(data.labels[rows]), narrow, coarse_weight)
+            loss, batch_right = self._step(images, torch.from_numpy(data.labels[rows]), narrow, coarse_weight, rng)
             total_loss += loss * len(rows)
             right += batch_right
         self.epoch += 1
@@ -292,22 +253,30 @@ class _Run:
         done = self.epoch / max(1, epochs - 1) if self.phase == FLOAT else 1.0
         return hierarchy.coarse_weight + done * (hierarchy.final_coarse_weight - hierarchy.coarse_weight)
 
-    def _step(self, images: Tensor, labels: Tensor, narrow: bool, coarse_weight: float) -> tuple[float, int]:
+    def _step(
+        self, images: Tensor, labels: Tensor, narrow: bool, coarse_weight: float, rng: np.random.Generator
+    ) -> tuple[float, int]:
         """One step of the optimizer; return (loss, right answers)."""
         context: AbstractContextManager[Any] = nullcontext()
         if narrow:
             images = images.contiguous(memory_format=torch.channels_last)
             context = torch.autocast("cpu", dtype=torch.bfloat16)
-        with context:
-            loss, right, _ = assess(self.model, images, labels, self.config.training.label_smoothing, coarse_weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        smoothing = self.config.training.label_smoothing
+        by_steps = steps_of(self.model)
+        if by_steps is None:
+            with context:
+                loss, right, _ = assess(self.model, images, labels, smoothing, coarse_weight)
+        else:
+            loss, right = by_steps(images, labels, smoothing, rng)
         value = loss.item()
         if not math.isfinite(value):
             where = f"{self.phase} epoch {self.epoch + 1}"
             raise ConfigError(
                 f"{self.config.source}: the loss is {value} in {where}; needed a finite one; lower the learning rate"
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks the annotation
+        if by_steps is None:
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks the annotation
         self.optimizer.step()
         return value, int(right.sum())
 

@@ -16,8 +16,22 @@ from crossloom.sim.errors import ConfigError
 from .batchnorm import fold_batch_norm, folded
 from .config import Config, QuantizationConfig
 from .inputs import input_values, to_float
-from .plan import ConvStep, DenseStep, FlattenStep, Plan, PoolStep, ResidualStep, Step, make_plan
+from .plan import (
+    AnswerStep,
+    ConvStep,
+    DenseStep,
+    FlattenStep,
+    NeuronStep,
+    Plan,
+    PoolStep,
+    ResidualStep,
+    Step,
+    make_plan,
+)
 from .quantizers import BiasQuant, activation_quantizer, calibrate, weight_quantizer
+from .spiking.layers import Count, Last, LIFLayer
+from .spiking.neurons import make_neurons
+from .spiking.settings import SpikingConfig
 
 __all__ = [
     "FloatAdd",
@@ -76,7 +90,8 @@ class Network(nn.Sequential):
 
     A convolution `conv1` is followed by `conv1_relu` (QuantReLU) or `conv1_quant` (a signed QuantIdentity), an
     average pool `avgpool2` by `avgpool2_quant`; `quant_input` comes first; a float network has `conv1_bn` besides,
-    and nn.Identity where the quantized one has a QuantIdentity.
+    and nn.Identity where the quantized one has a QuantIdentity. Of a spiking network, `conv1_lif` (LIFLayer) follows
+    `conv1`, the rows of a batch are the images of one time step after the other from there on, and `answer` ends it.
     """
 
     def __init__(self, plan: Plan, modules: OrderedDict[str, nn.Module], quantized: bool) -> None:
@@ -98,10 +113,14 @@ class Parts(Protocol):
     def relu(self) -> nn.Module: ...
     def requant(self, signed: bool) -> nn.Module: ...
     def add(self) -> nn.Module: ...
+    def neurons(self, spiking: SpikingConfig, step: NeuronStep) -> LIFLayer: ...
 
 
 class FloatParts:
     """Plain torch layers, batch norm after each but the last."""
+
+    def neurons(self, spiking: SpikingConfig, step: NeuronStep) -> LIFLayer:
+        return make_neurons(spiking, step.channels, step.first, step.readout, rounds=False)
 
     def source(self, signed: bool) -> nn.Module:
         return nn.Identity()
@@ -113,7 +132,7 @@ class FloatParts:
         return [(step.name, layer), (f"{step.name}_bn", nn.BatchNorm2d(step.outputs))]
 
     def dense(self, step: DenseStep) -> list[tuple[str, nn.Module]]:
-        if step.activation == "logits":
+        if step.activation in ("logits", "readout"):
             return [(step.name, nn.Linear(step.inputs, step.outputs))]
         layer = nn.Linear(step.inputs, step.outputs, bias=False)
         return [(step.name, layer), (f"{step.name}_bn", nn.BatchNorm1d(step.outputs))]
@@ -134,6 +153,9 @@ class QuantParts:
     def __init__(self, widths: QuantizationConfig) -> None:
         self.widths = widths
 
+    def neurons(self, spiking: SpikingConfig, step: NeuronStep) -> LIFLayer:
+        return make_neurons(spiking, step.channels, step.first, step.readout, rounds=True)
+
     def source(self, signed: bool) -> nn.Module:
         layer: nn.Module = QuantIdentity(activation_quantizer(self.widths.input_bits, signed), return_quant_tensor=True)
         return layer
@@ -153,14 +175,20 @@ class QuantParts:
             bias=True,
             weight_quant=self._weights(step.activation == "logits"),
             bias_quant=BiasQuant,
+            return_quant_tensor=step.activation == "sum",
         )
         return [(step.name, layer)]
 
     def dense(self, step: DenseStep) -> list[tuple[str, nn.Module]]:
-        weights = self._weights(step.activation == "logits")
-        return [
-            (step.name, QuantLinear(step.inputs, step.outputs, bias=True, weight_quant=weights, bias_quant=BiasQuant))
-        ]
+        layer = QuantLinear(
+            step.inputs,
+            step.outputs,
+            bias=True,
+            weight_quant=self._weights(step.activation in ("logits", "readout")),
+            bias_quant=BiasQuant,
+            return_quant_tensor=step.activation in ("sum", "readout"),
+        )
+        return [(step.name, layer)]
 
     def relu(self) -> nn.Module:
         layer: nn.Module = QuantReLU(activation_quantizer(self.widths.activation_bits, False), return_quant_tensor=True)
@@ -201,11 +229,13 @@ def _assemble(plan: Plan, parts: Parts, quantized: bool) -> Network:
 def with_input(config: Config, steps: tuple[Step, ...], parts: Parts) -> OrderedDict[str, nn.Module]:
     """Return the named modules of the steps that read the image, behind its quantizer."""
     signed = config.quantization.normalization == "standard"
-    return OrderedDict([("quant_input", parts.source(signed)), *modules_of(steps, parts)])
+    return OrderedDict([("quant_input", parts.source(signed)), *modules_of(steps, parts, config.spiking)])
 
 
-def modules_of(steps: tuple[Step, ...], parts: Parts) -> list[tuple[str, nn.Module]]:
-    """Return the named modules of some steps, activations and batch norms among them."""
+def modules_of(
+    steps: tuple[Step, ...], parts: Parts, spiking: SpikingConfig | None = None
+) -> list[tuple[str, nn.Module]]:
+    """Return the named modules of some steps, activations and batch norms among them; with time as `spiking` says."""
     modules: list[tuple[str, nn.Module]] = []
     for step in steps:
         match step:
@@ -222,11 +252,17 @@ def modules_of(steps: tuple[Step, ...], parts: Parts) -> list[tuple[str, nn.Modu
                 modules.append((step.name, nn.Flatten()))
             case ResidualStep():
                 modules.append((step.name, _residual(step, parts)))
+            case NeuronStep():
+                assert spiking is not None
+                modules.append((step.name, parts.neurons(spiking, step)))
+            case AnswerStep():
+                assert spiking is not None
+                modules.append((step.name, (Last if step.readout else Count)(spiking.steps)))
     return modules
 
 
 def _activation(name: str, activation: str, parts: Parts) -> list[tuple[str, nn.Module]]:
-    if activation == "logits":
+    if activation in ("logits", "sum", "readout"):
         return []
     return [(f"{name}_relu", parts.relu())] if activation == "relu" else [(f"{name}_quant", parts.requant(True))]
 
@@ -256,7 +292,7 @@ Twin: TypeAlias = Callable[[str], tuple[str, Sequence[int] | None]]
 
 
 def transfer(model: nn.Module, quantized: nn.Module, images: Tensor, twin: Twin) -> None:
-    """Set the weights and scales of `quantized` from the float `model`, whose batch norm is folded on the way.
+    """Set the weights, neurons and scales of `quantized` from the float `model`, whose batch norm is folded on the way.
 
     Rows of a layer that its source has none for become zero. `images` (N, C, H, W) float32 go through `model`.
     """
@@ -275,6 +311,8 @@ def transfer(model: nn.Module, quantized: nn.Module, images: Tensor, twin: Twin)
                 chosen = list(range(len(weight)) if rows is None else rows)
                 layer.weight[: len(chosen)] = weight[chosen]
                 layer.bias[: len(chosen)] = bias[chosen]
+        if isinstance(layer, LIFLayer):
+            layer.load_state_dict(sources[twin(name)[0]].state_dict())
         if isinstance(layer, QuantReLU | QuantIdentity):
             handles.append(sources[twin(name)[0]].register_forward_hook(partial(_calibrate, layer)))
     training = model.training

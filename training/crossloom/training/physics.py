@@ -19,7 +19,7 @@ import torch
 from brevitas.nn import QuantConv2d, QuantLinear
 from torch import Tensor, nn
 
-from crossloom.sim import Artifact, ConfigError, Network, run
+from crossloom.sim import LIF, Artifact, ConfigError, Network, run
 from crossloom.sim.crossbar import ArraySpec, Physics, build_network, plan_network
 from crossloom.sim.crossbar.layer import ArrayLayer
 from crossloom.sim.types import AnyArray
@@ -28,11 +28,11 @@ from .augment import augment
 from .config import override
 from .data.labelled import Dataset
 from .data.regroup import labels_in
+from .evaluation import assess
 from .export import Exported
 from .hierarchical import AnyNetwork, Hierarchical
 from .inputs import to_float
 from .layers import identifier
-from .loop import assess
 from .prove import convert_model
 from .restore import recipe_of, restore
 from .steps import batches_of, learning_rate, optimizer, torch_threads
@@ -151,6 +151,8 @@ def fine_tune(
         raise ConfigError(f"{dataset.name}: other classes than {network.name}'s; needed the same; exclude the others")
     if epochs < 1:
         raise ConfigError(f"{network.name}: epochs {epochs}; needed at least 1; choose more")
+    if any(isinstance(node.op, LIF) for node in network.nodes):
+        raise ConfigError(f"{network.name}: has spiking neurons; needed a network without time; train it by its recipe")
     restored = restore(artifact)
     model = restored.model
     config = restored.config if seed is None else override(restored.config, {"training": {"seed": seed}})

@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 from crossloom.sim.errors import ConfigError
 
-from .config import AvgPool, Config, Conv, Dense, Flatten, GlobalAvgPool, LayerConfig, MaxPool, Residual
+from .config import Config
+from .layer_tables import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, LayerConfig, MaxPool, Residual
+from .spiking.settings import SpikingConfig
 
 Shape: TypeAlias = tuple[int, ...]
 """(channels, height, width), or (features,)."""
@@ -16,7 +18,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ConvStep:
-    """A 2-D convolution and what follows it: "relu", "none" (a signed quantizer) or "logits" (nothing)."""
+    """A 2-D convolution and what follows it: "relu", "none" (a signed quantizer), or "sum" (a step of neurons)."""
 
     name: str
     inputs: int
@@ -30,7 +32,11 @@ class ConvStep:
 
 @dataclass(frozen=True)
 class DenseStep:
-    """A fully connected layer and what follows it: "relu", "none" (a signed quantizer) or "logits" (nothing)."""
+    """A fully connected layer and what follows it.
+
+    "relu", "none" (a signed quantizer), "logits" (nothing), "sum" (a step of neurons) or "readout" (a step of neurons
+    that never spike, whose membranes are the logits).
+    """
 
     name: str
     inputs: int
@@ -67,7 +73,28 @@ class ResidualStep:
     activation: str
 
 
-Step: TypeAlias = ConvStep | DenseStep | PoolStep | FlattenStep | ResidualStep
+@dataclass(frozen=True)
+class NeuronStep:
+    """Neurons on each of `channels` of the sums before it; `first`: what they read is the same at every step.
+
+    A `readout` never spikes.
+    """
+
+    name: str
+    channels: int
+    first: bool
+    readout: bool
+
+
+@dataclass(frozen=True)
+class AnswerStep:
+    """All steps to one: the sum of spikes, or of a `readout` the last membranes."""
+
+    name: str
+    readout: bool
+
+
+Step: TypeAlias = ConvStep | DenseStep | PoolStep | FlattenStep | ResidualStep | NeuronStep | AnswerStep
 
 
 @dataclass(frozen=True)
@@ -120,11 +147,17 @@ class _Walk:
     classes: int
     shape: Shape
     signed: bool
+    spiking: SpikingConfig | None = None
+    timed: bool = False
     macs: int = 0
 
     def refuse(self, where: str, key: str | None, found: str, needed: str, advice: str) -> ConfigError:
         at = f"{self.source}: [{where}]" + (f" key {key!r}" if key else "")
         return ConfigError(f"{at}: {found}; needed {needed}; {advice}")
+
+    def neurons(self, name: str, readout: bool = False) -> NeuronStep:
+        first, self.timed, self.signed = not self.timed, True, False
+        return NeuronStep(f"{name}_lif", self.shape[0], first, readout)
 
     def image(self, where: str) -> tuple[int, int, int]:
         if len(self.shape) != 3:
@@ -148,7 +181,7 @@ def make_plan(config: Config, shape: tuple[int, int, int], classes: int) -> Plan
     Raises ConfigError naming layer and key where shapes do not fit, an averaged window is no power of two, or the
     last layer is not a dense one with a row per class.
     """
-    walk = _Walk(config.source, classes, shape, config.quantization.normalization == "standard")
+    walk = _Walk(config.source, classes, shape, config.quantization.normalization == "standard", config.spiking)
     _check_last(walk, config.layers, "layers")
     steps = _steps(walk, config.layers, "layers", top=True)
     return Plan(config, shape, classes, steps, walk.macs)
@@ -187,8 +220,15 @@ def _steps(
         match layer:
             case Conv():
                 steps.append(_conv(walk, layer, where, f"{prefix}conv{i + 1}"))
+                if layer.activation == "lif":
+                    steps.append(walk.neurons(f"{prefix}conv{i + 1}"))
             case Dense():
                 steps.append(_dense(walk, layer, where, f"{prefix}dense{i + 1}", final))
+                if final and walk.spiking is not None:
+                    readout = walk.spiking.loss == "membrane"
+                    steps += [walk.neurons(f"{prefix}dense{i + 1}", readout), AnswerStep("answer", readout)]
+                elif layer.activation == "lif":
+                    steps.append(walk.neurons(f"{prefix}dense{i + 1}"))
             case MaxPool():
                 steps.append(_max_pool(walk, layer, where, f"{prefix}maxpool{i + 1}"))
             case AvgPool():
@@ -239,7 +279,12 @@ def _conv(walk: _Walk, layer: Conv, where: str, name: str) -> ConvStep:
     walk.shape = (outputs, *size)
     walk.signed = layer.activation == "none"
     walk.macs += size[0] * size[1] * outputs * (inputs // groups) * layer.kernel**2
-    return ConvStep(name, inputs, outputs, layer.kernel, layer.stride, padding, groups, layer.activation)
+    return ConvStep(name, inputs, outputs, layer.kernel, layer.stride, padding, groups, _after(layer))
+
+
+def _after(layer: Conv | Dense) -> str:
+    """What follows a layer; neurons are a step of their own."""
+    return "sum" if layer.activation == "lif" else layer.activation
 
 
 def _dense(walk: _Walk, layer: Dense, where: str, name: str, final: bool) -> DenseStep:
@@ -252,7 +297,11 @@ def _dense(walk: _Walk, layer: Dense, where: str, name: str, final: bool) -> Den
     walk.shape = (units,)
     walk.signed = layer.activation == "none"
     walk.macs += inputs * units
-    return DenseStep(name, inputs, units, "logits" if final else layer.activation)
+    if not final:
+        return DenseStep(name, inputs, units, _after(layer))
+    if walk.spiking is None:
+        return DenseStep(name, inputs, units, "logits")
+    return DenseStep(name, inputs, units, "readout" if walk.spiking.loss == "membrane" else "sum")
 
 
 def _max_pool(walk: _Walk, layer: MaxPool, where: str, name: str) -> PoolStep:
@@ -274,6 +323,8 @@ def _avg_pool(walk: _Walk, layer: AvgPool, where: str, name: str) -> PoolStep:
 
 def _residual(walk: _Walk, layer: Residual, where: str, name: str) -> ResidualStep:
     c, h, w = walk.image(where)
+    if any(getattr(inner, "activation", None) == "lif" for inner in layer.layers):
+        raise walk.refuse(where, "layers", 'activation "lif" inside', '"relu" or "none" there', "put neurons after it")
     main = _steps(walk, layer.layers, f"{where}.layers")
     after = walk.image(where)
     projection = None

@@ -123,7 +123,10 @@ def _section_edges(
         values = values.reshape(len(values), *edge.shape)
         codes = codes_of(f"edge {name}", values, np.asarray(edge.type.frac))
         inside = edge.type.lo <= codes.min(initial=0) and codes.max(initial=0) <= edge.type.hi
-        edges[name] = codes.astype(edge.type.dtype) if inside else codes
+        codes = codes.astype(edge.type.dtype) if inside else codes
+        if edge.steps > 1:  # torch has one step after the other
+            codes = codes.reshape(edge.steps, -1, *edge.shape).swapaxes(0, 1)
+        edges[name] = codes
     return edges, recorder.result
 
 

@@ -11,7 +11,7 @@ import torch
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from torch import Tensor, nn
 
-from crossloom.sim import Artifact, Conv2d, Dense, Edge, ExportError, Flatten, Node, Requant
+from crossloom.sim import LIF, Artifact, Conv2d, Dense, Edge, ExportError, Flatten, Node, Requant
 from crossloom.sim.identity import weights_sha256
 from crossloom.sim.network import INPUT
 from crossloom.sim.types import QType
@@ -24,6 +24,7 @@ from .layers import identifier
 from .plan import ConvStep, DenseStep, ResidualStep, Step, make_hierarchy_plan, make_plan
 from .prove import convert_model
 from .quantizers import CHANNEL_SPAN, range_parameter
+from .spiking.layers import LIFLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,9 @@ def _fill(model: nn.Module, nodes: Sequence[Node], edges: Mapping[str, Edge]) ->
     """Set the parameters of every Brevitas layer in `model` from the nodes of the same names."""
     named = {node.name: node for node in nodes}
     for path, layer in model.named_modules():
+        if isinstance(layer, LIFLayer):
+            _set_neurons(layer, path, named, edges)
+            continue
         if not isinstance(layer, QuantConv2d | QuantLinear | QuantReLU | QuantIdentity):
             continue
         if path == "quant_input":
@@ -135,6 +139,21 @@ def _fill(model: nn.Module, nodes: Sequence[Node], edges: Mapping[str, Edge]) ->
             _set_weights(where, layer, node.op, edges[node.inputs[0]], image)
         else:
             raise ExportError(f"{where}: a {node.op.kind}; its recipe makes a layer with weights of it")
+
+
+def _set_neurons(layer: LIFLayer, path: str, named: Mapping[str, Node], edges: Mapping[str, Edge]) -> None:
+    """Set what neurons have learned; what they have not is the recipe's, which the weights identity is checked for."""
+    node = named.get(identifier(path))
+    if not layer.learn:
+        return
+    if node is None or not isinstance(node.op, LIF):
+        raise ExportError(f"node {identifier(path)!r}: no lif; its recipe learns the thresholds or leaks of one")
+    frac = np.broadcast_to(edges[node.inputs[0]].type.frac, layer.channels)
+    with torch.no_grad():
+        if "theta" in layer.learn:
+            layer.theta.copy_(_values(node.op.theta.astype(np.float64), frac + layer.guard))
+        if "leak" in layer.learn:
+            layer.leak.copy_(torch.from_numpy(node.op.leak.astype(np.float32)))
 
 
 def _set_range(layer: Any, type_: QType) -> None:

@@ -70,6 +70,16 @@ def names() -> Any:
     return field(default=(), metadata={"needed": needed, "check": check, "tuple": True})
 
 
+def only_words(*known: str) -> Any:
+    """Return a field for a list of distinct words out of some, a tuple here; none by default."""
+
+    def check(value: object) -> bool:
+        return isinstance(value, list) and all(v in known for v in value) and len(set(value)) == len(value)
+
+    needed = "a list of distinct " + " and ".join(f'"{word}"' for word in known)
+    return field(default=(), metadata={"needed": needed, "check": check, "tuple": True})
+
+
 def shown(value: object) -> str:
     """Return a value as TOML has it, cut to 60 characters."""
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)

@@ -17,10 +17,12 @@ from torch import Tensor, fx, nn
 
 from crossloom.sim import ExportError
 
+from .spiking.layers import Count, Last, LIFLayer
+
 Tap: TypeAlias = tuple[str, str, int]
 """Where a value is seen: name of the graph's node, "" for its result or the name of a quantizer inside, which call."""
 
-QUANTIZERS = ("input_quant", "bias_quant", "output_quant", "act_quant", "trunc_quant")
+QUANTIZERS = ("input_quant", "bias_quant", "output_quant", "act_quant", "trunc_quant", "membrane")
 CHANGES = "crossloom_changes"
 """In the `meta` of a node that writes in place: other nodes whose values it changed, and whether as a whole."""
 
@@ -96,8 +98,8 @@ class _Shaped(fx.Proxy):
 class LeafTracer(fx.Tracer):
     """A torch.fx tracer that keeps every Brevitas layer whole, and computes along on a `sample` where there is one.
 
-    A subclass of such a layer is the layer. Where it has a forward of its own, that is traced, and what it asks of
-    Brevitas' own forward is one node, of the layer without the subclass: `twins` by path.
+    So it keeps a spiking layer. A subclass of a Brevitas layer is the layer. Where it has a forward of its own, that is
+    traced, and what it asks of Brevitas' own forward is one node, of the layer without the subclass: `twins` by path.
     """
 
     def __init__(self, sample: Any = None) -> None:
@@ -109,6 +111,8 @@ class LeafTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Return whether `m` is one node of the graph."""
+        if isinstance(m, LIFLayer | Count | Last):
+            return True
         return _forward_of(m).__module__.startswith("brevitas.") or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -344,11 +348,14 @@ class Recorder(fx.Interpreter):
             self.seen[tap] = copied(value)
 
 
-def _in_float64(module: Any, x: Any, weight: Any, bias: Any) -> Tensor:
+def _in_float64(module: Any, x: Any, weight: Any, bias: Any) -> Any:
     """Brevitas' product of a layer, of the same quantized values in float64."""
     wide = [None if v is None else plain(v).double() for v in (x, weight, bias)]
     result: Tensor = type(module).inner_forward_impl(module, *wide)
-    return result
+    if not module.return_quant_tensor:
+        return result
+    narrow = x._replace(value=x.value.float())
+    return type(module).inner_forward_impl(module, narrow, weight, bias)._replace(value=result)
 
 
 def random_node(traced: fx.GraphModule, values: Any) -> str | None:

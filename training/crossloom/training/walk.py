@@ -19,6 +19,8 @@ from . import pools
 from .calls import bound, module_arguments
 from .layers import LayerBuilder, identifier
 from .logits import finished_logits
+from .spiking import exporting
+from .spiking.layers import Count, Last, LIFLayer
 from .tracing import CHANGES, plain
 from .values import Value
 
@@ -112,6 +114,10 @@ class Walk:
             dim = args[1] if len(args) > 1 else 1
             return self.build.proxy(module, "output_quant", self.build.concat(joined, dim, tap=None))
         x = self.value(args[0])
+        if isinstance(module, LIFLayer):
+            return exporting.neurons(self.build, module, x)
+        if isinstance(module, Count | Last):
+            return exporting.answer(self.build, module, x)
         if isinstance(module, qnn.QuantConv2d | qnn.QuantLinear):
             return self.build.layer(where, module, x)
         if isinstance(module, qnn.QuantIdentity | qnn.QuantReLU):
@@ -304,7 +310,7 @@ _SHORT = {"kernel_size": "kernel", "divisor_override": "divisor"}
 
 SUPPORTED = (
     "QuantConv2d, QuantLinear, QuantIdentity, QuantReLU, LeakyReLU, QuantEltwiseAdd, QuantCat, +, torch.cat, max and "
-    "average pooling, TruncAvgPool2d, ReLU, ReLU6, ZeroPad2d, flatten, Dropout"
+    "average pooling, TruncAvgPool2d, ReLU, ReLU6, ZeroPad2d, flatten, Dropout, LIFLayer, Count, Last"
 )
 
 

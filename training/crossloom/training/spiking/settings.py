@@ -1,0 +1,104 @@
+"""The section [spiking] of a recipe: time, the neuron, the surrogate gradient, the loss, and how gradients go back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crossloom.sim.errors import ConfigError
+from crossloom.sim.ops.lif import MAX_GUARD, MAX_LEAK, MAX_STEPS, WHENS
+from crossloom.sim.types import MAX_ACC_BITS
+
+from ..layer_tables import LayerConfig
+from ..rules import boolean, choice, integer, number, only_words, refuse, shown
+
+LEARNED = ("theta", "leak")
+SURROGATES = ("atan", "triangle")
+MAX_WEIGHT = 1e6
+
+
+@dataclass(frozen=True)
+class SpikingConfig:
+    """What every layer with activation "lif" is, and how it learns; the neuron as `crossloom.sim.LIF` defines it.
+
+    The image is the input at each of `steps` (direct coding), so that what stands before the first neurons is computed
+    once. `theta` is the threshold as a value, `guard` the fraction bits of a membrane below its accumulator,
+    `membrane_bits` its width (left out: as wide as never saturates).
+
+    `surrogate` is the derivative that stands for a spike's, "atan" (SpikingJelly's, arXiv 2007.05785) or "triangle"
+    (arXiv 1803.09574), `surrogate_width` how steep or wide, in thresholds; with `detach_reset` no gradient goes back
+    through the reset. `learn`: "theta" and "leak" of every channel are learned, rounded to the contract.
+
+    `mode` "bptt" goes back through time; "sltt" (arXiv 2302.14311) does not, and its memory does not grow with
+    `steps`; of them `sltt_steps` (left out: all), drawn at random, give gradients (SLTT-K).
+
+    `loss` "count": cross entropy of spike counts of a last layer of neurons; "membrane": of the last membranes of one
+    that never spikes. To it comes `rate_weight` times, for each layer, the square of how far its spikes a neuron and
+    step lie above `rate_target`.
+    """
+
+    steps: int = integer(1, MAX_STEPS, 4)
+    theta: float = number(2.0**-16, 2.0**16, 1.0)
+    leak: int = integer(0, MAX_LEAK, 2)
+    guard: int = integer(0, MAX_GUARD, 8)
+    reset: str = choice("subtract", "zero", default="subtract")
+    when: str = choice(*WHENS, default="now")
+    strict: bool = boolean(False)
+    most: int = integer(1, 255, 1)
+    membrane_bits: int | None = integer(2, MAX_ACC_BITS, None)
+    surrogate: str = choice(*SURROGATES, default="atan")
+    surrogate_width: float = number(1e-3, 1e3, 2.0)
+    detach_reset: bool = boolean(True)
+    learn: tuple[str, ...] = only_words(*LEARNED)
+    mode: str = choice("bptt", "sltt", default="bptt")
+    sltt_steps: int | None = integer(1, MAX_STEPS, None)
+    loss: str = choice("count", "membrane", default="count")
+    rate_weight: float = number(0.0, MAX_WEIGHT, 0.0)
+    rate_target: float = number(0.0, 255.0, 0.0)
+
+
+def check_spiking(source: str, found: SpikingConfig) -> None:
+    """Refuse keys that another one leaves without effect, or makes impossible."""
+
+    def wrong(key: str, what: str, needed: str, advice: str) -> None:
+        refuse(source, "spiking", key, what, needed, advice)
+
+    if found.most > 1 and (found.strict or found.reset != "subtract"):
+        rule = "strict" if found.strict else f"reset {shown(found.reset)}"
+        wrong("most", f"found {found.most} beside {rule}", 'reset "subtract" without strict', "write most = 1")
+    if found.reset == "zero" and found.when == "next" and not found.detach_reset:
+        wrong("detach_reset", 'false beside reset "zero" when "next"', "true", "remove it")
+    if found.sltt_steps is not None and found.mode != "sltt":
+        wrong(
+            "sltt_steps", f"given, but mode is {shown(found.mode)}", 'mode "sltt" for it', "remove it, or change mode"
+        )
+    if found.sltt_steps is not None and found.sltt_steps > found.steps:
+        wrong("sltt_steps", f"found {found.sltt_steps} of {found.steps} steps", "at most steps", "make it smaller")
+    if found.rate_target and not found.rate_weight:
+        wrong("rate_target", "given, but rate_weight is 0", "a weight for it", "write rate_weight = 1.0, or remove it")
+    if "leak" in found.learn and not found.leak:
+        wrong("learn", 'found "leak" beside leak = 0', "a leak to begin with", "write leak = 2")
+
+
+def check_fits(
+    source: str, found: SpikingConfig | None, layers: Sequence[LayerConfig], hierarchical: bool, float_precision: str
+) -> None:
+    """Raise ConfigError where [spiking] and the layers, super-classes or precision of a recipe do not go together."""
+    lif = any(getattr(layer, "activation", None) == "lif" for layer in layers)
+    if found is None:
+        if lif:
+            raise ConfigError(
+                f'{source}: [spiking]: missing, but a layer has activation = "lif"; needed both; write [spiking]'
+            )
+        return
+    if not lif:
+        raise ConfigError(
+            f'{source}: [spiking]: there, but no layer has activation = "lif"; needed one; write it in a conv or dense'
+        )
+    if hierarchical:
+        raise ConfigError(f"{source}: [spiking]: beside [hierarchy]; needed one of them; remove the other")
+    if float_precision != "float32":
+        refuse(
+            source, "training", "float_precision", f"found {shown(float_precision)} beside [spiking]",
+            '"float32": membranes are carried in it', "remove it",
+        )  # fmt: skip
