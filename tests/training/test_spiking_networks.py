@@ -13,6 +13,7 @@ from crossloom.training.hierarchical import build_float_network, build_quantized
 from crossloom.training.inputs import to_float
 from crossloom.training.loop import load_run, train
 from crossloom.training.models import Network
+from crossloom.training.physics import fine_tune
 from crossloom.training.prove import convert_model, prove, write_artifact
 from crossloom.training.restore import restore
 from crossloom.training.spiking.by_steps import backward_by_steps
@@ -92,7 +93,7 @@ def test_what_is_not_spiking_before_between_and_after_neurons_is_exact_too(layer
 
 @pytest.mark.parametrize("spiking", [{}, {"loss": "membrane"}, {"most": 2, "guard": 3}, {"strict": True, "guard": 0}])
 def test_at_one_step_neurons_are_thresholds_of_the_sum(spiking):
-    found, data = exported(recipe(steps=1, **spiking))
+    found, data = exported(recipe(steps=1, theta=0.4777, **spiking))
     kinds = {type(node.op) for node in found.network.nodes}
     assert Threshold in kinds and not kinds & {LIF, Count, Last}
     assert all(edge.steps == 1 for edge in found.network.edges.values())
@@ -137,6 +138,8 @@ def test_a_spiking_recipe_trains_exports_and_resumes_to_the_same_bits(tmp_path):
     given = {"images": data.images[:9], "labels": data.labels[:9], "info": {"config": config_dict(config)}}
     written = write_artifact(tmp_path / "spikes.loom", found.network, proof, dataset="some", **given)
     assert isinstance(restore(written).model, Network)  # whose export has the artifact's weights identity
+    with pytest.raises(ConfigError, match="spikes: has spiking neurons; needed a network without time"):
+        fine_tune(written, data, None, None)
 
 
 def gradients(model):
@@ -145,7 +148,8 @@ def gradients(model):
 
 @pytest.mark.parametrize("loss", ["count", "membrane"])
 def test_sltt_step_by_step_gives_the_gradients_of_the_whole_graph_without_time(loss):
-    config = recipe(HYBRID, steps=4, mode="sltt", loss=loss, rate_weight=2.0, rate_target=0.05, learn=["theta", "leak"])
+    options = {"rate_weight": 2.0, "rate_target": 0.05, "theta": 0.02, "learn": ["theta", "leak"]}
+    config = recipe(HYBRID, steps=4, mode="sltt", loss=loss, **options)
     model, data, values = untrained(config)
     images, labels = to_float(data.images[:30], values), torch.tensor(data.labels[:30])
     spiking = config.spiking
@@ -153,6 +157,7 @@ def test_sltt_step_by_step_gives_the_gradients_of_the_whole_graph_without_time(l
     total = torch.nn.functional.cross_entropy(model(images), labels) + activity_penalty(model, spiking)
     total.backward()
     whole = gradients(model)
+    assert all(layer.activity > 0.06 for layer in neurons_of(model) if not layer.readout)
     model.zero_grad(set_to_none=True)
 
     def loss_of(scores):
