@@ -22,9 +22,10 @@ from crossloom.sim.schema import encode  # noqa: E402
 from crossloom.training import beforehand, workflow  # noqa: E402
 from crossloom.training import prove as prove_module  # noqa: E402
 from crossloom.training.beforehand import refuse_beforehand  # noqa: E402
-from crossloom.training.config import Config, Dense, Flatten, override  # noqa: E402
+from crossloom.training.config import Config, override  # noqa: E402
 from crossloom.training.data.digits import digits  # noqa: E402
 from crossloom.training.hierarchical import build_quantized_network  # noqa: E402
+from crossloom.training.layer_tables import Dense, Flatten  # noqa: E402
 from crossloom.training.prove import export_model, prove  # noqa: E402
 
 warnings.filterwarnings("ignore", category=UserWarning)

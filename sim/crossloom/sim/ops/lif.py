@@ -193,7 +193,7 @@ def membrane_bits(
 ) -> int:
     """The least bits in which a membrane never saturates, for accumulators in lo..hi: its interval, step by step.
 
-    `theta` is the least one of the layer where channels differ, `leak` the least too: both let the membrane grow most.
+    `theta` and `leak` are one channel's: the less leaks (a greater k, or 0, which is none) the more the membrane grows.
     """
     low = high = bound_low = bound_high = 0
     level = theta + int(strict)
