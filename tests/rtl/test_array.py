@@ -8,7 +8,7 @@ import pytest
 from crossloom.rtl import RtlError, build_model, lint, synthesize
 from crossloom.rtl.estimate.array import array_dsp, array_latency, array_lut
 from crossloom.rtl.sources import find_source, sources_of
-from crossloom.rtl.verilator.library import BEHAVIOURAL
+from crossloom.rtl.verilator.build import BEHAVIOURAL
 from crossloom.rtl.verilator.tools import package_folder
 from crossloom.rtl.yosys.synth import netlist
 

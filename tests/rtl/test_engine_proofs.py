@@ -14,7 +14,7 @@ import pytest
 from crossloom.rtl import RtlError
 from crossloom.rtl.estimate.array import array_latency
 from crossloom.rtl.sources import find_source, sources_of
-from crossloom.rtl.verilator.library import BEHAVIOURAL
+from crossloom.rtl.verilator.build import BEHAVIOURAL
 from crossloom.rtl.verilator.tools import run_tool
 
 PROOFS = Path(__file__).parent / "proofs"

@@ -9,7 +9,7 @@ import pytest
 
 from crossloom.rtl import RtlError, build_model
 from crossloom.rtl.tile.campaign import build_tile
-from crossloom.rtl.verilator.library import build_library
+from crossloom.rtl.verilator.build import build_library
 from crossloom.rtl.verilator.model import Model
 from crossloom.rtl.verilator.movers import Mover
 from crossloom.sim import DeviceError

@@ -15,7 +15,7 @@ from crossloom.rtl.errors import RegisterError
 from crossloom.rtl.registers.tile_map import TILE
 from crossloom.rtl.source_tables import FOLDERS, readme, row
 from crossloom.rtl.sources import find_source, find_sources, find_waivers, sources_of
-from crossloom.rtl.verilator.library import BEHAVIOURAL
+from crossloom.rtl.verilator.build import BEHAVIOURAL
 from crossloom.rtl.write_packages import MAPS
 from crossloom.sim import load, random_network
 from crossloom.sim.shapes import cifar_sha_shape

@@ -14,7 +14,7 @@ from crossloom.rtl.compiler.program import Folding, compile_network
 from crossloom.rtl.core.generate import TRIED, generate, listed_sources
 from crossloom.rtl.core.tops import WRAPPER, top_ports
 from crossloom.rtl.sources import find_waivers
-from crossloom.rtl.verilator.library import BEHAVIOURAL
+from crossloom.rtl.verilator.build import BEHAVIOURAL
 from crossloom.rtl.verilator.tools import run_tool
 from crossloom.rtl.yosys.synth import PRIMITIVES
 from crossloom.sim import load, random_network

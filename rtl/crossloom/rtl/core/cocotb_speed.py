@@ -23,7 +23,7 @@ from ..compiler.program import Program
 from ..errors import RtlError
 from ..registers.core_map import CORE, IDENTITY
 from ..sources import sources_of
-from ..verilator.library import BEHAVIOURAL
+from ..verilator.build import BEHAVIOURAL
 from ..verilator.tools import verilator_environment
 from .contents import TOP, core_parameters, write_program
 from .driver import CoreRun

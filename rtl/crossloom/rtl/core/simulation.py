@@ -15,7 +15,7 @@ from crossloom.sim.types import AnyArray, IntArray
 from ..compiler.program import Program
 from ..errors import RtlError
 from ..sources import sources_of
-from ..verilator.library import BEHAVIOURAL
+from ..verilator.build import BEHAVIOURAL
 from ..verilator.model import Model, build_model
 from .contents import TOP, core_parameters, write_program
 from .description import describe

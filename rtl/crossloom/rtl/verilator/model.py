@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RtlError
-from .library import build_library
+from .build import build_library
 
 _WRITE, _READ = (
     "awvalid awready awaddr wvalid wready wdata wstrb bvalid bready",

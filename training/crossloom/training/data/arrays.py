@@ -42,8 +42,8 @@ def _check_sizes(file: IO[bytes]) -> None:
         if version not in ((1, 0), (2, 0)):
             return
         shape = (form.read_array_header_1_0(file) if version == (1, 0) else form.read_array_header_2_0(file))[0]
-    except Exception:
-        return  # numpy's reader says better what is wrong
+    except Exception:  # on damaged files it raises nearly anything, and numpy's reader says better what is wrong
+        return
     if any(size < 0 for size in shape):
         raise ValueError(f"sizes {list(shape)}")
 

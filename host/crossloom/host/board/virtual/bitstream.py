@@ -59,7 +59,7 @@ def configure(bit: Path, seed: int = 1) -> Model:
     from crossloom.rtl.core.contents import TOP
     from crossloom.rtl.errors import RtlError
     from crossloom.rtl.sources import sources_of
-    from crossloom.rtl.verilator.library import BEHAVIOURAL
+    from crossloom.rtl.verilator.build import BEHAVIOURAL
     from crossloom.rtl.verilator.model import build_model
 
     parameters, memories = _read(bit)
