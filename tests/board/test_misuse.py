@@ -23,6 +23,9 @@ def fails(backend, cases, match):
         backend.run(cases[0])
     assert "\n" not in str(told.value)
     assert device.now() - before < LIMIT_S
+    # As the error says, what was inside is gone already.
+    dma = backend.overlay.dma
+    assert dma.sendchannel.running and dma.recvchannel.running and backend._core.read("STATUS") == 0
 
 
 # What somebody else does to DMA and core, also in the middle of a transfer.
