@@ -5,6 +5,7 @@ import pytest
 from handmade import spiking_network
 
 from crossloom.sim import Conv2d, cost, input_codes, random_codes, random_network, run, synaptic_operations
+from crossloom.sim.activity import activity, neurons
 from crossloom.sim.ops import Linear
 
 
@@ -59,3 +60,25 @@ def test_a_membrane_is_kept_for_every_neuron():
         "membranes": 3 * 10,
     }
     assert found.membrane_bits == 18 * 9 + 3 * 10
+
+
+@pytest.mark.parametrize("seed", [2003, 2005, 2014, 2019, 2026])
+def test_spikes_are_the_thresholds_that_membranes_reach(seed):
+    network = random_network(seed)
+    codes = random_codes(network, seed, 9)
+    found = activity(network, codes=codes)
+    edges = run(network, codes=codes, edges=network.edges).edges
+    assert found.layers
+    for name, layer in found.layers.items():
+        op, edge = network.producers[name].op, network.edges[name]
+        assert network.producers[layer.spikes].inputs == (name,)
+        membranes = edges[name].reshape(9, edge.steps, *edge.shape).astype(np.int64)
+        spikes = (membranes[..., None] >= op.levels).sum(-1).reshape(9, edge.steps, edge.size)
+        assert found.spikes[name].tolist() == spikes.sum((1, 2)).tolist()
+        assert found.fired[name].tolist() == spikes.sum((0, 1)).tolist()
+        assert found.rates(name) == pytest.approx(spikes.mean((0, 1)), rel=1e-12)
+
+
+def test_neurons_that_only_integrate_have_no_spikes():
+    layers = neurons(spiking_network())
+    assert [(one.membrane, one.spikes) for one in layers] == [("neurons", "spikes"), ("membranes", None)]

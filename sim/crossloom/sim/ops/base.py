@@ -16,7 +16,6 @@ from ..types import (
     EXACT_FLOAT64,
     MAX_ACC_BITS,
     AnyArray,
-    IntArray,
     QType,
     Rounding,
     check_int,
@@ -220,10 +219,6 @@ class Op(ABC):
     def macs(self, output: Edge) -> int:
         """Multiply-accumulates for one image, products with padding included."""
         return 0
-
-    def synaptic_operations(self, codes: AnyArray) -> IntArray:
-        """Products with codes that are not 0, int64 (N,), of codes (N, *shape) of one step; 0 without products."""
-        return np.zeros(len(codes), np.int64)
 
     def state_bits(self, output: Edge) -> int:
         """Bits that it keeps from step to step, besides its tensors."""

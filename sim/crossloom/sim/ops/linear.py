@@ -89,12 +89,6 @@ class Linear(Op):
         """One product for each weight of an output's patch."""
         return output.image_size * int(self.weight[0].size)
 
-    def synaptic_operations(self, codes: AnyArray) -> IntArray:
-        """Each code that a position reads and that is not 0 goes to every output of its group."""
-        counts = np.count_nonzero(self.patches(codes), axis=(0, 2)).reshape(len(codes), -1).sum(1)
-        found: IntArray = counts.astype(np.int64) * (len(self.weight) // self.groups)
-        return found
-
     def _accumulate(self, where: str, x: Edge, shape: tuple[int, ...], banked: bool) -> Edge:
         """Bound `sum(x * w) + b` from the values of the weights, or from their types when banked."""
         x_frac = need_stream(where, x, self.kind)
