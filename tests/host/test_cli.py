@@ -10,7 +10,7 @@ import pytest
 
 from crossloom.host import find_design
 from crossloom.host.cli import main
-from crossloom.sim import Artifact, cost, load, make_golden, random_network, save, synaptic_operations
+from crossloom.sim import Artifact, load, save
 
 
 def _json(capsys, *argv):
@@ -142,19 +142,3 @@ def test_a_name_that_the_terminal_cannot_show_loses_nothing(tmp_path, out):
     said = done.stderr if "/" in out else done.stdout
     assert done.returncode == ("/" in out) and rb"\u043d\u043e\u0432\u044b\u0439" in said
     assert said.count(b"\n") == (1 if "/" in out else 2)
-
-
-def test_info_of_a_network_with_time_tells_steps_membranes_and_synaptic_operations(tmp_path, capsys, flat):
-    network = random_network(2003)
-    images = np.random.default_rng(0).integers(0, network.input.levels, (6, *network.input.shape), dtype=np.uint8)
-    save(Artifact(network, {}, make_golden(network, "random", images)), tmp_path / "x.loom")
-    _, data = _json(capsys, "info", str(tmp_path / "x.loom"))
-    counts = synaptic_operations(network, images)
-    assert data["steps"] == 3
-    assert data["membrane_bits"] == cost(network).membrane_bits > 0
-    assert data["synaptic_operations_mean"] == pytest.approx(sum(c.sum() for c in counts.values()) / 6, rel=1e-12)
-    assert main(["info", str(tmp_path / "x.loom")]) == 0
-    text = capsys.readouterr().out
-    assert "3 steps, " in text and f"{data['synaptic_operations_mean']:,.0f} (simulated)" in text
-    _, data = _json(capsys, "info", str(flat))
-    assert (data["steps"], data["membrane_bits"], data["synaptic_operations_mean"]) == (1, 0, None)

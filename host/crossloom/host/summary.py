@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossloom.sim import Artifact, cost, synaptic_operations
+from crossloom.sim import Artifact, cost
+from crossloom.sim.activity import activity
 from crossloom.sim.identity import structure_sha256, weights_sha256
+
+from .energy import estimate
 
 
 def accuracy_of(artifact: Artifact) -> float | None:
@@ -15,13 +18,21 @@ def accuracy_of(artifact: Artifact) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _operations(artifact: Artifact) -> float | None:
-    """Products with codes that are not 0, per image of the golden set, or of those of it that travel along."""
-    golden = artifact.golden
-    if golden is None:
-        return None
+def _activity(artifact: Artifact) -> dict[str, Any]:
+    """What a network with time does for an image of the golden set, or of those of it that travel along."""
+    network, golden = artifact.network, artifact.golden
+    absent = {"spikes_mean": None, "synaptic_operations_mean": None, "activity_images": 0, "energy_estimate": None}
+    if golden is None or not network.timed:
+        return absent
     images = golden.images if golden.inputs is None else golden.inputs
-    return float(sum(counts.mean() for counts in synaptic_operations(artifact.network, images).values()))
+    found = activity(network, images)
+    operations = {name: float(counts.mean()) for name, counts in found.operations.items()}
+    return {
+        "spikes_mean": {name: float(counts.mean()) for name, counts in found.spikes.items()},
+        "synaptic_operations_mean": sum(operations.values()),
+        "activity_images": len(images),
+        "energy_estimate": estimate(network, operations).to_json(),
+    }
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:
@@ -46,8 +57,13 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         "memory_bits": total.memory_bits,
         "membrane_bits": total.membrane_bits,
         "steps": network.steps,
-        "synaptic_operations_mean": _operations(artifact) if network.steps > 1 else None,
-        "input": {"shape": list(network.input.shape), "levels": network.input.levels},
+        **_activity(artifact),
+        "input": {
+            "shape": list(network.input.shape),
+            "levels": network.input.levels,
+            "encoder": network.input.encoder,
+            "steps": network.input.steps,
+        },
         "classes": list(network.classes),
         "hierarchy": network.hierarchy,
     }

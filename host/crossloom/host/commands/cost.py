@@ -20,6 +20,7 @@ def run(args: argparse.Namespace) -> Report:
             layer.name,
             layer.op,
             "x".join(map(str, layer.shape)),
+            *([network.edges[layer.name].steps] if network.timed else []),
             layer.bits,
             layer.weight_bits or "",
             layer.parameters,
@@ -28,7 +29,10 @@ def run(args: argparse.Namespace) -> Report:
         ]
         for layer in total.layers
     ]
-    rows.append(["total", "", "", "", "", total.parameters, total.macs, total.memory_bits])
-    header = ["layer", "operator", "output", "bits", "weight bits", "parameters", "products", "memory bits"]
+    time = ["steps"] if network.timed else []
+    rows.append(["total", "", "", *("" for _ in time), "", "", total.parameters, total.macs, total.memory_bits])
+    header = ["layer", "operator", "output", *time, "bits", "weight bits", "parameters", "products", "memory bits"]
     text = table(header, rows) + "\nbits: width of the output edge; counted from the structure, all banks included"
+    if network.timed:
+        text += "; products are those of all steps"
     return Report({"name": network.name, **total.to_json()}, text)

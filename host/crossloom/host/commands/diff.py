@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from crossloom.sim import Artifact, load
+from crossloom.sim import Artifact, batches, compare, load
 from crossloom.sim import run as simulate
+from crossloom.sim.comparison import joined
 from crossloom.sim.identity import structure, structure_sha256, weights_sha256
 from crossloom.sim.schema import encode
 
@@ -63,6 +64,22 @@ def _answers(a: Artifact, b: Artifact) -> dict[str, int] | None:
     return {"images": golden.vectors, "different": int((left != right).sum())}
 
 
+def _edges(a: Artifact, b: Artifact) -> dict[str, Any] | None:
+    """Codes that differ by edge on a's golden test images, and the first, where the structure is the same."""
+    golden = a.golden
+    if golden is None or golden.inputs is None or structure_sha256(a.network) != structure_sha256(b.network):
+        return None
+    names, parts = list(a.network.edges), []
+    for rows in batches(a.network, len(golden.inputs)):
+        left, right = (
+            simulate(n, golden.inputs[rows], edges=names, index=rows.start).edges for n in (a.network, b.network)
+        )
+        parts.append(compare(a.network, left, right, rows.start))
+    found = joined(a.network, parts)
+    first = None if found.first is None else str(found.first)
+    return {"codes": found.codes, "differences": dict(found.differences), "first": first}
+
+
 def run(args: argparse.Namespace) -> Report:
     """Compare two designs; the exit code is 0 either way."""
     a, b = load(find_design(args.a)), load(find_design(args.b))
@@ -76,6 +93,7 @@ def run(args: argparse.Namespace) -> Report:
         "tensors": _tensors(a, b),
         "accuracy": {"a": accuracy_of(a), "b": accuracy_of(b)},
         "answers": _answers(a, b),
+        "edges": _edges(a, b),
     }
     lines = [
         f"structure: {'the same' if data['same_structure'] else 'differs'}",
@@ -92,4 +110,7 @@ def run(args: argparse.Namespace) -> Report:
             for r in data["tensors"]
         ]
         lines += ["", table(["tensor", "changed"], rows)]
+    if data["edges"] and data["edges"]["first"]:
+        changed = [[name, count] for name, count in data["edges"]["differences"].items()]
+        lines += ["", table(["edge", "codes that differ"], changed), f"first, b beside a: {data['edges']['first']}"]
     return Report(data, "\n".join(lines))

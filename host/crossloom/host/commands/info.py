@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from crossloom.sim import cost, load
+from crossloom.sim import Network, cost, load
 from crossloom.sim.text import printable
 
 from ..designs import find_design
+from ..energy import shown
 from ..summary import describe
 from ..tables import percent, table
 from . import Report
@@ -20,14 +21,29 @@ def _beside(macs: int, saved: float) -> str:
     return f"{macs:,} (counted): routing takes {100 * abs(saved):.1f} % {'fewer' if saved >= 0 else 'more'}"
 
 
-def _time(data: Mapping[str, Any]) -> list[list[str]]:
-    """What a network with time steps has besides."""
-    if data["steps"] == 1:
+def _time(data: Mapping[str, Any], network: Network) -> list[list[str]]:
+    """What a network with time has besides."""
+    if network.timed is None:
         return []
-    operations = data["synaptic_operations_mean"]
-    counted = "no golden images to count them on" if operations is None else f"{operations:,.0f} (simulated)"
-    membranes = f"{data['membrane_bits'] / 8192:.1f} KiB of membranes (counted)"
-    return [["time", f"{data['steps']} steps, {membranes}"], ["synaptic operations an image", counted]]
+    bits = sorted({layer.bits for layer in cost(network).layers if layer.membrane_bits})
+    told = f"{data['membrane_bits'] / 8192:.1f} KiB of membranes of {' and '.join(map(str, bits)) or 0} bits (counted)"
+    given = data["input"]
+    encoded = "seen at every step" if given["steps"] == 1 else f"{given['steps']:,} steps"
+    rows = [["time", f"{data['steps']:,} steps, {told}"], ["encoder", f"{given['encoder']}, {encoded}"]]
+    if not data["activity_images"]:
+        return [*rows, ["synaptic operations an image", "no golden images to count them on"]]
+    origin = f"simulated on {data['activity_images']:,} images"
+    spikes, energy = data["spikes_mean"], data["energy_estimate"]
+    rows.append(["spikes an image", f"{sum(spikes.values()):,.0f} ({origin})"])
+    for name, mean in spikes.items():
+        edge = network.edges[name]
+        rows.append([f"  {name}", f"{mean:,.1f}, {mean / edge.image_size:.4f} a neuron and step"])
+    rows.append(["synaptic operations an image", f"{data['synaptic_operations_mean']:,.0f} ({origin})"])
+    spiking, cnn = energy["spiking"], energy["cnn_same_shapes"]
+    part = 100 * (1 - spiking["arithmetic"] / spiking["total"]) if spiking["total"] else 0.0
+    rows.append(["energy an image", f"{shown(spiking['total'])}, {part:.0f} % of it memory (estimated, 45 nm)"])
+    rows.append(["  CNN of the same shapes", f"{shown(cnn['total'])} (estimated, 45 nm)"])
+    return rows
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -50,7 +66,7 @@ def run(args: argparse.Namespace) -> Report:
         ["input", f"{' x '.join(map(str, data['input']['shape']))}, {data['input']['levels']} levels"],
         ["products an image", f"{data['macs_mean']:,} (counted)"],
         *unrouted,
-        *_time(data),
+        *_time(data, artifact.network),
         ["parameters", f"{data['parameters']:,} in {data['memory_bits'] / 8192:.1f} KiB (counted)"],
         ["widest weight", f"{data['weight_bits']} bits"],
         ["widest activation", f"{data['activation_bits']} bits"],
