@@ -2,6 +2,7 @@
 
 import argparse
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,20 @@ from crossloom.host import Accelerator, testset
 from crossloom.host.commands.verify import verify
 from crossloom.host.report.figures import measure
 from crossloom.sim import (
+    LIF,
     Artifact,
     Conv2d,
     Dense,
     Flatten,
     Input,
+    Last,
     MaxPool,
     Network,
     Node,
     QType,
     Requant,
     Rounding,
+    Threshold,
     batches,
     images_at_once,
     make_golden,
@@ -104,12 +108,23 @@ def reported(images, artifact, path):
     measure(artifact, images, np.zeros(len(images), np.int64))
 
 
+def reported_spikes(images, artifact, path):
+    net = network()
+    lif = LIF(np.array([300]), np.array([2]), 2, "subtract", "now", False, 1, 16, 2)
+    nodes = [
+        *(net.nodes[0], Node("lif", lif, ("conv",)), Node("spikes", Threshold(lif.levels, 0, 1, 0), ("lif",))),
+        *(replace(net.nodes[2], inputs=("spikes",)), *net.nodes[3:], Node("last", Last(), ("fc",))),
+    ]
+    spiking = replace(net, nodes=tuple(nodes), output="last")
+    assert measure(Artifact(spiking, {}, None), images, np.zeros(len(images), np.int64)).spikes is not None
+
+
 def answered(images, artifact, path):
     with Accelerator(path) as accelerator:
         assert len(accelerator(images).labels) == len(images)
 
 
-@pytest.mark.parametrize("work", [golden, verified, verified_in_part, given, reported, answered])
+@pytest.mark.parametrize("work", [golden, verified, verified_in_part, given, reported, reported_spikes, answered])
 def test_memory_does_not_grow_with_the_images(work, many, tmp_path):
     found = []
     for count in (24, 192):

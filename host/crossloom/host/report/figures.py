@@ -17,6 +17,7 @@ from crossloom.sim.types import AnyArray, IntArray
 from ..summary import accuracy_of
 from ..tables import percent
 from .records import Baseline, Grown, read_baselines, read_grown
+from .spikes import SpikeFigures, SpikeWatch
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Figures:
     `classes` in label order, `order` their indices branch by branch; `confusion` (true, predicted, images) of every
     pair that occurs, sparse because networks may have 65,536 classes. `mistakes`: images sent to a wrong branch, or
     without a route all wrong answers, most confident first; `wrong` counts wrong answers of both kinds.
+    `spikes` is None without time steps.
     """
 
     artifact: Artifact
@@ -87,6 +89,7 @@ class Figures:
     grown: tuple[Grown, ...]
     baselines: dict[str, Baseline]
     notes: tuple[str, ...]
+    spikes: SpikeFigures | None
 
     @property
     def network(self) -> Network:
@@ -157,6 +160,7 @@ class Figures:
             "grown": [asdict(record) for record in self.grown],
             "baselines": {key: asdict(record) for key, record in self.baselines.items()},
             "notes": list(self.notes),
+            "spikes": None if self.spikes is None else self.spikes.to_json(),
         }
 
 
@@ -176,7 +180,9 @@ def measure(
             f"report: labels {labels.min()}..{labels.max()} for {count} classes; needed 0..{count - 1}; "
             "export the design with its own test set"
         )
-    result = simulate(network, images, progress=progress)
+    watch = SpikeWatch(network, labels) if network.timed else None
+    edges, sink = (watch.edges, watch.sink) if watch else ((), None)
+    result = simulate(network, images, edges=edges, sink=sink, progress=progress)
     predicted, right = result.labels, result.labels == labels
     home = np.zeros(count, np.int64)  # the branch of each class; one for all where there is no route
     for index, branch in enumerate(route.branches if route else ()):
@@ -215,6 +221,7 @@ def measure(
         grown,
         baselines,
         (*notes, *more),
+        watch.figures(images, predicted) if watch else None,
     )
 
 

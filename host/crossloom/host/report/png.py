@@ -15,11 +15,11 @@ MAX_SIDE = 128
 
 
 def encode_png(pixels: AnyArray) -> bytes:
-    """Return the PNG (ISO/IEC 15948) of uint8 (H, W, 1) grey or (H, W, 3) RGB pixels."""
+    """Return the PNG (ISO/IEC 15948) of uint8 pixels: (H, W, 1) grey, (H, W, 3) RGB, (H, W, 4) RGB and how opaque."""
     height, width, channels = pixels.shape
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # filter 0, then the row
     rows[:, 1:] = pixels.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2}[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
     body = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
@@ -36,5 +36,9 @@ def picture(image: AnyArray, levels: int) -> str | None:
     shown = image[::step, ::step].astype(np.float64) * 255 / (levels - 1)
     if shown.shape[2] != 3:
         shown = shown.mean(axis=2, keepdims=True)
-    raw = encode_png(np.rint(shown).astype(np.uint8))
-    return "data:image/png;base64," + base64.b64encode(raw).decode("ascii")
+    return data_uri(np.rint(shown).astype(np.uint8))
+
+
+def data_uri(pixels: AnyArray) -> str:
+    """Return pixels as `encode_png` takes them as a data: URI."""
+    return "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode("ascii")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-
-from crossloom.sim.cost_model import Cost, LayerCost
+from crossloom.sim.cost_model import LayerCost
 
 from ..tables import percent
 from .figures import Figures, Mistake
 from .markup import Markup, clip, el, join
 from .matrix import NUMBERED, matrix
-from .parts import PARTS, legend, section, wide
-from .png import MAX_SIDE, picture
+from .parts import PARTS, bar, data_table, head, legend, meter, row_cells, section, wide
+from .png import MAX_SIDE
 from .records import BASELINES, Outcome
+from .strips import input_picture
 from .tree import COLORS, rate, share, tree
 from .tree import MOST as TREE_MOST
 
@@ -70,7 +69,7 @@ def _class_table(figures: Figures) -> Markup:
     return el(
         "details",
         el("summary", f"All classes as a table{more}"),
-        _table(header, rows, set(range(len(header) - 3, len(header)))),
+        data_table(header, rows, set(range(len(header) - 3, len(header)))),
     )
 
 
@@ -85,7 +84,7 @@ def _confusions(figures: Figures) -> Markup:
     ]  # fmt: skip
     total = len(figures.images) - figures.right
     title = el("h3", f"Most frequent of the {total:,} wrong answers")
-    return join((title, _table(["true class", "answer", "images", "of the class"], rows, {2, 3})))
+    return join((title, data_table(["true class", "answer", "images", "of the class"], rows, {2, 3})))
 
 
 def mistakes(figures: Figures) -> Markup:
@@ -112,7 +111,9 @@ def mistakes(figures: Figures) -> Markup:
     if len(shape) != 3:
         notes.append("The input is a vector, so there are no pictures.")
     else:
-        if shape[2] not in (1, 3):
+        if figures.network.input.encoder == "events":
+            notes.append("Pictures show the events of all steps.")
+        elif shape[2] not in (1, 3):
             notes.append(f"Pictures show the mean of the {shape[2]} channels.")
         if max(shape[:2]) > MAX_SIDE:
             notes.append("Pictures are thinned out.")
@@ -122,7 +123,7 @@ def mistakes(figures: Figures) -> Markup:
 
 def _mistake(figures: Figures, one: Mistake) -> Markup:
     true, answer = figures.classes[one.label], figures.classes[one.predicted]
-    source = picture(figures.images[one.image], figures.network.input.levels)
+    source = input_picture(figures.network.input, figures.images[one.image])
     words = f"Test image {one.image}, a {true.name} taken for {answer.name}"
     lines = [el("p", "true ", el("b", clip(true.name, 24))), el("p", "answer ", el("b", clip(answer.name, 24)))]
     if one.sent is not None and true.branch is not None:
@@ -147,9 +148,11 @@ def cost_sections(figures: Figures) -> list[Markup]:
             ("Branch", banks, [layer for layer in layers if layer.name not in nodes]),
         ]
     words = "Width of each layer's output and weights, and products (multiply-accumulates) for one image, counted."
+    if network.timed:
+        words += " Products are those of all time steps; a layer without steps runs once."
     if figures.branches:
         words += " Parameters and memory count every bank."
-    found = [section("Layers", words, wide(_layer_table(parts, figures.cost)))]
+    found = [section("Layers", words, wide(_layer_table(parts, figures)))]
     if figures.branches:
         found.append(_savings(figures, [sum(layer.macs for layer in part) for _, _, part in parts]))
     return found
@@ -168,7 +171,7 @@ def _savings(figures: Figures, macs: list[int]) -> Markup:
         (BASELINES["bcnn"], [trunk, head, tail], bcnn, total.saved_bcnn),
     ]
     bars = [
-        _bar(
+        bar(
             label,
             [(part / most, f"fill {color}") for part, color in zip(parts, PARTS, strict=True)],
             f"{products:,}",
@@ -187,9 +190,9 @@ def _savings(figures: Figures, macs: list[int]) -> Markup:
         baseline = figures.baselines.get(name)
         known = (percent(baseline.accuracy), clip(baseline.origin, 120)) if baseline else ("-", "not in this artifact")
         accuracies.append((title, *known))
-    table = _table(["", "accuracy", "origin"], accuracies, {1})
+    beside = data_table(["", "accuracy", "origin"], accuracies, {1})
     drawing = el("div", *bars, class_="bars")
-    return section("What routing saves", words, key, drawing, el("h3", "Accuracy beside it"), table)
+    return section("What routing saves", words, key, drawing, el("h3", "Accuracy beside it"), beside)
 
 
 def _saving(fraction: float) -> str:
@@ -199,9 +202,9 @@ def _saving(fraction: float) -> str:
     return f"{shown} {'saved by' if fraction > 0 else 'more with'} routing"
 
 
-def _layer_table(parts: list[tuple[str, str, list[LayerCost]]], total: Cost) -> Markup:
+def _layer_table(parts: list[tuple[str, str, list[LayerCost]]], figures: Figures) -> Markup:
     header = ["layer", "operator", "output", "output bits", "weight bits", "banks", "parameters", "products", ""]
-    numbers = set(range(3, len(header) - 1))
+    numbers, total = set(range(3, len(header) - 1)), figures.cost
     top = max((layer.macs for _, _, part in parts for layer in part), default=0) or 1
     body = []
     for (title, words, part), color in zip(parts, PARTS, strict=False):
@@ -212,18 +215,23 @@ def _layer_table(parts: list[tuple[str, str, list[LayerCost]]], total: Cost) -> 
             cells: list[object] = [
                 layer.name,
                 layer.op,
-                " x ".join(map(str, layer.shape)),
+                _output(layer, figures.network.edges[layer.name].steps),
                 layer.bits,
                 layer.weight_bits or "",
                 layer.banks,
                 f"{layer.parameters:,}" if layer.parameters else "",
                 f"{layer.macs:,}" if layer.macs else "",
             ]
-            meter = _meter([(layer.macs / top, f"fill {color}")]) if layer.macs else ""
-            body.append(el("tr", *_cells(cells, numbers), el("td", meter, class_="bar")))
+            drawn = meter([(layer.macs / top, f"fill {color}")]) if layer.macs else ""
+            body.append(el("tr", *row_cells(cells, numbers), el("td", drawn, class_="bar")))
     sums = ["all", "", "", "", "", "", f"{total.parameters:,}", f"{total.macs:,}"]
-    foot = el("tfoot", el("tr", *_cells(sums, numbers), el("td", f"{total.memory_bits / 8192:.1f} KiB in memory")))
-    return el("table", _head(header, numbers), el("tbody", *body), foot, class_="full")
+    foot = el("tfoot", el("tr", *row_cells(sums, numbers), el("td", f"{total.memory_bits / 8192:.1f} KiB in memory")))
+    return el("table", head(header, numbers), el("tbody", *body), foot, class_="full")
+
+
+def _output(layer: LayerCost, steps: int) -> str:
+    shape = " x ".join(map(str, layer.shape))
+    return shape if steps == 1 else f"{shape}, {steps} steps"
 
 
 def growing(figures: Figures) -> Markup:
@@ -247,19 +255,19 @@ def growing(figures: Figures) -> Markup:
             ]
         )
         bars.append(el("h3", f"{clip(record.name, 40)}, added to {record.branch}"))
-        bars.append(_bar("old classes, before", [(record.old_before, "fill c7")], rate(record.old_before), ""))
+        bars.append(bar("old classes, before", [(record.old_before, "fill c7")], rate(record.old_before), ""))
         outcomes: list[tuple[str, Outcome]] = [("kept", record.kept), ("retrained", record.retrained)]
         for what, outcome in outcomes:
             old, new, change = outcome.old_after, outcome.new_accuracy, _points(outcome.old_after - record.old_before)
             note = "taken" if what == taken else ""
             changed = ", ".join(filter(None, (change, note)))
-            bars.append(_bar(f"old classes, head {what}", [(old, "fill c0")], rate(old), changed))
-            bars.append(_bar(f"new class, head {what}", [(new, "fill c1")], rate(new), note))
+            bars.append(bar(f"old classes, head {what}", [(old, "fill c0")], rate(old), changed))
+            bars.append(bar(f"new class, head {what}", [(new, "fill c1")], rate(new), note))
     words = (
         "Accuracy of the classes that were there before, and of the class that was added. The coarse head can keep its "
         "weights or be retrained; both were measured when the class was added."
     )
-    return section(title, words, _table(header, rows, {3, 4, 5}), el("div", *bars, class_="bars"))
+    return section(title, words, data_table(header, rows, {3, 4, 5}), el("div", *bars, class_="bars"))
 
 
 def _points(difference: float) -> str:
@@ -268,29 +276,3 @@ def _points(difference: float) -> str:
 
 def _dot(branch: int) -> Markup:
     return el("i", class_=f"dot fill c{branch % COLORS}")
-
-
-def _meter(segments: Iterable[tuple[float, str]]) -> Markup:
-    parts = (el("i", class_=color, style=f"width:{100 * width:.2f}%") for width, color in segments if width > 0)
-    return el("div", *parts, class_="meter")
-
-
-def _bar(label: str, segments: Sequence[tuple[float, str]], value: str, small: str) -> Markup:
-    figures = el("span", value, el("small", small) if small else "", class_="value")
-    return el("div", el("span", label, class_="label"), _meter(segments), figures)
-
-
-def _head(header: Sequence[str], numbers: Collection[int]) -> Markup:
-    return el(
-        "thead", el("tr", *(el("th", name, class_="num" if i in numbers else None) for i, name in enumerate(header)))
-    )
-
-
-def _cells(row: Sequence[object], numbers: Collection[int]) -> list[Markup]:
-    return [el("td", cell, class_="num" if i in numbers else None) for i, cell in enumerate(row)]
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]], numbers: Collection[int]) -> Markup:
-    """A table; `numbers` are the columns that line up on the right."""
-    body = el("tbody", *(el("tr", *_cells(row, numbers)) for row in rows))
-    return wide(el("table", _head(header, numbers), body))

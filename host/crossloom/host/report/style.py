@@ -82,6 +82,25 @@ details { margin: 10px 0; } summary { cursor: pointer; color: var(--muted); font
   border-radius: 5px; margin-bottom: 8px; background: var(--line); }
 .cards p { margin: 0; } .cards .muted { font-size: 13px; }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 5px; }
+.figures { display: flex; flex-wrap: wrap; gap: 18px 20px; align-items: flex-start; margin: 14px 0; }
+.figures > * { min-width: 0; max-width: 100%; margin: 0; break-inside: avoid; }
+figure { margin: 0; } figcaption { font-size: 14px; line-height: 1.4; margin-bottom: 6px; max-width: 312px; }
+figcaption small { display: block; color: var(--muted); font-size: 13px; }
+figure > svg, .figures > svg { display: block; max-width: 100%; height: auto; }
+.shot { width: 112px; } .shot img { display: block; width: 112px; image-rendering: pixelated; border-radius: 5px;
+  background: var(--sheet); border: 1px solid var(--line); }
+.raster { display: grid; grid-template: "y plot" auto "o x" auto / max-content 172px; gap: 3px 5px; font-size: 12px;
+  line-height: 1.3; color: var(--muted); font-variant-numeric: tabular-nums; }
+.raster .y { writing-mode: vertical-rl; transform: rotate(180deg); text-align: center; }
+.raster img { display: block; width: 170px; height: 216px; image-rendering: pixelated; background: var(--sheet);
+  border-left: 1px solid var(--line); border-bottom: 1px solid var(--line); }
+.raster .x { grid-area: x; display: flex; justify-content: space-between; }
+.strip { display: flex; flex-wrap: wrap; gap: 6px; margin: 0; padding: 0; list-style: none; font-size: 12px;
+  color: var(--muted); text-align: center; font-variant-numeric: tabular-nums; }
+.strip img { display: block; width: 54px; image-rendering: pixelated; background: var(--sheet);
+  border: 1px solid var(--line); border-radius: 4px; }
+.figures > .steps { flex: 1 1 320px; }
+.sample { border-top: 1px solid var(--line); margin-top: 18px; padding-top: 4px; }
 footer { margin-top: 46px; padding-top: 26px; border-top: 1px solid var(--line); font-size: 14.5px; }
 svg text { fill: var(--ink); font-size: 14px; font-variant-numeric: tabular-nums; }
 svg .name { font-weight: 600; } svg .small { font-size: 12px; fill: var(--muted); }
@@ -91,12 +110,16 @@ svg .card { fill: var(--sheet); stroke: var(--line); } svg .track { fill: var(--
 svg .band { fill: none; stroke-opacity: .32; } svg .brace { fill: none; stroke-width: 1.5; stroke-opacity: .6; }
 svg .sheet { fill: var(--sheet); } svg .box { fill: none; stroke: var(--ink); stroke-width: 1.25; }
 svg .count { text-anchor: middle; font-size: 13px; } svg .count.strong { fill: var(--strong); }
+svg .grid { stroke: var(--line); fill: none; } svg .axis { stroke: var(--muted); fill: none; }
+svg .rule { stroke: var(--ink); stroke-dasharray: 4 4; fill: none; opacity: .7; }
+svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; } svg .line.faint { stroke-width: 1; opacity: .45; }
+svg .points { fill-opacity: .6; }
 svg .right { fill: var(--right); } svg .near { fill: var(--near); } svg .far { fill: var(--far); }
 """
     + "\n".join(
         [
             *(
-                f".band.c{i}, .brace.c{i} {{ stroke: var(--c{i}); }} "
+                f".band.c{i}, .brace.c{i}, .line.c{i} {{ stroke: var(--c{i}); }} "
                 f".fill.c{i} {{ fill: var(--c{i}); background: var(--c{i}); }}"
                 for i in range(8)
             ),
