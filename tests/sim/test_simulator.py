@@ -101,7 +101,7 @@ def test_batches_and_chunks_change_nothing(seed, monkeypatch):
     codes = random_codes(net, seed, 23)
     whole = run(net, codes=codes, edges=net.edges)
     monkeypatch.setattr(module, "CHUNK_BYTES", 1)
-    assert module.Simulator(net).chunk == 1
+    assert module.Simulator(net).chunk() == 1
     ones = module.Simulator(net).run(codes=codes, edges=net.edges)
     backwards = run(net, codes=codes[::-1], edges=net.edges)
     for name in net.edges:

@@ -93,7 +93,7 @@ def test_a_chunk_holds_all_steps(monkeypatch):
 
 
 def test_memory_is_counted_for_all_steps(monkeypatch):
-    assert Simulator(timed_network()).chunk <= Simulator(flat_network()).chunk / STEPS + 1
+    assert Simulator(timed_network()).chunk() <= Simulator(flat_network()).chunk() / STEPS + 1
     monkeypatch.setattr("crossloom.sim.network.MAX_EDGE", 18)
     assert flat_network().edges["conv"].size == 18
     with pytest.raises(NetworkError, match=r"27 codes per image, \[3, 3, 3, 1\]; at most 18"):

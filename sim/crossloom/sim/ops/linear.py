@@ -131,10 +131,12 @@ class Dense(Linear):
     def kernel(self, inputs: Sequence[Edge], output: Edge) -> Kernel:
         """Return one BLAS product in the float width that the proven bound allows."""
         carrier = output.carrier
-        w, b = np.ascontiguousarray(self.weight.T.astype(carrier)), self.bias.astype(carrier)
+        w, b = self.weight.astype(carrier), self.bias.astype(carrier)
 
         def run(x: AnyArray) -> AnyArray:
-            y: AnyArray = x.astype(carrier, copy=False) @ w
+            x = x.astype(carrier, copy=False)
+            # BLAS is faster with the longer side of the result as its rows.
+            y: AnyArray = x @ w.T if len(x) >= len(b) else (w @ x.T).T
             y += b
             return y
 
