@@ -285,6 +285,7 @@ def parser() -> argparse.ArgumentParser:
 
     bench = command("snn", "measure a spiking training step beside snnTorch and SpikingJelly, memory, speed", kinds)
     bench.add_argument("--runs", type=int, default=9, help="alternating runs behind each median (default: %(default)s)")
+    bench.add_argument("--out", help="write the JSON to this file as well")
 
     bench = command("sha", "train a hierarchical recipe, its baselines and its growth over several seeds", kinds)
     bench.add_argument("recipe", nargs="?", default="digits-sha", help="recipe with a hierarchy (default: %(default)s)")

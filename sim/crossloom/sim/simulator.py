@@ -18,6 +18,7 @@ from .types import AnyArray, IntArray
 
 # Temporaries of one chunk of images; about a last-level cache, so that operators find their input still there.
 CHUNK_BYTES = 8 << 20
+MANY_VALUES = 1 << 13  # of images, from which on it pays to see whether their table is a line
 Sink: TypeAlias = Callable[[str, IntArray, AnyArray], None]
 """Takes an edge's name, the numbers of some images and their codes on it, (n, *image_shape) of the type's dtype."""
 
@@ -97,6 +98,11 @@ def _run(plan: _Plan, values: dict[str, AnyArray], keep: Callable[[str, AnyArray
     return values
 
 
+def _chunk(plans: Sequence[_Plan]) -> int:
+    """How many images run at once."""
+    return max(1, CHUNK_BYTES // max(plan.bytes_per_image for plan in plans))
+
+
 class Simulator:
     """The kernels of one network; `run` may be called from several threads."""
 
@@ -113,9 +119,9 @@ class Simulator:
     def _plans(self, wanted: Iterable[str]) -> list[_Plan]:
         return [section.plan(wanted) for section in (self._trunk, *self._branches)]
 
-    def chunk(self, wanted: Sequence[str] = ()) -> int:
-        """How many images run at once where these edges are asked for."""
-        return max(1, CHUNK_BYTES // max(plan.bytes_per_image for plan in self._plans(wanted)))
+    def chunk(self) -> int:
+        """How many images run at once where no edges are asked for."""
+        return _chunk(self._plans(()))
 
     def run(
         self,
@@ -155,8 +161,8 @@ class Simulator:
             return keep
 
         carrier = network.edges[INPUT].carrier
-        trunk, *branches = self._plans(wanted)
-        chunk = self.chunk(wanted)
+        trunk, *branches = plans = self._plans(wanted)
+        chunk = _chunk(plans)
         for start in range(0, count, chunk):
             rows = slice(start, min(start + chunk, count))
             x = batch[rows]
@@ -292,7 +298,7 @@ def _tabled(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic])
     if images.dtype.kind == "f":
         images = np.rint(images.astype(np.float64) * (levels - 1)).astype(np.intp)
     start, step = table[0, 0], table[1, 0] - table[0, 0]
-    if (table == start + step * np.arange(levels, dtype=dtype)[:, None]).all():
+    if images.size > MANY_VALUES and (table == start + step * np.arange(levels, dtype=dtype)[:, None]).all():
         # Most tables are of this kind, and three times as fast so.
         found: AnyArray = images.astype(dtype)
         found *= step

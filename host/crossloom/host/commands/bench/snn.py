@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
 import time
 import warnings
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from crossloom.sim import InputError
 from crossloom.sim import run as simulate
+from crossloom.sim.places import write_file
 from crossloom.sim.programs import run_program
 
 from ...extras import need_training
+from ...pages import earlier_results
 from ...progress import bar
 from ...tables import table
 from .. import Report
@@ -24,6 +29,7 @@ MEMORY_STEPS = 4, 8, 16, 32
 MODES = "bptt", "sltt"
 OTHERS = "snntorch", "spikingjelly"
 NAMES = {"crossloom": "Crossloom", "snntorch": "snnTorch", "spikingjelly": "SpikingJelly"}
+SECONDS = 0.1  # of one stretch of forward passes
 INSTALL = "pip install 'crossloom[snn-bench]'"
 
 
@@ -39,6 +45,27 @@ def _milliseconds(calls: dict[str, Any], runs: int, tick: Any) -> dict[str, floa
     return {name: statistics.median(found[2:]) for name, found in times.items()}
 
 
+def _images_per_second(calls: dict[str, Any], images: int, runs: int, tick: Any) -> dict[str, float]:
+    """Medians of alternating stretches of calls in CPU time, after two that do not count: whole sets of images."""
+    speeds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(runs + 2):
+        for name, call in calls.items():
+            start, done = time.process_time(), 0
+            while (spent := time.process_time() - start) < SECONDS:
+                call()
+                done += images
+            speeds[name].append(done / spent)
+        tick()
+    return {name: statistics.median(found[2:]) for name, found in speeds.items()}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def _memory(mode: str, steps: int) -> float:
     command = [sys.executable, "-m", f"{__package__}.snn_memory", mode, str(steps)]
     # What is freed goes back at once, so that memory is what tensors take.
@@ -51,6 +78,9 @@ def run(args: argparse.Namespace) -> Report:
     """Measure in one thread; medians of `args.runs` alternating runs."""
     if args.runs < MIN_RUNS:
         raise InputError(f"bench: --runs {args.runs}; needed at least {MIN_RUNS} for a median")
+    path = Path(args.out) if args.out else None
+    if path is not None:
+        earlier_results(path, "step_ms", "bench snn")
     need_training()
     from crossloom.training.steps import torch_threads
 
@@ -76,17 +106,22 @@ def run(args: argparse.Namespace) -> Report:
         if made["snntorch"] is not None:
             forward["snntorch"] = models.forward(made["snntorch"])
         speeds: dict[str, float | None] = {"integer": None, "snntorch": None}
-        speeds |= {n: 1e3 * models.BATCH / ms for n, ms in _milliseconds(forward, args.runs, tick).items()}
+        speeds |= _images_per_second(forward, models.BATCH, args.runs, tick)
         peaks: dict[str, dict[str, float]] = {mode: {} for mode in MODES}
         for mode in MODES:
             for count in MEMORY_STEPS:
                 peaks[mode][str(count)] = _memory(mode, count)
                 tick()
-    data = {
+    data: dict[str, Any] = {
         "step_ms": {name: found[name] for name in NAMES},
         "peak_mib": peaks,
         "images_per_s": speeds,
+        "origin": "measured",
+        "runs": args.runs,
+        "versions": {name: _version(name) for name in ("torch", "numpy", "brevitas", *OTHERS)},
     }
+    if path is not None:
+        write_file(path, json.dumps(data, indent=1) + "\n", InputError)
     return Report(data, _text(data, found, args.runs))
 
 
