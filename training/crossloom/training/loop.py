@@ -25,6 +25,7 @@ from .evaluation import Evaluation, assess, evaluate, steps_of
 from .hierarchical import AnyNetwork, build_float_network, build_quantized_network, quantize
 from .hierarchy import Hierarchy, discover, from_dataset, read_hierarchy, write_hierarchy
 from .inputs import input_values, to_float
+from .phases import DISCOVER, FLOAT, Phase, phases_of
 from .runs import (
     CHECKPOINT,
     HIERARCHY,
@@ -44,9 +45,6 @@ __all__ = ["Evaluation", "TrainedModel", "evaluate", "load_run", "train"]
 
 _log = logging.getLogger(__name__)
 
-FLOAT, QAT, DISCOVER = "float", "qat", "discover"
-# What a phase draws its random numbers from; the first two are older than the third.
-_STREAM = {FLOAT: 0, QAT: 1, DISCOVER: 2}
 CALIBRATION_IMAGES = 256
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
@@ -102,13 +100,15 @@ class _Run:
         self.shape = (channels, height, width)
         self.hierarchy = given_hierarchy(config, dataset)
         self.discovers = config.hierarchy is not None and self.hierarchy is None
+        self.phases = phases_of(config, self.discovers)
         if state is None:
             self.values = input_values(dataset.images[dataset.train], dataset.levels, config.quantization.normalization)
-            self.phase, self.epoch = self.phases[0][0], 0
+            self.phase, self.epoch = self.phases[0], 0
+            self.stages: list[dict[str, Any]] = []
             self.history: list[dict[str, Any]] = []
             self.best: dict[str, Any] | None = None
-            self.test: dict[str, float | None] | None = None
-            self.model = self._build()
+            self.test: dict[str, Any] | None = None
+            self.model = self._build(self.phase)
             self.optimizer = optimizer(self.model.learned_parameters(), config.training)
         else:
             if not self.discovers and restored_hierarchy(state) != self.hierarchy:
@@ -117,9 +117,10 @@ class _Run:
                 )
             self.hierarchy = restored_hierarchy(state)
             self.values = state["values"].numpy()
-            self.phase, self.epoch = state["phase"], state["epoch"]
+            self.phase = next(phase for phase in self.phases if phase.name == state["phase"])
+            self.epoch, self.stages = state["epoch"], state["stages"]
             self.history, self.best, self.test = state["history"], state["best"], state["test"]
-            self.model = self._build()
+            self.model = self._build(self.phase)
             load_weights(self.model, state["model"], str(run_dir / CHECKPOINT))
             self.optimizer = optimizer(self.model.learned_parameters(), config.training)
             self.optimizer.load_state_dict(state["optimizer"])
@@ -130,50 +131,41 @@ class _Run:
         self._write_hierarchy()
 
     @property
-    def phases(self) -> list[tuple[str, int, float]]:
-        """Name, epochs and peak learning rate of each phase, in order."""
-        training, hierarchy = self.config.training, self.config.hierarchy
-        phases = [
-            (FLOAT, training.float_epochs, training.float_learning_rate),
-            (QAT, training.epochs, training.learning_rate),
-        ]
-        if hierarchy is not None and self.discovers:
-            phases.insert(0, (DISCOVER, hierarchy.discovery_epochs, training.float_learning_rate))
-        return phases
-
-    @property
     def total(self) -> int:
         """Epochs of all phases."""
-        return sum(epochs for _, epochs, _ in self.phases)
+        return sum(phase.epochs for phase in self.phases)
 
     def epochs(self) -> Iterator[dict[str, Any]]:
         """Run what is left, yielding each epoch's record once it is on disk."""
-        phases = self.phases
-        for index, (phase, epochs, peak) in enumerate(phases):
+        for phase in self.phases[self.phases.index(self.phase) :]:
             if phase != self.phase:
-                continue
-            while self.epoch < epochs:
-                yield self._epoch(peak, epochs)
-            if index + 1 < len(phases):
-                self._enter(phases[index + 1][0])
+                self._enter(phase)
+            while self.epoch < phase.epochs:
+                yield self._epoch()
 
-    def _enter(self, phase: str) -> None:
+    def _enter(self, phase: Phase) -> None:
         """Make the next phase's network out of this one's."""
-        if self.phase == DISCOVER:
+        before, self.phase, self.epoch = self.phase, phase, 0
+        if before.name == DISCOVER:
             self.hierarchy = self._discover()
             self._write_hierarchy()
-        if phase == FLOAT:
-            self.model = build_float_network(self.config, self.shape, len(self.dataset.classes), self.hierarchy)
+        if not phase.quantized:
+            self.model = self._build(self.phase)
+        elif before.quantized:
+            assert self.best is not None
+            self.stages.append({**self.best, "steps": before.steps})
+            self.model = self._build(self.phase)
+            load_weights(self.model, self.best["model"], self.config.source)
+            self.best = None
         else:
             first = self.dataset.train[:: -(-len(self.dataset.train) // CALIBRATION_IMAGES)]
             self.model = quantize(self.model, to_float(self.dataset.images[first], self.values))
         self.optimizer = optimizer(self.model.learned_parameters(), self.config.training)
-        self.phase, self.epoch = phase, 0
 
-    def _build(self) -> AnyNetwork:
-        """Return the phase's network, its weights fresh."""
-        build = build_quantized_network if self.phase == QAT else build_float_network
-        return build(self.config, self.shape, len(self.dataset.classes), self.hierarchy)
+    def _build(self, phase: Phase) -> AnyNetwork:
+        """Return a phase's network, its weights fresh."""
+        build = build_quantized_network if phase.quantized else build_float_network
+        return build(phase.config, self.shape, len(self.dataset.classes), self.hierarchy)
 
     def _discover(self) -> Hierarchy:
         """Cluster the confusion of the flat network: mean probabilities on the validation images of each class."""
@@ -196,24 +188,30 @@ class _Run:
         """Measure the best network on the test images, once, and return it."""
         assert self.best is not None
         if self.test is None:
-            result = result_of(self.config, {**self._state(), "test": {"accuracy": 0.0, "coarse_accuracy": None}})
-            found = evaluate(result.model, self.dataset, self.dataset.test, self.values)
-            self.test = {"accuracy": found.accuracy, "coarse_accuracy": found.coarse_accuracy}
+            phases = [phase for phase in self.phases if phase.quantized]
+            *stages, found = map(self._tested, phases, [*self.stages, self.best])
+            accuracies = [stage.accuracy for stage in stages]
+            self.test = {"accuracy": found.accuracy, "coarse_accuracy": found.coarse_accuracy, "stages": accuracies}
             write_checkpoint(self.run_dir, self._state())
         return result_of(self.config, self._state())
 
-    def _epoch(self, peak: float, epochs: int) -> dict[str, Any]:
+    def _tested(self, phase: Phase, best: Mapping[str, Any]) -> Evaluation:
+        model = self._build(phase)
+        load_weights(model, best["model"], self.config.source)
+        return evaluate(model, self.dataset, self.dataset.test, self.values)
+
+    def _epoch(self) -> dict[str, Any]:
         started = time.perf_counter()
-        training, data = self.config.training, self.dataset
-        rng = np.random.default_rng([training.seed, _STREAM[self.phase], self.epoch])
+        training, data, phase = self.config.training, self.dataset, self.phase
+        rng = np.random.default_rng([training.seed, *phase.stream, self.epoch])
         order = rng.permutation(data.train)
         batches = batches_of(order, training.batch_size)
-        narrow = self.phase != QAT and _use_bfloat16(training)
-        coarse_weight = self._coarse_weight(epochs)
+        narrow = not phase.quantized and _use_bfloat16(training)
+        coarse_weight = self._coarse_weight()
         self.model.train()
         right, total_loss = 0, 0.0
         for step, rows in enumerate(batches):
-            rate = learning_rate(training, peak, (self.epoch + step / len(batches)) / epochs)
+            rate = learning_rate(training, phase.peak, (self.epoch + step / len(batches)) / phase.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             images = to_float(augment(data.images[rows], training.augmentation, rng), self.values)
@@ -223,7 +221,7 @@ class _Run:
         self.epoch += 1
         found = evaluate(self.model, data, data.validation, self.values, coarse_weight)
         record: dict[str, Any] = {
-            "phase": self.phase,
+            "phase": phase.name,
             "epoch": self.epoch,
             "loss": total_loss / len(order),
             "train_accuracy": right / len(order),
@@ -233,10 +231,12 @@ class _Run:
             "seconds": round(time.perf_counter() - started, 3),
             "precision": "bfloat16" if narrow else "float32",
         }
+        if phase.steps is not None:
+            record["steps"] = phase.steps
         if found.coarse_accuracy is not None:
             record |= {"validation_coarse_accuracy": found.coarse_accuracy, "coarse_weight": coarse_weight}
         self.history.append(record)
-        if self.phase == QAT and (
+        if phase.quantized and (
             self.best is None or (found.accuracy, -found.loss) > (self.best["accuracy"], -self.best["loss"])
         ):
             weights = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
@@ -245,12 +245,12 @@ class _Run:
         append_log(self.run_dir, record)
         return record
 
-    def _coarse_weight(self, epochs: int) -> float:
+    def _coarse_weight(self) -> float:
         """Weight of the coarse loss in this epoch: in even steps over the float phase, then the last one."""
         hierarchy = self.config.hierarchy
         if hierarchy is None:
             return 0.0
-        done = self.epoch / max(1, epochs - 1) if self.phase == FLOAT else 1.0
+        done = self.epoch / max(1, self.phase.epochs - 1) if self.phase.name == FLOAT else 1.0
         return hierarchy.coarse_weight + done * (hierarchy.final_coarse_weight - hierarchy.coarse_weight)
 
     def _step(
@@ -271,7 +271,7 @@ class _Run:
             loss, right = by_steps(images, labels, smoothing, rng)
         value = loss.item()
         if not math.isfinite(value):
-            where = f"{self.phase} epoch {self.epoch + 1}"
+            where = f"{self.phase.name} epoch {self.epoch + 1}"
             raise ConfigError(
                 f"{self.config.source}: the loss is {value} in {where}; needed a finite one; lower the learning rate"
             )
@@ -291,8 +291,9 @@ class _Run:
             "levels": self.dataset.levels,
             "values": torch.from_numpy(self.values),
             "threads": torch.get_num_threads(),
-            "phase": self.phase,
+            "phase": self.phase.name,
             "epoch": self.epoch,
+            "stages": self.stages,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,

@@ -11,7 +11,7 @@ import torch
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from torch import Tensor, nn
 
-from crossloom.sim import LIF, Artifact, Conv2d, Dense, Edge, ExportError, Flatten, Node, Requant
+from crossloom.sim import LIF, Artifact, Conv2d, Dense, Edge, ExportError, Flatten, Node, Requant, Threshold
 from crossloom.sim.identity import weights_sha256
 from crossloom.sim.network import INPUT
 from crossloom.sim.types import QType
@@ -146,14 +146,19 @@ def _set_neurons(layer: LIFLayer, path: str, named: Mapping[str, Node], edges: M
     node = named.get(identifier(path))
     if not layer.learn:
         return
-    if node is None or not isinstance(node.op, LIF):
+    if node is None or not isinstance(node.op, Threshold if layer.steps == 1 else LIF):
         raise ExportError(f"node {identifier(path)!r}: no lif; its recipe learns the thresholds or leaks of one")
     frac = np.broadcast_to(edges[node.inputs[0]].type.frac, layer.channels)
     with torch.no_grad():
+        if isinstance(node.op, Threshold):  # of one step: the highest threshold that these are multiples of
+            sums = node.op.thresholds << layer.guard
+            theta = ((sums - int(layer.rule.strict)) // np.arange(1, layer.rule.most + 1)).min(axis=1)
+        else:
+            theta = node.op.theta
+            if "leak" in layer.learn:
+                layer.leak.copy_(torch.from_numpy(node.op.leak.astype(np.float32)))
         if "theta" in layer.learn:
-            layer.theta.copy_(_values(node.op.theta.astype(np.float64), frac + layer.guard))
-        if "leak" in layer.learn:
-            layer.leak.copy_(torch.from_numpy(node.op.leak.astype(np.float32)))
+            layer.theta.copy_(_values(theta.astype(np.float64), frac + layer.guard))
 
 
 def _set_range(layer: Any, type_: QType) -> None:

@@ -22,10 +22,10 @@ from .inputs import FloatArray
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 HIERARCHY = "hierarchy.json"
-FORMAT = 2
+FORMAT = 3
 _KEYS = (
     "format", "config", "dataset", "dataset_sha256", "classes", "shape", "levels", "values", "threads",
-    "phase", "epoch", "model", "optimizer", "best", "history", "test", "hierarchy",
+    "phase", "epoch", "stages", "model", "optimizer", "best", "history", "test", "hierarchy",
 )  # fmt: skip
 
 
@@ -35,7 +35,8 @@ class TrainedModel:
 
     `shape` (H, W, C); `values` is the input table (levels, 1 or C) float32; accuracies are fractions of 1;
     `history` has one record per epoch, as in `log.jsonl`. `hierarchy` and the share of right super-classes
-    `test_coarse_accuracy` are None for a flat network.
+    `test_coarse_accuracy` are None for a flat network. `stages`: steps, validation_accuracy and test_accuracy of the
+    best network with each of the greater numbers of time steps that training began with.
     """
 
     config: Config
@@ -51,6 +52,7 @@ class TrainedModel:
     history: tuple[Mapping[str, Any], ...]
     hierarchy: Hierarchy | None = None
     test_coarse_accuracy: float | None = None
+    stages: tuple[Mapping[str, Any], ...] = ()
 
 
 def write_checkpoint(run_dir: Path, state: Mapping[str, Any]) -> None:
@@ -138,6 +140,10 @@ def result_of(config: Config, state: Mapping[str, Any]) -> TrainedModel:
         history=tuple(state["history"]),
         hierarchy=hierarchy,
         test_coarse_accuracy=state["test"]["coarse_accuracy"],
+        stages=tuple(
+            {"steps": stage["steps"], "validation_accuracy": stage["accuracy"], "test_accuracy": accuracy}
+            for stage, accuracy in zip(state["stages"], state["test"]["stages"], strict=True)
+        ),
     )
 
 

@@ -139,6 +139,8 @@ def train_and_export(
     }
     if trained.hierarchy is not None:
         info["hierarchy_origin"] = trained.hierarchy.origin
+    if trained.stages:
+        info["stages"] = [{**stage, "origin": f"measured by torch on {dataset.name}{TEST}"} for stage in trained.stages]
     if found:
         info["baselines"] = found
     artifact, proof = _prove_and_write(path, exported, dataset, dataset.labels, info, bars)

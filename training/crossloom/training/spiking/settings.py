@@ -32,6 +32,10 @@ class SpikingConfig:
     `mode` "bptt" goes back through time; "sltt" (arXiv 2302.14311) does not, and its memory does not grow with
     `steps`; of them `sltt_steps` (left out: all), drawn at random, give gradients (SLTT-K).
 
+    With `from_steps` the network is first trained with so many steps, then with one less, and so on to `steps`, each
+    time from the best weights of the stage before (IIR-SNN, arXiv 2110.05929); `stage_epochs` (left out: those of the
+    first) is how long each further stage takes.
+
     `loss` "count": cross entropy of spike counts of a last layer of neurons; "membrane": of the last membranes of one
     that never spikes. To it comes `rate_weight` times, for each layer, the square of how far its spikes a neuron and
     step lie above `rate_target`.
@@ -52,6 +56,8 @@ class SpikingConfig:
     learn: tuple[str, ...] = only_words(*LEARNED)
     mode: str = choice("bptt", "sltt", default="bptt")
     sltt_steps: int | None = integer(1, MAX_STEPS, None)
+    from_steps: int | None = integer(2, MAX_STEPS, None)
+    stage_epochs: int | None = integer(1, 100_000, None)
     loss: str = choice("count", "membrane", default="count")
     rate_weight: float = number(0.0, MAX_WEIGHT, 0.0)
     rate_target: float = number(0.0, 255.0, 0.0)
@@ -74,6 +80,12 @@ def check_spiking(source: str, found: SpikingConfig) -> None:
         )
     if found.sltt_steps is not None and found.sltt_steps > found.steps:
         wrong("sltt_steps", f"found {found.sltt_steps} of {found.steps} steps", "at most steps", "make it smaller")
+    if found.from_steps is not None and found.from_steps <= found.steps:
+        wrong("from_steps", f"found {found.from_steps}, and steps {found.steps}", "more than steps", "write steps = 1")
+    if found.stage_epochs is not None and found.from_steps is None:
+        wrong(
+            "stage_epochs", "given, but there is one stage", "from_steps for it", "write from_steps = 5, or remove it"
+        )
     if found.rate_target and not found.rate_weight:
         wrong("rate_target", "given, but rate_weight is 0", "a weight for it", "write rate_weight = 1.0, or remove it")
     if "leak" in found.learn and not found.leak:
