@@ -83,6 +83,9 @@ class TrainingConfig:
     `float_precision` "bfloat16" or "auto" (bfloat16 where the CPU has AMX) concerns the float phase alone. `threads`
     0 leaves torch's own number; 1 is best for small networks, keeps its pace on a busy machine, and gives the same
     weights whatever the number of cores.
+
+    `init` is the folder of a finished run of the same layers, which the float phase begins with the weights of; see
+    `starting.start_from` for neurons in place of its ReLUs.
     """
 
     epochs: int = integer(1, 100_000, 20)
@@ -96,6 +99,7 @@ class TrainingConfig:
     seed: int = integer(0, 2**32 - 1, 1)
     threads: int = integer(0, 1024, 0)
     float_precision: str = choice("float32", "bfloat16", "auto", default="float32")
+    init: str | None = file_path(None)
     augmentation: AugmentationConfig = AugmentationConfig()
 
 
@@ -201,6 +205,8 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
             raise ConfigError(f"{source}: [[{part}]]: {found}; needed both or none; write [hierarchy], or remove it")
     layers = read_layers(source, "layers", table.get("layers"), 0)
     training = read_section(source, "training", training_table, TrainingConfig, augmentation=augmentation)
+    if training.init is not None and hierarchy is not None:
+        refuse(source, "training", "init", "given beside [hierarchy]", "a flat network for it", "remove one of them")
     spiking = None
     if "spiking" in table:
         spiking = read_section(source, "spiking", table["spiking"], SpikingConfig)

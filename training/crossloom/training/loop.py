@@ -25,12 +25,14 @@ from .evaluation import Evaluation, assess, evaluate, steps_of
 from .hierarchical import AnyNetwork, build_float_network, build_quantized_network, quantize
 from .hierarchy import Hierarchy, discover, from_dataset, read_hierarchy, write_hierarchy
 from .inputs import input_values, to_float
+from .models import Network
 from .phases import DISCOVER, FLOAT, Phase, phases_of
 from .runs import (
     CHECKPOINT,
     HIERARCHY,
     TrainedModel,
     append_log,
+    checkpoint_sha256,
     earlier_state,
     load_run,
     load_weights,
@@ -39,6 +41,7 @@ from .runs import (
     write_checkpoint,
     write_log,
 )
+from .starting import start_from
 from .steps import batches_of, evaluation_batches, learning_rate, optimizer, torch_threads
 
 __all__ = ["Evaluation", "TrainedModel", "evaluate", "load_run", "train"]
@@ -109,6 +112,7 @@ class _Run:
             self.best: dict[str, Any] | None = None
             self.test: dict[str, Any] | None = None
             self.model = self._build(self.phase)
+            self.init_sha256 = self._start(config.training.init)
             self.optimizer = optimizer(self.model.learned_parameters(), config.training)
         else:
             if not self.discovers and restored_hierarchy(state) != self.hierarchy:
@@ -119,6 +123,7 @@ class _Run:
             self.values = state["values"].numpy()
             self.phase = next(phase for phase in self.phases if phase.name == state["phase"])
             self.epoch, self.stages = state["epoch"], state["stages"]
+            self.init_sha256 = state["init_sha256"]
             self.history, self.best, self.test = state["history"], state["best"], state["test"]
             self.model = self._build(self.phase)
             load_weights(self.model, state["model"], str(run_dir / CHECKPOINT))
@@ -158,9 +163,22 @@ class _Run:
             load_weights(self.model, self.best["model"], self.config.source)
             self.best = None
         else:
-            first = self.dataset.train[:: -(-len(self.dataset.train) // CALIBRATION_IMAGES)]
-            self.model = quantize(self.model, to_float(self.dataset.images[first], self.values))
+            self.model = quantize(self.model, self._calibration())
         self.optimizer = optimizer(self.model.learned_parameters(), self.config.training)
+
+    def _calibration(self) -> Tensor:
+        """Return some training images, evenly spread."""
+        first = self.dataset.train[:: -(-len(self.dataset.train) // CALIBRATION_IMAGES)]
+        return to_float(self.dataset.images[first], self.values)
+
+    def _start(self, folder: str | None) -> str | None:
+        """Take the first weights from a finished run; return the hash of its checkpoint."""
+        if folder is None:
+            return None
+        assert isinstance(self.model, Network)  # the recipe refuses [hierarchy] beside it
+        found = checkpoint_sha256(folder)
+        start_from(self.model, load_run(folder), folder, self._calibration(), self.values)
+        return found
 
     def _build(self, phase: Phase) -> AnyNetwork:
         """Return a phase's network, its weights fresh."""
@@ -299,6 +317,7 @@ class _Run:
             "best": self.best,
             "history": self.history,
             "test": self.test,
+            "init_sha256": self.init_sha256,
             "hierarchy": None if self.hierarchy is None else asdict(self.hierarchy),
         }
 

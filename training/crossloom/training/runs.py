@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -26,6 +27,7 @@ FORMAT = 3
 _KEYS = (
     "format", "config", "dataset", "dataset_sha256", "classes", "shape", "levels", "values", "threads",
     "phase", "epoch", "stages", "model", "optimizer", "best", "history", "test", "hierarchy",
+    "init_sha256",
 )  # fmt: skip
 
 
@@ -36,7 +38,8 @@ class TrainedModel:
     `shape` (H, W, C); `values` is the input table (levels, 1 or C) float32; accuracies are fractions of 1;
     `history` has one record per epoch, as in `log.jsonl`. `hierarchy` and the share of right super-classes
     `test_coarse_accuracy` are None for a flat network. `stages`: steps, validation_accuracy and test_accuracy of the
-    best network with each of the greater numbers of time steps that training began with.
+    best network with each of the greater numbers of time steps that training began with. `init_sha256`:
+    of the checkpoint that gave the first weights.
     """
 
     config: Config
@@ -53,6 +56,7 @@ class TrainedModel:
     hierarchy: Hierarchy | None = None
     test_coarse_accuracy: float | None = None
     stages: tuple[Mapping[str, Any], ...] = ()
+    init_sha256: str | None = None
 
 
 def write_checkpoint(run_dir: Path, state: Mapping[str, Any]) -> None:
@@ -144,6 +148,7 @@ def result_of(config: Config, state: Mapping[str, Any]) -> TrainedModel:
             {"steps": stage["steps"], "validation_accuracy": stage["accuracy"], "test_accuracy": accuracy}
             for stage, accuracy in zip(state["stages"], state["test"]["stages"], strict=True)
         ),
+        init_sha256=state["init_sha256"],
     )
 
 
@@ -184,8 +189,8 @@ def check_same_run(run_dir: Path, state: Mapping[str, Any], config: Config, data
     """Raise ConfigError naming the first key of the recipe, or the data set, that is not the one of the checkpoint."""
     old, new = {**state["config"]}, config_dict(config)
     for recipe in (old, new):
-        # The images and the super-classes count, not where they lie.
-        for section, place in (("data", "path"), ("hierarchy", "file")):
+        # The images, the super-classes and the first weights count, not where they lie.
+        for section, place in (("data", "path"), ("hierarchy", "file"), ("training", "init")):
             if section in recipe:
                 recipe[section] = {key: value for key, value in recipe[section].items() if key != place}
     difference = _first_difference(old, new, "")
@@ -193,11 +198,32 @@ def check_same_run(run_dir: Path, state: Mapping[str, Any], config: Config, data
         raise ConfigError(
             f"{run_dir}: cannot resume, {difference}; needed the recipe it started with; use another folder"
         )
+    _check_init(run_dir, state, config)
     if state["dataset_sha256"] != dataset_sha256:
         raise ConfigError(
             f"{run_dir}: cannot resume, the images, labels or classes differ; needed those it started with; "
             f"use another folder"
         )
+
+
+def _check_init(run_dir: Path, state: Mapping[str, Any], config: Config) -> None:
+    """Raise ConfigError unless the run began, and is to go on, with the first weights of one checkpoint or of none.
+
+    They are in the run since its first epoch, so that the other run may be gone.
+    """
+    folder, began = config.training.init, state["init_sha256"]
+    found = None if folder is None else checkpoint_sha256(folder) or began
+    if found != began:
+        raise ConfigError(
+            f"{run_dir}: cannot resume, the first weights are others (training.init); needed those it started with; "
+            "use another folder"
+        )
+
+
+def checkpoint_sha256(folder: str | os.PathLike[str]) -> str | None:
+    """Return the hash of a run's checkpoint, None where there is none."""
+    path = Path(folder) / CHECKPOINT
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _first_difference(old: Any, new: Any, where: str) -> str | None:

@@ -139,6 +139,8 @@ def train_and_export(
     }
     if trained.hierarchy is not None:
         info["hierarchy_origin"] = trained.hierarchy.origin
+    if trained.init_sha256 is not None:
+        info["init_sha256"] = trained.init_sha256
     if trained.stages:
         info["stages"] = [{**stage, "origin": f"measured by torch on {dataset.name}{TEST}"} for stage in trained.stages]
     if found:
@@ -150,7 +152,7 @@ def train_and_export(
 def _recipe(config: Config) -> dict[str, Any]:
     """Return the recipe for an artifact: files by their names alone, as where they lie belongs to one machine."""
     table = config_dict(config)
-    for section, key in (("data", "path"), ("hierarchy", "file")):
+    for section, key in (("data", "path"), ("hierarchy", "file"), ("training", "init")):
         if key in table.get(section, {}):
             table[section][key] = Path(table[section][key]).name or "."
     if "name" in table["data"]:
