@@ -31,8 +31,8 @@ LOADERS = {"torch": "weights_only=True", "np": "allow_pickle=False", "numpy": "a
 NEEDS_PYNQ = Path("host/crossloom/host/board/virtual/device.py")
 NEEDS_TORCH = {
     "arguments", "batchnorm", "beforehand", "calls", "evaluation", "export", "growing", "hierarchical", "layers",
-    "logits", "loop", "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs", "starting", "state",
-    "steps", "tracing", "values", "walk", "workflow",
+    "logits", "loop", "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs",
+    "starting", "state", "steps", "tracing", "values", "walk", "workflow",
     "spiking/by_steps", "spiking/exporting", "spiking/layers", "spiking/lif", "spiking/neurons",
 }  # fmt: skip
 ALLOWED = {

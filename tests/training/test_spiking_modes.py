@@ -1,18 +1,22 @@
 """Ways to a spiking network: with fewer and fewer steps, from a network without spikes, by the latency of spikes."""
 
+import itertools
 import json
 
+import numpy as np
 import pytest
 import torch
 from small_runs import Stop, same, small
-from test_spiking_networks import recipe
+from test_spiking_networks import exported, recipe
 
-from crossloom.sim import LIF, ConfigError, Threshold
+from crossloom.sim import LIF, ConfigError, Threshold, run
+from crossloom.sim import First as FirstOp
 from crossloom.training.config import config_dict
 from crossloom.training.loop import load_run, train
 from crossloom.training.prove import convert_model, prove, write_artifact
 from crossloom.training.restore import restore
 from crossloom.training.runs import read_checkpoint
+from crossloom.training.spiking.layers import First
 
 FEWER = {"steps": 1, "from_steps": 3, "stage_epochs": 1, "learn": ["theta"], "loss": "membrane"}
 
@@ -80,12 +84,13 @@ def test_a_network_of_one_step_after_several_is_one_of_thresholds(tmp_path, redu
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"loss": "first", "mode": "sltt"}, r"key 'mode': found \"sltt\" beside loss \"first\""),
         ({"from_steps": 1}, r"key 'from_steps': found 1; needed an integer in 2..4096"),
         ({"from_steps": 3}, r"key 'from_steps': found 3, and steps 3; needed more than steps"),
         ({"stage_epochs": 2}, r"key 'stage_epochs': given, but there is one stage; needed from_steps"),
     ],
 )
-def test_stages_that_are_none_are_refused(changes, words):
+def test_modes_that_do_not_go_together_are_refused(changes, words):
     with pytest.raises(ConfigError, match=words):
         recipe(**changes)
 
@@ -96,3 +101,41 @@ def test_thresholds_learned_for_one_step_come_back_from_the_artifact(tmp_path, s
     trained = train(config, small(), tmp_path / "run", progress=False)
     restored = restore(proved(trained, small(), tmp_path))  # refused where the weights identity is not the artifact's
     assert restored.config.spiking == config.spiking
+
+
+def first_of(spikes):
+    """Rows (steps, N) to steps - t of the first spike."""
+    return [next((len(spikes) - t for t, s in enumerate(column) if s), 0) for column in zip(*spikes, strict=True)]
+
+
+def test_the_first_spikes_gradient_is_what_each_spike_would_change():
+    steps = 5
+    spikes = torch.tensor(list(itertools.product([0.0, 1.0], repeat=steps))).T.clone()  # every pattern of five steps
+    spikes.requires_grad_()
+    found = First(steps)(spikes.reshape(-1, 1))
+    assert found[:, 0].tolist() == first_of(spikes.tolist())
+    (slope,) = torch.autograd.grad(found.sum(), spikes)
+    for t in range(steps):
+        changed = []
+        for value in (0.0, 1.0):
+            other = spikes.detach().clone()
+            other[t] = value
+            changed.append(torch.tensor(first_of(other.tolist())))
+        assert torch.equal(slope[t], (changed[1] - changed[0]).float())
+
+
+@pytest.mark.parametrize("spiking", [{}, {"most": 2, "theta": 0.3}, {"steps": 1, "theta": 0.05}])
+def test_a_network_that_answers_by_its_first_spike_is_proved(spiking):
+    found, data = exported(recipe(**{"steps": 6, "loss": "first", "theta": 0.4, **spiking}))
+    last = found.network.producers[found.network.output].op
+    assert isinstance(last, Threshold if spiking.get("steps") == 1 else FirstOp)
+    assert prove(found, data.images[:60]).edges == len(found.network.edges)
+    scores = run(found.network, data.images[:60]).logits
+    assert len(np.unique(scores)) > (1 if spiking.get("steps") == 1 else 2)
+
+
+def test_latency_is_learned(tmp_path):
+    config = recipe(steps=8, loss="first", theta=0.5, leak=4, training={"epochs": 5, "float_epochs": 5})
+    trained = train(config, small(), tmp_path / "run", progress=False)
+    assert trained.validation_accuracy > 0.5  # of ten classes
+    proved(trained, small(), tmp_path)

@@ -29,7 +29,7 @@ from .plan import (
     make_plan,
 )
 from .quantizers import BiasQuant, activation_quantizer, calibrate, weight_quantizer
-from .spiking.layers import Count, Last, LIFLayer
+from .spiking.layers import Count, First, Last, LIFLayer
 from .spiking.neurons import make_neurons
 from .spiking.settings import SpikingConfig
 
@@ -46,6 +46,7 @@ __all__ = [
     "to_float",
 ]
 
+_ANSWERS = {"count": Count, "membrane": Last, "first": First}
 CALIBRATION_VALUES = 1 << 18
 
 
@@ -257,7 +258,7 @@ def modules_of(
                 modules.append((step.name, parts.neurons(spiking, step)))
             case AnswerStep():
                 assert spiking is not None
-                modules.append((step.name, (Last if step.readout else Count)(spiking.steps)))
+                modules.append((step.name, _ANSWERS[step.loss](spiking.steps)))
     return modules
 
 

@@ -88,10 +88,10 @@ class NeuronStep:
 
 @dataclass(frozen=True)
 class AnswerStep:
-    """All steps to one: the sum of spikes, or of a `readout` the last membranes."""
+    """All steps to one: by `loss` the "count" of spikes, the last "membrane", or the "first" spike's step."""
 
     name: str
-    readout: bool
+    loss: str
 
 
 Step: TypeAlias = ConvStep | DenseStep | PoolStep | FlattenStep | ResidualStep | NeuronStep | AnswerStep
@@ -226,7 +226,7 @@ def _steps(
                 steps.append(_dense(walk, layer, where, f"{prefix}dense{i + 1}", final))
                 if final and walk.spiking is not None:
                     readout = walk.spiking.loss == "membrane"
-                    steps += [walk.neurons(f"{prefix}dense{i + 1}", readout), AnswerStep("answer", readout)]
+                    steps += [walk.neurons(f"{prefix}dense{i + 1}", readout), AnswerStep("answer", walk.spiking.loss)]
                 elif layer.activation == "lif":
                     steps.append(walk.neurons(f"{prefix}dense{i + 1}"))
             case MaxPool():

@@ -20,7 +20,7 @@ from .calls import bound, module_arguments
 from .layers import LayerBuilder, identifier
 from .logits import finished_logits
 from .spiking import exporting
-from .spiking.layers import Count, Last, LIFLayer
+from .spiking.layers import Count, First, Last, LIFLayer
 from .tracing import CHANGES, plain
 from .values import Value
 
@@ -116,7 +116,7 @@ class Walk:
         x = self.value(args[0])
         if isinstance(module, LIFLayer):
             return exporting.neurons(self.build, module, x)
-        if isinstance(module, Count | Last):
+        if isinstance(module, Count | First | Last):
             return exporting.answer(self.build, module, x)
         if isinstance(module, qnn.QuantConv2d | qnn.QuantLinear):
             return self.build.layer(where, module, x)

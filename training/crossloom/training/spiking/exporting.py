@@ -1,4 +1,4 @@
-"""Writes spiking layers of a torch model as operators: LIF and its Threshold, Count and Last; Threshold at one step."""
+"""Writes spiking layers of a torch model as operators: LIF, Threshold, Count, First, Last; at one step Threshold."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 
 from crossloom.sim import LIF, Edge, ExportError, Threshold, membrane_bits
 from crossloom.sim import Count as CountOp
+from crossloom.sim import First as FirstOp
 from crossloom.sim import Last as LastOp
 from crossloom.sim.types import MAX_ACC_BITS, IntArray, signed_bits
 
 from ..layers import LayerBuilder
 from ..values import Value
-from .layers import Count, Last, LIFLayer
+from .layers import Count, First, Last, LIFLayer
 
 
 def neurons(build: LayerBuilder, module: LIFLayer, x: Value) -> Value:
@@ -51,14 +52,14 @@ def neurons(build: LayerBuilder, module: LIFLayer, x: Value) -> Value:
     return build.emit(build.name("_spikes"), Threshold(op.levels, 0, 1, 0), y, tap=build.tap(), order=x.order)
 
 
-def answer(build: LayerBuilder, module: Count | Last, x: Value) -> Value:
+def answer(build: LayerBuilder, module: Count | First | Last, x: Value) -> Value:
     """Append what makes one step of all; of one it is what it reads."""
     steps = build.edges[x.edge].steps if x.edge is not None else 1
     if steps != module.steps:
         raise ExportError(f"{build.where()}: of {module.steps} steps, on {steps}; needed equal numbers")
     if steps == 1:
         return x
-    op = CountOp() if isinstance(module, Count) else LastOp()
+    op = CountOp() if isinstance(module, Count) else FirstOp() if isinstance(module, First) else LastOp()
     return build.emit(build.name(), op, x, tap=build.tap(), order=x.order)
 
 

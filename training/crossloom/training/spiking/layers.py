@@ -160,6 +160,18 @@ class Count(_Reduce):
         return self._by_step(x).sum(0)
 
 
+class First(_Reduce):
+    """steps - t for the first step t at which there is a spike, 0 without one: the sooner, the more.
+
+    It is the sum over steps of whether a spike has come, 1 - prod(1 - s), whose derivative by each spike is what
+    having it there changes: the steps it comes sooner than the first one, or of that one those until the next.
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        """Return (N, ...) float."""
+        return (1 - (1 - self._by_step(x).clamp(max=1)).cumprod(0)).sum(0)
+
+
 class Last(_Reduce):
     """What is there at the last step: membranes of a readout."""
 

@@ -37,8 +37,9 @@ class SpikingConfig:
     first) is how long each further stage takes.
 
     `loss` "count": cross entropy of spike counts of a last layer of neurons; "membrane": of the last membranes of one
-    that never spikes. To it comes `rate_weight` times, for each layer, the square of how far its spikes a neuron and
-    step lie above `rate_target`.
+    that never spikes; "first": of steps - t for the first spike of the last layer at step t, so that the class whose
+    spike comes first is the answer. To it comes `rate_weight` times, for each layer, the square of how far its spikes
+    a neuron and step lie above `rate_target`.
     """
 
     steps: int = integer(1, MAX_STEPS, 4)
@@ -58,7 +59,7 @@ class SpikingConfig:
     sltt_steps: int | None = integer(1, MAX_STEPS, None)
     from_steps: int | None = integer(2, MAX_STEPS, None)
     stage_epochs: int | None = integer(1, 100_000, None)
-    loss: str = choice("count", "membrane", default="count")
+    loss: str = choice("count", "membrane", "first", default="count")
     rate_weight: float = number(0.0, MAX_WEIGHT, 0.0)
     rate_target: float = number(0.0, 255.0, 0.0)
 
@@ -86,6 +87,8 @@ def check_spiking(source: str, found: SpikingConfig) -> None:
         wrong(
             "stage_epochs", "given, but there is one stage", "from_steps for it", "write from_steps = 5, or remove it"
         )
+    if found.loss == "first" and found.mode == "sltt":
+        wrong("mode", 'found "sltt" beside loss "first", which needs the spikes of all steps', '"bptt"', "remove it")
     if found.rate_target and not found.rate_weight:
         wrong("rate_target", "given, but rate_weight is 0", "a weight for it", "write rate_weight = 1.0, or remove it")
     if "leak" in found.learn and not found.leak:
