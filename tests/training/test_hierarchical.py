@@ -259,6 +259,8 @@ def test_rows_of_a_batch_keep_their_scale(plain: Any) -> None:
     rows = torch.tensor([7, 2])
     with torch.no_grad():
         source = plain.model.trunk(x)
-        some = rows_of(source, rows)
+        some = rows_of(source, rows, len(x))
     assert torch.equal(some.value, source.value[rows]) and torch.equal(some.scale, source.scale)
-    assert torch.equal(rows_of(x, rows), x[rows])
+    assert torch.equal(rows_of(x, rows, len(x)), x[rows])
+    timed = torch.arange(12).reshape(6, 2)  # 3 images at 2 steps
+    assert rows_of(timed, torch.tensor([2, 0]), 3)[:, 0].tolist() == [4, 0, 10, 6]

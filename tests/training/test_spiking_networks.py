@@ -219,7 +219,7 @@ def test_an_option_that_is_unknown_or_does_not_fit_is_refused_by_name(changes, w
     assert str(error.value).startswith("spikes.toml: [") and "\n" not in str(error.value)
 
 
-def test_spiking_layers_and_the_section_need_each_other_and_no_super_classes():
+def test_spiking_layers_and_the_section_need_each_other():
     table = config_dict(recipe())
     plain = [{**layer, "activation": "relu"} if "activation" in layer else layer for layer in table["layers"]]
     with pytest.raises(ConfigError, match=r"\[spiking\]: there, but no layer has activation = \"lif\""):
@@ -227,8 +227,10 @@ def test_spiking_layers_and_the_section_need_each_other_and_no_super_classes():
     with pytest.raises(ConfigError, match=r"\[spiking\]: missing, but a layer has activation = \"lif\""):
         parse_config({k: v for k, v in table.items() if k != "spiking"}, "x.toml")
     parts = {"layers": [CONV], "coarse": LAYERS[3:], "branch": LAYERS[3:], "hierarchy": {}}
-    with pytest.raises(ConfigError, match=r"\[spiking\]: beside \[hierarchy\]"):
-        parse_config({**table, **parts}, "x.toml")
-    inside = [CONV, {"type": "residual", "layers": [CONV]}, *LAYERS[3:]]
-    with pytest.raises(ConfigError, match=r"key 'layers': activation \"lif\" inside"):
+    for key, value in (("mode", "sltt"), ("rate_weight", 0.5)):
+        given = {**table, **parts, "spiking": {"steps": 3, key: value}}
+        with pytest.raises(ConfigError, match=rf"\[spiking\] key '{key}': found '?{value}'? beside \[hierarchy\]"):
+            parse_config(given, "x.toml")
+    inside = [PLAIN, {"type": "residual", "layers": [CONV]}, *LAYERS[3:]]
+    with pytest.raises(ConfigError, match=r"key 'layers': the first neurons stand inside, so that its input has no"):
         build_quantized_network(recipe(inside), (1, 8, 8), 10)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import fx, nn
 
-from crossloom.sim import Add, Conv2d, Dense, Edge, ExportError, Flatten, Network, NetworkError, QType
+from crossloom.sim import LIF, Add, Conv2d, Dense, Edge, ExportError, Flatten, Network, NetworkError, QType
 from crossloom.sim.builder import Section, finish, finish_routed
 
 from .arguments import bare, checked_classes, checked_shape, checked_values
@@ -159,7 +159,7 @@ def _section(
 
 
 def _make_alike(banks: Mapping[str, Section]) -> None:
-    """Make biases and weights as wide as the widest of their layer in any bank; refuse banks of other layers."""
+    """Make biases, weights and membranes as wide as the widest of their layer in any bank; refuse other layers."""
     kinds = {name: [(node.name, node.op.kind) for node in bank.nodes] for name, bank in banks.items()}
     first = next(iter(banks))
     for name, found in kinds.items():
@@ -173,7 +173,10 @@ def _make_alike(banks: Mapping[str, Section]) -> None:
         nodes = [bank.nodes[index] for bank in banks.values()]
         bits = max((node.op.bias_bits for node in nodes if isinstance(node.op, Conv2d | Dense)), default=0)
         types = [node.op.weight_type for node in nodes if isinstance(node.op, Conv2d | Dense)]
+        membranes = max((node.op.bits for node in nodes if isinstance(node.op, LIF)), default=0)
         for bank, node in zip(banks.values(), nodes, strict=True):
+            if isinstance(node.op, LIF):
+                bank.nodes[index] = replace(node, op=replace(node.op, bits=membranes))
             if isinstance(node.op, Conv2d | Dense):
                 wide = QType(min(t.lo for t in types), max(t.hi for t in types), node.op.weight_type.frac)
                 bank.nodes[index] = replace(node, op=replace(node.op, bias_bits=bits, weight_type=wide))

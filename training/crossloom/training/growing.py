@@ -262,7 +262,7 @@ class _Training:
         loss = functional.cross_entropy(self.parts["head"](source), coarse, label_smoothing=smoothing)
         inside = (fine >= 0).nonzero()[:, 0]
         if len(inside):
-            logits = self.parts["bank"](rows_of(source, inside))[:, : len(self.classes)]
+            logits = self.parts["bank"](rows_of(source, inside, len(rows)))[:, : len(self.classes)]
             loss = loss + functional.cross_entropy(logits, fine[inside], label_smoothing=smoothing)
         return loss
 
@@ -285,11 +285,12 @@ def _compare_tensors(before: Network, after: Network, branch: int) -> tuple[tupl
 
 
 def _wider(before: Network, after: Network) -> str | None:
-    """Return the first layer whose bias outgrew its declared width, in words."""
+    """Return the first layer whose biases or membranes outgrew their declared width, in words."""
     sections = zip(before.sections(), after.sections(), strict=True)
     for (_, old, _), (_, new, _) in sections:
         for was, now in zip(old, new, strict=True):
-            wide, wanted = getattr(was.op, "bias_bits", 0), getattr(now.op, "bias_bits", 0)
-            if wide != wanted:
-                return f"biases of {was.name} need {wanted} bits, {wide} are declared"
+            for what, key in (("biases", "bias_bits"), ("membranes", "bits")):
+                wide, wanted = getattr(was.op, key, 0), getattr(now.op, key, 0)
+                if wide != wanted:
+                    return f"{what} of {was.name} need {wanted} bits, {wide} are declared"
     return None

@@ -27,7 +27,8 @@ from .models import (
     with_input,
 )
 from .models import quantize as quantize_flat
-from .plan import HierarchyPlan, make_hierarchy_plan
+from .plan import DenseStep, HierarchyPlan, make_hierarchy_plan
+from .spiking.layers import Sum
 
 
 class Hierarchical(nn.Module):
@@ -49,8 +50,9 @@ class Hierarchical(nn.Module):
         super().__init__()
         self.plan, self.hierarchy, self.members, self.quantized = plan, hierarchy, members, quantized
         self.trunk = nn.Sequential(with_input(plan.config, plan.trunk, parts))
-        self.head = nn.Sequential(OrderedDict(modules_of(plan.coarse, parts)))
-        self.banks = nn.ModuleList(nn.Sequential(OrderedDict(modules_of(plan.branch, parts))) for _ in members)
+        self.head = nn.Sequential(OrderedDict(modules_of(plan.coarse, parts, plan.config.spiking)))
+        branches = [modules_of(plan.branch, parts, plan.config.spiking) for _ in members]
+        self.banks = nn.ModuleList(nn.Sequential(OrderedDict(branch)) for branch in branches)
         self._superclass = torch.from_numpy(hierarchy.coarse)
         self._bank = torch.zeros_like(self._superclass)
         self._row = torch.zeros_like(self._superclass)
@@ -77,7 +79,9 @@ class Hierarchical(nn.Module):
         for bank in sorted(set(taken.tolist())):
             inside = (taken == bank).nonzero()[:, 0]
             classes = torch.tensor(self.members[bank])
-            scores[inside[:, None], classes] = self.banks[bank](rows_of(source, inside))[:, : len(classes)].float()
+            scores[inside[:, None], classes] = self.banks[bank](rows_of(source, inside, len(images)))[
+                :, : len(classes)
+            ].float()
         return scores
 
     def assess(
@@ -97,7 +101,7 @@ class Hierarchical(nn.Module):
         bank_of = self._bank[labels]
         for bank in sorted(set(bank_of.tolist())):
             inside = (bank_of == bank).nonzero()[:, 0]
-            own = source if len(inside) == len(labels) else rows_of(source, inside)
+            own = source if len(inside) == len(labels) else rows_of(source, inside, len(labels))
             logits = self.banks[bank](own)[:, : len(self.members[bank])].float()
             rows = self._row[labels[inside]]
             fine = functional.cross_entropy(logits, rows, label_smoothing=smoothing, reduction="sum")
@@ -115,13 +119,18 @@ def learned_of(part: nn.Module) -> list[nn.Parameter]:
     Where a part adds (a residual), the ranges of its activations stay as calibrated: they decide how an addition
     aligns its operands, which is structure, so that banks have to agree on it and a grown class must not change it.
     """
-    adds = any(isinstance(module, QuantAdd) for module in part.modules())
+    adds = any(isinstance(module, QuantAdd | Sum) for module in part.modules())
     return [p for name, p in part.named_parameters() if not (adds and ".act_quant." in name)]
 
 
-def rows_of(values: Any, rows: Tensor) -> Any:
-    """Return the images `rows` of a batch, a tensor or a Brevitas QuantTensor (whose own [] is a tuple's)."""
-    return values._replace(value=values.value[rows]) if hasattr(values, "_replace") else values[rows]
+def rows_of(values: Any, rows: Tensor, images: int) -> Any:
+    """Return some of the images of a batch of so many, a tensor or a Brevitas QuantTensor (whose own [] is a tuple's).
+
+    Where they have time, at every step: rows t * images to (t + 1) * images are step t.
+    """
+    if hasattr(values, "_replace"):
+        return values._replace(value=rows_of(values.value, rows, images))
+    return values.reshape(-1, images, *values.shape[1:])[:, rows].flatten(0, 1)
 
 
 def _build(
@@ -181,13 +190,13 @@ def quantize(model: AnyNetwork, images: Tensor) -> AnyNetwork:
     plan, hierarchy = model.plan, model.hierarchy
     quantized = build_quantized_network(plan.config, plan.shape, len(hierarchy.coarse), hierarchy)
     assert isinstance(quantized, Hierarchical)
-    members, output = quantized.members, plan.branch[-1].name
+    members, output = quantized.members, next(s.name for s in reversed(plan.branch) if isinstance(s, DenseStep))
 
     def twin(name: str) -> tuple[str, Sequence[int] | None]:
         if not name.startswith("banks."):
             return name, None
         _, bank, layer = name.split(".", 2)
-        return f"banks.0.{layer}", members[int(bank)] if layer == output else None
+        return f"banks.0.{layer}", members[int(bank)] if layer in (output, f"{output}_lif") else None
 
     transfer(model, quantized, images, twin)
     return quantized.eval()

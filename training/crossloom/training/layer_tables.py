@@ -56,14 +56,14 @@ class GlobalAvgPool:
 
 @dataclass(frozen=True)
 class Residual:
-    """`layers` plus their input, then an activation.
+    """`layers` plus their input, then an activation; neurons within read what is behind others.
 
     `projection` puts a 1x1 convolution on the input; left out, it is there where the shapes differ.
     """
 
     layers: tuple[LayerConfig, ...]
     projection: bool | None = boolean(None)
-    activation: str = choice("relu", "none", default="relu")
+    activation: str = choice("relu", "none", "lif", default="relu")
     type = "residual"
 
 

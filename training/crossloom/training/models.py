@@ -29,7 +29,7 @@ from .plan import (
     make_plan,
 )
 from .quantizers import BiasQuant, activation_quantizer, calibrate, weight_quantizer
-from .spiking.layers import Count, First, Last, LIFLayer
+from .spiking.layers import Count, First, Last, LIFLayer, Sum
 from .spiking.neurons import make_neurons
 from .spiking.settings import SpikingConfig
 
@@ -113,7 +113,7 @@ class Parts(Protocol):
     def dense(self, step: DenseStep) -> list[tuple[str, nn.Module]]: ...
     def relu(self) -> nn.Module: ...
     def requant(self, signed: bool) -> nn.Module: ...
-    def add(self) -> nn.Module: ...
+    def add(self, activation: str) -> nn.Module: ...
     def neurons(self, spiking: SpikingConfig, step: NeuronStep) -> LIFLayer: ...
 
 
@@ -144,7 +144,7 @@ class FloatParts:
     def requant(self, signed: bool) -> nn.Module:
         return nn.Identity()
 
-    def add(self) -> nn.Module:
+    def add(self, activation: str) -> nn.Module:
         return FloatAdd()
 
 
@@ -201,8 +201,8 @@ class QuantParts:
         )
         return layer
 
-    def add(self) -> nn.Module:
-        return QuantAdd()
+    def add(self, activation: str) -> nn.Module:
+        return Sum() if activation == "sum" else QuantAdd()
 
 
 def build_float(config: Config, shape: tuple[int, int, int], classes: int, seed: int | None = None) -> Network:
@@ -252,7 +252,7 @@ def modules_of(
             case FlattenStep():
                 modules.append((step.name, nn.Flatten()))
             case ResidualStep():
-                modules.append((step.name, _residual(step, parts)))
+                modules.append((step.name, _residual(step, parts, spiking)))
             case NeuronStep():
                 assert spiking is not None
                 modules.append((step.name, parts.neurons(spiking, step)))
@@ -268,11 +268,11 @@ def _activation(name: str, activation: str, parts: Parts) -> list[tuple[str, nn.
     return [(f"{name}_relu", parts.relu())] if activation == "relu" else [(f"{name}_quant", parts.requant(True))]
 
 
-def _residual(step: ResidualStep, parts: Parts) -> nn.Module:
-    main = nn.Sequential(OrderedDict(modules_of(step.main, parts)))
+def _residual(step: ResidualStep, parts: Parts, spiking: SpikingConfig | None) -> nn.Module:
+    main = nn.Sequential(OrderedDict(modules_of(step.main, parts, spiking)))
     shortcut = nn.Sequential(OrderedDict(modules_of((step.projection,), parts))) if step.projection else None
-    activation = parts.relu() if step.activation == "relu" else parts.requant(True)
-    return Residual(main, shortcut, parts.add(), activation)
+    found = _activation(step.name, step.activation, parts)
+    return Residual(main, shortcut, parts.add(step.activation), found[0][1] if found else nn.Identity())
 
 
 def quantize(model: Network, images: Tensor) -> Network:
@@ -313,7 +313,8 @@ def transfer(model: nn.Module, quantized: nn.Module, images: Tensor, twin: Twin)
                 layer.weight[: len(chosen)] = weight[chosen]
                 layer.bias[: len(chosen)] = bias[chosen]
         if isinstance(layer, LIFLayer):
-            layer.load_state_dict(sources[twin(name)[0]].state_dict())
+            origin, rows = twin(name)
+            _copy_neurons(sources[origin], layer, rows)
         if isinstance(layer, QuantReLU | QuantIdentity):
             handles.append(sources[twin(name)[0]].register_forward_hook(partial(_calibrate, layer)))
     training = model.training
@@ -325,6 +326,17 @@ def transfer(model: nn.Module, quantized: nn.Module, images: Tensor, twin: Twin)
         model.train(training)
         for handle in handles:
             handle.remove()
+
+
+def _copy_neurons(source: nn.Module, layer: LIFLayer, rows: Sequence[int] | None) -> None:
+    """Set thresholds and leaks; those of rows that the source has none for stay."""
+    for name, value in source.state_dict().items():
+        held = layer.get_buffer(name) if name not in layer.learn else layer.get_parameter(name)
+        with torch.no_grad():
+            if rows is None or not value.dim():
+                held.copy_(value)
+            else:
+                held[: len(rows)] = value[list(rows)]
 
 
 def _calibrate(layer: nn.Module, source: nn.Module, inputs: tuple[Tensor, ...], values: Tensor) -> None:

@@ -65,7 +65,7 @@ class FlattenStep:
 
 @dataclass(frozen=True)
 class ResidualStep:
-    """`main` plus the input, or plus its 1x1 `projection`; then "relu" or "none" (a signed quantizer)."""
+    """`main` plus the input, or plus its 1x1 `projection`; then "relu", "none" (a signed quantizer) or "sum"."""
 
     name: str
     main: tuple[Step, ...]
@@ -189,12 +189,12 @@ def make_plan(config: Config, shape: tuple[int, int, int], classes: int) -> Plan
 
 def make_hierarchy_plan(config: Config, shape: tuple[int, int, int], superclasses: int, rows: int) -> HierarchyPlan:
     """Return the steps of a hierarchical `config`; raises ConfigError as `make_plan` does, naming the section."""
-    walk = _Walk(config.source, superclasses, shape, config.quantization.normalization == "standard")
+    walk = _Walk(config.source, superclasses, shape, config.quantization.normalization == "standard", config.spiking)
     trunk = _steps(walk, config.layers, "layers")
-    after, signed = walk.shape, walk.signed
+    after, signed, timed = walk.shape, walk.signed, walk.timed
     _check_last(walk, config.coarse, "coarse")
     coarse = _steps(walk, config.coarse, "coarse", top=True, prefix="coarse_")
-    walk.classes, walk.shape, walk.signed = rows, after, signed
+    walk.classes, walk.shape, walk.signed, walk.timed = rows, after, signed, timed
     _check_last(walk, config.branch, "branch")
     branch = _steps(walk, config.branch, "branch", top=True, prefix="branch_")
     return HierarchyPlan(config, shape, rows, trunk, coarse, branch)
@@ -226,7 +226,10 @@ def _steps(
                 steps.append(_dense(walk, layer, where, f"{prefix}dense{i + 1}", final))
                 if final and walk.spiking is not None:
                     readout = walk.spiking.loss == "membrane"
-                    steps += [walk.neurons(f"{prefix}dense{i + 1}", readout), AnswerStep("answer", walk.spiking.loss)]
+                    steps += [
+                        walk.neurons(f"{prefix}dense{i + 1}", readout),
+                        AnswerStep(f"{prefix}answer", walk.spiking.loss),
+                    ]
                 elif layer.activation == "lif":
                     steps.append(walk.neurons(f"{prefix}dense{i + 1}"))
             case MaxPool():
@@ -245,6 +248,8 @@ def _steps(
                 steps.append(FlattenStep(f"{prefix}flatten{i + 1}"))
             case Residual():
                 steps.append(_residual(walk, layer, where, f"{prefix}residual{i + 1}"))
+                if layer.activation == "lif":
+                    steps.append(walk.neurons(f"{prefix}residual{i + 1}"))
     return tuple(steps)
 
 
@@ -282,7 +287,7 @@ def _conv(walk: _Walk, layer: Conv, where: str, name: str) -> ConvStep:
     return ConvStep(name, inputs, outputs, layer.kernel, layer.stride, padding, groups, _after(layer))
 
 
-def _after(layer: Conv | Dense) -> str:
+def _after(layer: Conv | Dense | Residual) -> str:
     """What follows a layer; neurons are a step of their own."""
     return "sum" if layer.activation == "lif" else layer.activation
 
@@ -323,9 +328,11 @@ def _avg_pool(walk: _Walk, layer: AvgPool, where: str, name: str) -> PoolStep:
 
 def _residual(walk: _Walk, layer: Residual, where: str, name: str) -> ResidualStep:
     c, h, w = walk.image(where)
-    if any(getattr(inner, "activation", None) == "lif" for inner in layer.layers):
-        raise walk.refuse(where, "layers", 'activation "lif" inside', '"relu" or "none" there', "put neurons after it")
+    timed = walk.timed
     main = _steps(walk, layer.layers, f"{where}.layers")
+    if walk.timed and not timed:
+        found = "the first neurons stand inside, so that its input has no time"
+        raise walk.refuse(where, "layers", found, "neurons before it", 'write activation = "lif" in a layer before it')
     after = walk.image(where)
     projection = None
     if layer.projection or (layer.projection is None and after != (c, h, w)):
@@ -341,4 +348,4 @@ def _residual(walk: _Walk, layer: Residual, where: str, name: str) -> ResidualSt
         found = f"false, but the layers make {[c, h, w]} into {list(after)}"
         raise walk.refuse(where, "projection", found, "equal shapes", "write projection = true")
     walk.signed = layer.activation == "none"
-    return ResidualStep(name, main, projection, layer.activation)
+    return ResidualStep(name, main, projection, _after(layer))

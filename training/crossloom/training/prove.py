@@ -87,7 +87,7 @@ def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
             inside = np.flatnonzero(taken == index)
             if not len(inside):
                 continue
-            own = rows_of(source, torch.from_numpy(inside))
+            own = rows_of(source, torch.from_numpy(inside), len(images))
             found, _ = _section_edges(branch, own, network.branch_edges[index], exact)
             for name, codes in found.items():
                 whole = edges.setdefault(name, np.zeros((len(images), *codes.shape[1:]), codes.dtype))
@@ -141,7 +141,7 @@ def _compare_bank(exported: Exported, index: int, images: AnyArray, first_image:
     edges = {**network.edges, **network.branch_edges[index]}
     codes = dict(run(network, images, edges=[route.source]).edges)
     for node in route.branches[index].nodes:
-        kernel = node.op.kernel([edges[name] for name in node.inputs], edges[node.name])
+        kernel = node.op.batch_kernel([edges[name] for name in node.inputs], edges[node.name])
         codes[node.name] = kernel(*(codes[name].astype(edges[name].carrier) for name in node.inputs))
     return compare(network, codes, found, first_image)
 

@@ -23,12 +23,11 @@ _CONVERTED = (("relu", "sum"), ("logits", "sum"), ("logits", "readout"))
 
 
 class _Layer(NamedTuple):
-    """A layer of both networks by its path, with what follows it there and here, and a neuron's path behind it."""
+    """A layer of both networks by its path, with what follows it there and here."""
 
     path: str
     there: str
     here: str
-    neurons: str
 
 
 def start_from(model: Network, source: TrainedModel, folder: str, images: Tensor, values: np.ndarray[Any, Any]) -> None:
@@ -73,9 +72,10 @@ def start_from(model: Network, source: TrainedModel, folder: str, images: Tensor
             (target if norm is None else norm).bias.copy_(given.bias * gain)
         if norm is not None:
             handles.append(norm.register_forward_pre_hook(_undone))
-        if layer.neurons and layer.there == layer.here:
-            _same_neurons(layer.neurons, there[layer.neurons], here[layer.neurons], misfit)
         reads = makes
+    for path, neurons in here.items():
+        if isinstance(neurons, LIFLayer) and path in there:
+            _same_neurons(path, there[path], neurons, misfit)
     training = model.training
     try:
         with torch.no_grad():
@@ -90,7 +90,6 @@ def _pairs(
     there: Sequence[Step], here: Sequence[Step], misfit: Callable[[str], NoReturn], path: str = "", spikes: bool = False
 ) -> Iterator[_Layer]:
     """Go along two networks and yield their layers with weights; refuse the first step that is another one."""
-    neurons = {step.name for step in here if isinstance(step, NeuronStep)}
     bare = [[s for s in steps if not isinstance(s, NeuronStep | AnswerStep)] for steps in (there, here)]
     for old, new in zip_longest(*bare):
         name = path + (new or old).name
@@ -112,8 +111,7 @@ def _pairs(
                 shown = [words.get(a, a) for a in (new.activation, old.activation)]
                 misfit(f"layer {name!r}: followed by {shown[0]} here, by {shown[1]} there")
             spikes = (old.activation, new.activation) == ("relu", "sum")
-            behind = f"{new.name}_lif"
-            yield _Layer(name, old.activation, new.activation, path + behind if behind in neurons else "")
+            yield _Layer(name, old.activation, new.activation)
 
 
 def _shape(step: Step | None) -> str:

@@ -20,7 +20,7 @@ from .calls import bound, module_arguments
 from .layers import LayerBuilder, identifier
 from .logits import finished_logits
 from .spiking import exporting
-from .spiking.layers import Count, First, Last, LIFLayer
+from .spiking.layers import Count, First, Last, LIFLayer, Sum
 from .tracing import CHANGES, plain
 from .values import Value
 
@@ -113,6 +113,8 @@ class Walk:
             joined = [self.build.proxy(module, "input_quant", self.value(a), i) for i, a in enumerate(args[0])]
             dim = args[1] if len(args) > 1 else 1
             return self.build.proxy(module, "output_quant", self.build.concat(joined, dim, tap=None))
+        if isinstance(module, Sum):
+            return self.build.add([self.value(a) for a in args[:2]])
         x = self.value(args[0])
         if isinstance(module, LIFLayer):
             return exporting.neurons(self.build, module, x)

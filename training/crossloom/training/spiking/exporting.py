@@ -34,12 +34,16 @@ def neurons(build: LayerBuilder, module: LIFLayer, x: Value) -> Value:
             "first=True on the first neurons, and equal steps everywhere"
         )
     op = module.operator(edge.type.frac, module.rule.bits or MAX_ACC_BITS)
+    if build.section.banked:  # one threshold a channel even where these are equal: they may differ in another bank
+        op = replace(op, theta=np.broadcast_to(op.theta, edge.channels))
     if x.order is not None and len(op.theta) > 1:
         op = replace(op, theta=op.theta[list(x.order)])
     if x.order is not None and len(op.leak) > 1:
         op = replace(op, leak=op.leak[list(x.order)])
     if module.rule.bits is None:
-        op = replace(op, bits=_enough_bits(op, edge))
+        bits = _enough_bits(op, edge)
+        # Of layers that can be rewritten, with room for other thresholds.
+        op = replace(op, bits=min(-(-bits // 8) * 8, MAX_ACC_BITS) if build.section.banked else bits)
     if module.steps == 1 and not module.readout:
         thresholds = Threshold(_at_once(op, edge), 0, 1, 0)
         return build.emit(build.name(), thresholds, x, tap=build.tap(), order=x.order)

@@ -139,6 +139,15 @@ class LIFLayer(nn.Module):
         return f"{self.channels}, steps={self.steps}, leak={self.leak.tolist() if self.leak.dim() == 0 else 'learned'}"
 
 
+class Sum(nn.Module):
+    """The sum of two quantized tensors with a power-of-two scale each, of the finer one: what neurons may read."""
+
+    def forward(self, a: Any, b: Any) -> Any:
+        """Return the sum as a QuantTensor, exact while its integers stay below 2^24."""
+        scale, bits = torch.minimum(a.scale, b.scale), torch.tensor(32.0)
+        return IntQuantTensor(a.value + b.value, scale, torch.zeros(()), bits, True, self.training)
+
+
 class _Reduce(nn.Module):
     """(steps * N, ...) to (N, ...); with one step at a time, what it reads."""
 

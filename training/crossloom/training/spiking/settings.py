@@ -9,7 +9,7 @@ from crossloom.sim.errors import ConfigError
 from crossloom.sim.ops.lif import MAX_GUARD, MAX_LEAK, MAX_STEPS, WHENS
 from crossloom.sim.types import MAX_ACC_BITS
 
-from ..layer_tables import LayerConfig
+from ..layer_tables import LayerConfig, Residual
 from ..rules import boolean, choice, integer, number, only_words, refuse, shown
 
 LEARNED = ("theta", "leak")
@@ -95,11 +95,18 @@ def check_spiking(source: str, found: SpikingConfig) -> None:
         wrong("learn", 'found "leak" beside leak = 0', "a leak to begin with", "write leak = 2")
 
 
+def _has_neurons(layers: Sequence[LayerConfig]) -> bool:
+    return any(
+        getattr(layer, "activation", None) == "lif" or (isinstance(layer, Residual) and _has_neurons(layer.layers))
+        for layer in layers
+    )
+
+
 def check_fits(
     source: str, found: SpikingConfig | None, layers: Sequence[LayerConfig], hierarchical: bool, float_precision: str
 ) -> None:
     """Raise ConfigError where [spiking] and the layers, super-classes or precision of a recipe do not go together."""
-    lif = any(getattr(layer, "activation", None) == "lif" for layer in layers)
+    lif = _has_neurons(layers)
     if found is None:
         if lif:
             raise ConfigError(
@@ -108,10 +115,11 @@ def check_fits(
         return
     if not lif:
         raise ConfigError(
-            f'{source}: [spiking]: there, but no layer has activation = "lif"; needed one; write it in a conv or dense'
+            f'{source}: [spiking]: there, but no layer has activation = "lif"; needed one; write it in one'
         )
-    if hierarchical:
-        raise ConfigError(f"{source}: [spiking]: beside [hierarchy]; needed one of them; remove the other")
+    if hierarchical and (found.mode != "bptt" or found.rate_weight):
+        key, given = ("mode", shown(found.mode)) if found.mode != "bptt" else ("rate_weight", f"{found.rate_weight:g}")
+        refuse(source, "spiking", key, f"found {given} beside [hierarchy]", "a flat network for it", "remove it")
     if float_precision != "float32":
         refuse(
             source, "training", "float_precision", f"found {shown(float_precision)} beside [spiking]",
