@@ -52,6 +52,19 @@ def test_train_writes_a_proved_artifact_and_says_how_good_it_is(trained):
     assert [json.loads(line)["phase"] for line in lines] == ["float", "float", "qat"]
 
 
+def test_train_says_how_good_the_network_was_with_more_steps(capsys, tmp_path, monkeypatch):
+    found, stages = workflow.find_recipe, {"steps": 1, "from_steps": 2}
+    fewer = {"training": {"epochs": 1, "float_epochs": 0}, "spiking": stages}
+    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), fewer))
+    assert main(["train", "digits-snn", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    artifact = load(tmp_path / "digits-snn.loom")
+    (stage,) = artifact.info["stages"]
+    assert stage["steps"] == 2 and stage["origin"] == "measured by torch on digits test"
+    shown = f"{100 * stage['test_accuracy']:.2f} % (torch)"
+    assert [line.split("steps")[1].strip() for line in text.splitlines() if "at 2 steps" in line] == [shown]
+
+
 def test_the_same_run_exports_to_the_same_bytes(run_dir):
     first = (run_dir / "digits-cnn.loom").read_bytes()
     config = override(workflow.find_recipe("digits-cnn", 3), SHORT)

@@ -1,5 +1,7 @@
 """First weights from a finished run: what they compute, thresholds for its activations, and runs that do not fit."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from crossloom.training.inputs import input_values, to_float
 from crossloom.training.loop import load_run, train
 from crossloom.training.models import build_float
 from crossloom.training.starting import PERCENTILE, start_from
+from crossloom.training.workflow import train_and_export
 
 INSIDE = {"type": "residual", "layers": [{"type": "conv", "channels": 4, "activation": "none"}]}
 PLAIN = [{**layer, "activation": "relu"} if "activation" in layer else layer for layer in LAYERS]
@@ -71,12 +74,14 @@ def test_rates_of_neurons_without_a_leak_follow_the_activations_over_many_steps(
 def test_training_goes_on_from_the_weights_and_says_whose_they_were(tmp_path, run):
     _, folder = run
     data, training = small(), {"init": folder, "float_epochs": 0, "epochs": 2, "learning_rate": 1e-7}
-    trained = train(recipe(training=training, leak=0, steps=8), data, tmp_path / "begun", progress=False)
+    finished = train_and_export(recipe(training=training, leak=0, steps=8), data, tmp_path / "begun")
+    trained, info = finished.trained, finished.artifact.info
     afresh = recipe(training={**training, "init": "nowhere"}, leak=0, steps=8)
     with pytest.raises(ConfigError, match=r"nowhere/checkpoint.pt: no such file"):
         train(afresh, data, tmp_path / "afresh", progress=False)
     assert trained.validation_accuracy > 0.3  # hardly trained: what it knows it began with
     assert len(trained.init_sha256) == 64 and load_run(tmp_path / "begun").init_sha256 == trained.init_sha256
+    assert info["init_sha256"] == trained.init_sha256 and info["config"]["training"]["init"] == Path(folder).name
 
 
 def test_a_plain_network_may_begin_with_another_ones_weights(tmp_path, run):

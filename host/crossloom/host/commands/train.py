@@ -31,6 +31,7 @@ def summary(finished: Finished) -> dict[str, Any]:
         "validation_accuracy": trained.validation_accuracy,
         "test_accuracy": finished.artifact.info["accuracy"]["value"],
         "torch_test_accuracy": trained.test_accuracy,
+        "stages": [dict(stage) for stage in trained.stages],
         "hierarchy": network.hierarchy,
         "coarse_accuracy": finished.artifact.info["accuracy"].get("coarse"),
         "proof": {"samples": finished.proof.samples, "edges": finished.proof.edges, "codes": finished.proof.codes},
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> Report:
         ],
         ["validation accuracy", percent(data["validation_accuracy"])],
         ["test accuracy", f"{percent(data['test_accuracy'])} (integer simulator)"],
+        *([f"  at {s['steps']} steps", f"{percent(s['test_accuracy'])} (torch)"] for s in data["stages"]),
         *([["super-classes right", percent(data["coarse_accuracy"])]] if data["hierarchy"] else []),
         ["proof", f"{proof.codes:,} codes on {proof.edges} edges of {proof.samples:,} images equal torch"],
     ]
