@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,23 @@ def test_info_has_its_stable_keys(capsys, flat, routed):
         assert data["accuracy"] == 0.5
         assert isinstance(data["macs_mean"], int | float)
         assert (data["hierarchy"] is None) == (path == flat)
+
+
+def test_info_tells_intervals_and_pieces_of_the_test_images_as_far_as_they_make_sense(tmp_path, capsys, flat):
+    artifact = load(flat)
+    good = {"value": 0.25, "right": 1, "images": 4, "interval": [0.1, 0.5]}
+    for accuracy, interval, pieces in (
+        ({**good, "parts": {"real": {**good, "value": 0.75}, "bad": {"value": 7}, "none": 3}}, [0.1, 0.5], ["real"]),
+        ({**good, "interval": [0.1], "parts": []}, None, []),
+        ({"value": 0.25, "interval": ["a", "b"]}, None, []),
+    ):
+        save(replace(artifact, info={**artifact.info, "accuracy": accuracy}), tmp_path / "x.loom")
+        _, data = _json(capsys, "info", str(tmp_path / "x.loom"))
+        assert (data["accuracy_interval"], list(data["accuracy_parts"])) == (interval, pieces)
+        assert main(["info", str(tmp_path / "x.loom")]) == 0
+        text = capsys.readouterr().out
+        assert ("25.00 %, 95 % interval 10.0 to 50.0 % (" in text) == (interval is not None)
+        assert ("  real" in text and "75.00 %, 95 % interval" in text) == bool(pieces)
 
 
 def test_run_answers_for_golden_images_arrays_and_pictures(capsys, flat, routed, tmp_path):

@@ -18,6 +18,10 @@ from crossloom.sim.builder import Section, finish
 SHAPE = (odd.HEIGHT, odd.WIDTH)
 
 
+def source(*shape):
+    return Input(shape, QType(0, 255, 8), np.arange(256)[:, None])
+
+
 def network(channels, shape=SHAPE):
     """A flat network of three classes that reads pictures of this size, and tells most of them from each other."""
     source = Input((*shape, channels), QType(0, 255, 8), np.arange(256)[:, None])
@@ -66,7 +70,7 @@ def test_run_refuses_a_picture_that_has_no_8_bit_form_by_name(capsys, design, tm
 def test_run_answers_a_picture_as_its_viewer_shows_it(capsys, design, tmp_path, name, channels):
     write, pixels = odd.SHOWN[name]
     write(tmp_path / name)
-    found = read_images(str(tmp_path / name), (*SHAPE, channels))
+    found = read_images(str(tmp_path / name), source(*SHAPE, channels))
     assert found.shape == (1, *SHAPE, channels) and found.dtype == np.uint8
     if pixels.ndim == 2 or channels == 3:
         assert (found[0] == (pixels[..., None] if pixels.ndim == 2 else pixels)).all()
@@ -77,7 +81,7 @@ def test_run_answers_a_picture_as_its_viewer_shows_it(capsys, design, tmp_path, 
 @pytest.mark.parametrize("orientation", odd.TURNS)
 def test_run_turns_a_picture_as_its_orientation_says(capsys, design, tmp_path, orientation):
     odd.turned(odd.GREY, orientation, tmp_path / "turned.png")
-    assert (read_images(str(tmp_path / "turned.png"), (*SHAPE, 1))[0, ..., 0] == odd.GREY).all()
+    assert (read_images(str(tmp_path / "turned.png"), source(*SHAPE, 1))[0, ..., 0] == odd.GREY).all()
     assert _scores(capsys, design(1), tmp_path / "turned.png")["names"]
 
 
@@ -115,9 +119,9 @@ def test_run_refuses_arrays_with_channels_first_with_the_remedy(capsys, design, 
 
 def test_a_design_that_reads_low_images_of_many_channels_gets_its_arrays(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((2, 3, 8, 8), np.uint8))
-    assert read_images(str(tmp_path / "x.npy"), (3, 8, 8)).shape == (2, 3, 8, 8)
+    assert read_images(str(tmp_path / "x.npy"), source(3, 8, 8)).shape == (2, 3, 8, 8)
     with pytest.raises(InputError, match="channels first"):
-        read_images(str(tmp_path / "x.npy"), (8, 8, 3))
+        read_images(str(tmp_path / "x.npy"), source(8, 8, 3))
 
 
 @pytest.mark.parametrize("damage", [0, 1])
@@ -134,7 +138,7 @@ def test_damaged_arrays_end_in_one_line(capsys, tmp_path, damage):
                 damaged[at] = rng.integers(256)
             (tmp_path / name).write_bytes(damaged)
             try:
-                read_images(str(tmp_path / name), (4, 4, 1))
+                read_images(str(tmp_path / name), source(4, 4, 1))
             except InputError as error:
                 refused += str(error).isprintable()
     assert refused > 30

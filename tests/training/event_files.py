@@ -88,7 +88,7 @@ def packed(recordings, size=(34, 34), **extras):
         "y": y.astype(np.uint8),
         "p": p.astype(bool),
         "size": np.array(size[::-1], np.uint16),
-        **{name: np.array(values, np.uint8) for name, values in extras.items()},
+        **{name: np.array(values, np.uint16) for name, values in extras.items()},
     }
 
 

@@ -43,12 +43,17 @@ def named(name: str, **keys: Any) -> dict[str, Any]:
     return {"name": "x", "data": {"name": name, **keys}, "layers": [{"type": "flatten"}, {"type": "dense"}]}
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.mark.parametrize("known", NAMED_DATA.values(), ids=lambda known: known.name)
 def test_a_named_set_is_what_the_registry_says(tmp_path: Path, known: NamedData) -> None:
     if known.needs_folder:
         write_mnist(tmp_path)
         write_nmnist(tmp_path)
-    data = known.load(tmp_path, 0.25)
+    data = known.load(tmp_path, 0.25, known.steps, None)
     assert (data.name, data.classes, data.levels) == (known.name, known.classes, known.levels)
     assert (data.shape[2], data.steps) == (known.channels, known.steps)
     assert len(data.validation) / (len(data.train) + len(data.validation)) == pytest.approx(0.25, abs=0.1)

@@ -198,7 +198,14 @@ def test_a_recipe_says_the_same_when_read_back():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"encoder": "rate"}, r"\[spiking\] key 'encoder': unknown"),
+        ({"encoder": "poisson"}, r"key 'encoder': found 'poisson'; needed one of \"direct\", \"rate\", \"latency\""),
+        (
+            {"encoder": "rate"},
+            r"\[quantization\] key 'input_bits': given beside encoder 'rate', whose codes are 0 and 1",
+        ),
+        ({"encoder": "latency", "seed": 3}, r"key 'seed': found 3 beside encoder 'latency'; needed encoder \"rate\""),
+        ({"encoder": "events", "from_steps": 5}, r"key 'encoder': found 'events' beside from_steps; needed \"direct\""),
+        ({"encoder": "rate", "training": {"init": "runs/x"}}, r"key 'encoder': found 'rate' beside init"),
         ({"steps": 0}, r"key 'steps': found 0; needed an integer in 1..4096"),
         ({"reset": "none"}, r"key 'reset': found 'none'; needed one of \"subtract\", \"zero\""),
         ({"surrogate": "relu"}, r"key 'surrogate': found 'relu'; needed one of \"atan\", \"triangle\""),

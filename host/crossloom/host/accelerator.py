@@ -142,7 +142,7 @@ class Accelerator:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"stream: batch is {batch!r}; needed 1 or more")
         given = self.network.input
-        parts = enumerate(image_batches(images, size, given.image_shape))
+        parts = enumerate(image_batches(images, size, given))
         codes = (input_codes(given, part, number * size) for number, part in parts)
         for found in self._backend.stream(codes):
             yield Prediction(found, self._backend.origin, self._backend.name, self.network.classes)

@@ -18,6 +18,28 @@ def accuracy_of(artifact: Artifact) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def interval_of(share: object) -> list[float] | None:
+    """Return the 95 % interval of a share that was measured at export; None where there is none that makes sense."""
+    ends = share.get("interval") if isinstance(share, dict) else None
+    return ends if isinstance(ends, list) and len(ends) == 2 and all(map(_fraction, ends)) else None
+
+
+def parts_of(artifact: Artifact) -> dict[str, dict[str, Any]]:
+    """Return the accuracies on pieces of the test images by their names, as far as they make sense."""
+    found = artifact.info.get("accuracy")
+    parts = found.get("parts") if isinstance(found, dict) else None
+    pieces = parts.items() if isinstance(parts, dict) else ()
+    return {
+        str(name): {"value": piece["value"], "images": piece.get("images"), "interval": interval_of(piece)}
+        for name, piece in pieces
+        if isinstance(piece, dict) and _fraction(piece.get("value"))
+    }
+
+
+def _fraction(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 def _activity(artifact: Artifact) -> dict[str, Any]:
     """What a network with time does for an image of the golden set, or of those of it that travel along."""
     network, golden = artifact.network, artifact.golden
@@ -45,6 +67,8 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         "structure_sha256": structure_sha256(network),
         "weights_sha256": weights_sha256(network),
         "accuracy": accuracy_of(artifact),
+        "accuracy_interval": interval_of(measured),
+        "accuracy_parts": parts_of(artifact),
         "accuracy_origin": measured.get("origin") if isinstance(measured, dict) else None,
         "dataset": artifact.golden.dataset if artifact.golden else artifact.info.get("dataset"),
         "vectors": artifact.golden.vectors if artifact.golden else 0,

@@ -30,6 +30,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def between(interval: Sequence[float] | None) -> str:
+    """Return a 95 % interval of a share in words, to follow it; nothing where there is none."""
+    return "" if interval is None else f", 95 % interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+
+
 def percent(fraction: float | None) -> str:
     """Return a fraction of 1 as a percentage with two decimals, or "not measured"."""
     return "not measured" if fraction is None else f"{100 * fraction:.2f} %"

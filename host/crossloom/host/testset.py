@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from crossloom.sim import Artifact, Golden, InputError, Network, batches, input_codes
-from crossloom.sim.golden import digests
+from crossloom.sim.golden import digests, pixel_digests
 from crossloom.sim.network import INPUT
 from crossloom.sim.simulator import check_images
 from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray, IntArray
+
+from .images import recordings_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,9 @@ def test_images(artifact: Artifact, args: argparse.Namespace, labelled: bool = F
         # Here, as a stage is imported only where it is needed; this needs no torch.
         from crossloom.training.data.given import named_test_images
 
-        found = named_test_images(golden.dataset, network.classes, args.data_dir)
+        source = network.input
+        steps = source.steps if source.encoder == "events" else None
+        found = named_test_images(golden.dataset, network.classes, args.data_dir, steps)
         images, labels = found.images, found.labels
     if len(images) != golden.vectors:
         needed = f"the {golden.vectors:,} of '{printable(golden.dataset)}' that the golden digests are of"
@@ -66,7 +70,7 @@ def test_images(artifact: Artifact, args: argparse.Namespace, labelled: bool = F
 
 
 def test_set(artifact: Artifact, args: argparse.Namespace) -> tuple[AnyArray, AnyArray]:
-    """Return the images that the golden digests were made with, in any order, and their labels."""
+    """Return the images that the golden digests were made with, in any order unless its encoder draws, and labels."""
     found = test_images(artifact, args, labelled=True)
     if found.beyond or found.missing:
         covered = f"{len(found.images) - found.beyond:,} of its {len(found.images):,} images"
@@ -75,7 +79,10 @@ def test_set(artifact: Artifact, args: argparse.Namespace) -> tuple[AnyArray, An
     if found.labels is None:
         found_in = f"{printable(args.data, 400)}: test images without labels of the design's classes"
         raise InputError(f"{found_in}; needed some; add them")
-    return found.images, found.labels
+    if artifact.network.input.encoder != "rate":
+        return found.images, found.labels
+    order = np.argsort(found.rows)  # it draws by an image's number
+    return found.images[order], found.labels[order]
 
 
 def _given(golden: Golden, network: Network, data: str) -> TestImages:
@@ -83,7 +90,8 @@ def _given(golden: Golden, network: Network, data: str) -> TestImages:
 
     shape = network.input.shape
     features = len(shape) == 1 or shape[:2] == (1, 1)
-    given = given_images(Path(data), network.classes, features=features)
+    recordings = recordings_for(network.input)
+    given = given_images(Path(data), network.classes, features=features, recordings=recordings)
     if len(shape) == 1 and given.images.shape[1:3] == (1, 1):
         given = replace(given, images=given.images[:, 0, 0])
     whole = TestImages(given.images, given.labels, _rows(golden, network, given.images), golden.vectors)
@@ -107,13 +115,17 @@ def _rows(golden: Golden, network: Network, images: AnyArray) -> IntArray:
     was altered is a difference then, not an image without digests. Raises InputError for images of another shape.
     """
     places: dict[int, list[int]] = {}
-    for row, value in enumerate(golden.digests[:, golden.edges.index(INPUT)].tolist()):
+    shown = golden.digests[:, golden.edges.index(INPUT)] if golden.pixels is None else golden.pixels
+    for row, value in enumerate(shown.tolist()):
         places.setdefault(value, []).append(row)
     rows: list[int] = []
     images = check_images(network.input, images)
     for part in batches(network, len(images)):
-        codes = input_codes(network.input, images[part], part.start)
-        for value in digests(network, {INPUT: codes}, (INPUT,))[:, 0].tolist():
+        if golden.pixels is not None:
+            known = pixel_digests(images[part])
+        else:
+            known = digests(network, {INPUT: input_codes(network.input, images[part])}, (INPUT,))[:, 0]
+        for value in known.tolist():
             own = places.get(value, [-1])
             rows.append(own.pop(0) if len(own) > 1 else own[0])
     found = np.array(rows, dtype=np.int64)

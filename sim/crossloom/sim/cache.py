@@ -1,4 +1,4 @@
-"""A private folder of built libraries, found again by the hash of all that made them and checked before use."""
+"""A private folder of libraries and arrays, found again by the hash of all that made them and checked before use."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from pathlib import Path
 from .errors import DeviceError
 from .libraries import complaint
 
-_KEPT = 64  # the newest this many stay
-# What is ours in the folder: libraries, their descriptions (checksums, before), locks, folders that build, and benches.
-_OURS = re.compile(r"([0-9a-f]{40})\.(so|json|sha256|lock)|build-\w+|benches")
+_KEPT = {".so": 64, ".npy": 4}  # the newest so many stay
+_BLOCK = 1 << 20
+# Ours in the folder: libraries, arrays, their descriptions (checksums, before), locks, folders that build, and benches.
+_OURS = re.compile(r"([0-9a-f]{40})\.(so|npy|json|sha256|lock)|build-\w+|benches")
 _KEY = re.compile(r"[0-9a-f]{40}")
 _LONGEST_SECONDS = 3600
 _log = logging.getLogger(__name__)
@@ -132,11 +133,22 @@ def cached(
     (None) it is an object. `kind` and `design` say to a person what it is. Raises DeviceError where what was built is
     none, and where the folder cannot be used.
     """
+    return _cached(key, ".so", build, lambda path: complaint(path, needs), kind, design)
+
+
+def cached_array(key: str, build: Callable[[Path], Path], *, kind: str, design: str = "") -> Path:
+    """The `.npy` file of a key, made when there is none or a damaged one; all else as `cached`."""
+    return _cached(key, ".npy", build, lambda _: "", kind, design)
+
+
+def _cached(
+    key: str, suffix: str, build: Callable[[Path], Path], wrong_with: Callable[[Path], str], kind: str, design: str
+) -> Path:
     folder = cache_folder()
     try:
         with _locked(folder, key):
-            library, description = folder / f"{key}.so", folder / f"{key}.json"
-            if _described(library, description) and not complaint(library, needs):
+            library, description = folder / f"{key}{suffix}", folder / f"{key}.json"
+            if _described(library, description) and not wrong_with(library):
                 os.utime(library)
                 return library
             _log.info("%s: building %s %s", library, kind, design)
@@ -146,15 +158,14 @@ def cached(
             work.mkdir(mode=0o700)
             try:
                 made = build(work)
-                if wrong := complaint(made, needs):
+                if wrong := wrong_with(made):
                     where = f"{kind} {design}".strip()
                     raise DeviceError(
                         f"{where}: the compiler made no {made.name} that can be used ({wrong}); one that works is "
                         "needed; install it again, or put another one first on PATH"
                     )
-                data = made.read_bytes()
                 fresh = work / "description"
-                text = {"kind": kind, "design": design, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+                text = {"kind": kind, "design": design, "bytes": made.stat().st_size, "sha256": _sha256(made)}
                 fresh.write_text(json.dumps(text), encoding="ascii")
                 for path in (description, library):
                     _remove(path)
@@ -174,18 +185,27 @@ def _described(library: Path, description: Path) -> bool:
     """Whether a library is, to the bit, what its description tells of."""
     try:
         found = json.loads(description.read_text(encoding="ascii"))
-        data = library.read_bytes() if library.stat().st_size == found["bytes"] else b""
-        return bool(found["sha256"] == hashlib.sha256(data).hexdigest())
+        return library.stat().st_size == found["bytes"] and bool(found["sha256"] == _sha256(library))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
 
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _sweep(folder: Path) -> None:
-    """Remove the oldest libraries beyond those kept, and what runs that were killed have left."""
-    for entry in [entry for entry in cache_entries() if entry.path.suffix == ".so"][_KEPT:]:
-        for path in (entry.path, entry.path.with_suffix(".json"), entry.path.with_suffix(".sha256")):
-            with suppress(OSError):
-                _remove(path)
+    """Remove the oldest libraries and arrays beyond those kept, and what runs that were killed have left."""
+    entries = cache_entries()
+    for suffix, kept in _KEPT.items():
+        for entry in [entry for entry in entries if entry.path.suffix == suffix][kept:]:
+            for path in (entry.path, entry.path.with_suffix(".json"), entry.path.with_suffix(".sha256")):
+                with suppress(OSError):
+                    _remove(path)
     for path in [*folder.glob("build-*"), *folder.glob("*.lock")]:
         # Earlier versions did not name a folder by its lock; no program of theirs runs longer than this.
         with suppress(OSError):
@@ -205,7 +225,7 @@ def _remove_unused(folder: Path, path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Entry:
-    """One library, or folder, in the cache: what it is, how long it was not used, how many bytes it takes."""
+    """One library, array or folder in the cache: what it is, how long it was not used, how many bytes it takes."""
 
     path: Path
     kind: str

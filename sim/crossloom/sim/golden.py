@@ -40,9 +40,10 @@ def digests(network: Network, edges: Mapping[str, AnyArray], names: tuple[str, .
 class Golden:
     """Codes and digests of a stated test set.
 
-    `dataset`: its name and split; `images` uint8 (F, *shape) with `codes` of every edge, F 1 to 4; `digests` uint64
-    (N, edges) in the order of `edges`; `inputs` uint8 (N, *shape) and `labels` int64 (N,) where the set is small
-    enough to travel along.
+    `dataset`: its name and split; `images` uint8 (F, *shape) with `codes` of every edge, F 1 to 4; `digests` uint64 (N,
+    edges) in the order of `edges`; `inputs` uint8 (N, *shape) and `labels` int64 (N,) where the set is small enough to
+    travel along. `pixels` uint64 (N,): of encoder "rate" the digest of each image's values, as its codes depend on its
+    number too, so that the image is not known by them.
     """
 
     dataset: str
@@ -52,6 +53,7 @@ class Golden:
     digests: AnyArray
     inputs: AnyArray | None = None
     labels: AnyArray | None = None
+    pixels: AnyArray | None = None
 
     @property
     def vectors(self) -> int:
@@ -66,6 +68,8 @@ class Golden:
             arrays["inputs"] = self.inputs
         if self.labels is not None:
             arrays["labels"] = self.labels.astype("<i8")
+        if self.pixels is not None:
+            arrays["pixels"] = self.pixels.astype("<u8")
         index = {"dataset": self.dataset, "digest": DIGEST, "edges": list(self.edges), "weights_sha256": weights}
         return index, arrays
 
@@ -95,9 +99,10 @@ class Golden:
             )
         inputs = _golden_array(rest, "inputs", "|u1", (len(found), *shape)) if "inputs" in rest else None
         labels = _golden_array(rest, "labels", "<i8", (len(found),)) if "labels" in rest else None
+        pixels = _golden_array(rest, "pixels", "<u8", (len(found),)) if network.input.encoder == "rate" else None
         if rest:
             raise ArtifactError(f"golden/{min(rest)}.npy has no place in an artifact")
-        return Golden(index["dataset"], tuple(index["edges"]), images, codes, found, inputs, labels)
+        return Golden(index["dataset"], tuple(index["edges"]), images, codes, found, inputs, labels, pixels)
 
 
 def _golden_array(arrays: dict[str, AnyArray], name: str, dtype: str, shape: tuple[int | None, ...]) -> AnyArray:
@@ -140,7 +145,13 @@ def make_golden(
         simulated_digests(network, images, progress),
         np.ascontiguousarray(images) if images.nbytes <= MAX_INPUT_BYTES else None,
         labels if images.nbytes <= MAX_INPUT_BYTES else None,
+        pixel_digests(images) if network.input.encoder == "rate" else None,
     )
+
+
+def pixel_digests(images: AnyArray) -> AnyArray:
+    """Return the digests uint64 (N,) of the values of images uint8 (N, *shape)."""
+    return np.array([digest(image, QType(-128, 127)) for image in images.view(np.int8)], np.uint64)
 
 
 def _codes_bytes(network: Network) -> int:
@@ -154,13 +165,21 @@ def golden_bytes(network: Network, images: int) -> int:
     return each * min(max(1, MAX_FULL_BYTES // each), FULL_IMAGES, images) + 8 * images * len(network.edges)
 
 
-def simulated_digests(network: Network, images: AnyArray, progress: Callable[[int], None] | None = None) -> AnyArray:
-    """Return the integer simulator's digests, uint64 (N, edges), no edge being kept; `progress` gets images done."""
+def simulated_digests(
+    network: Network,
+    images: AnyArray,
+    progress: Callable[[int], None] | None = None,
+    index: int | IntArray = 0,
+) -> AnyArray:
+    """Return the integer simulator's digests, uint64 (N, edges), no edge being kept; `progress` gets images done.
+
+    `index` as in `run`.
+    """
     columns = {name: column for column, name in enumerate(network.edges)}
     found = np.zeros((len(images), len(columns)), np.uint64)
 
     def sink(name: str, rows: IntArray, codes: AnyArray) -> None:
         found[rows, columns[name]] = [digest(image, network.edges[name].type) for image in codes]
 
-    run(network, images, edges=columns, sink=sink, progress=progress)
+    run(network, images, edges=columns, sink=sink, progress=progress, index=index)
     return found

@@ -11,9 +11,15 @@ from .data.labelled import Images
 def augment(images: Images, how: AugmentationConfig, rng: np.random.Generator) -> Images:
     """Return the batch (N, H, W, C) with each image moved, turned, scaled and maybe mirrored at random.
 
+    Of a batch (N, steps, H, W, C) all steps of an image change alike.
+
     Shifts are whole pixels where nothing turns or scales, else fractions of pixels too, by bilinear interpolation
     rounded half to even. What comes in from outside the image is 0. The input is not changed.
     """
+    if images.ndim == 5:  # every step of an image moves alike: as channels they do
+        n, steps, h, w, c = images.shape
+        moved = augment(images.transpose(0, 2, 3, 1, 4).reshape(n, h, w, steps * c), how, rng)
+        return moved.reshape(n, h, w, steps, c).transpose(0, 3, 1, 2, 4)
     if how.rotate or how.scale:
         images = _warp(images, how, rng)
     elif how.shift:

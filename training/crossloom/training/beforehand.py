@@ -15,17 +15,16 @@ from .hierarchy import Hierarchy
 from .loop import given_hierarchy
 from .plan import make_hierarchy_plan, make_plan, weight_count
 from .prove import convert_model
+from .spiking.fitting import check_time, encoder_of
 
 
 def refuse_beforehand(config: Config, dataset: Dataset) -> None:
     """Raise ConfigError or ExportError for what will be refused of the trained network, as far as shapes tell.
 
     The network is built and exported with the weights that it begins with; super-classes that are to be discovered are
-    as many as the recipe says, or two. Images that change in time are refused too.
+    as many as the recipe says, or two.
     """
-    if dataset.steps > 1:
-        found = f"images of {dataset.steps} steps of time"
-        raise ConfigError(f"{dataset.name}: {found}; needed images that stand still; train on another data set")
+    check_time(config, dataset)
     count, (height, width, channels) = len(dataset.classes), dataset.shape
     shape, hierarchy = (channels, height, width), given_hierarchy(config, dataset)
     if config.hierarchy is not None and hierarchy is None:
@@ -35,7 +34,8 @@ def refuse_beforehand(config: Config, dataset: Dataset) -> None:
     _refuse_weights(config, shape, count, hierarchy)
     model = build_quantized_network(config, shape, count, hierarchy)
     values = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
-    exported = convert_model(model, config.name, dataset.classes, (height, width, channels), values)
+    size = height, width, channels
+    exported = convert_model(model, config.name, dataset.classes, size, values, encoder_of(config))
     refuse_size(exported.network, len(dataset.test))
 
 

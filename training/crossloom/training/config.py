@@ -27,7 +27,7 @@ from .rules import (
     shown,
     subtable,
 )
-from .spiking.settings import SpikingConfig, check_fits, check_spiking
+from .spiking.settings import SpikingConfig, check_encoder, check_fits, check_spiking
 
 MAX_FILE = 1 << 20
 MAX_NAME = 64
@@ -39,13 +39,16 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 class DataConfig:
     """Which images. `path` is the folder of a named set, or the user's own folder of images by class, or `.npz`.
 
-    The classes named in `exclude` are left out, so that they can be added later.
+    The classes named in `exclude` are left out, so that they can be added later. `test` names another set of equal
+    images, in `test_path` (left out: `path`), all of which become the test images.
     """
 
     name: str | None = choice(*NAMED_DATA, default=None)
     path: str | None = file_path(None)
     validation: float = number(0.01, 0.5, 0.1)
     exclude: tuple[str, ...] = names()
+    test: str | None = choice(*NAMED_DATA, default=None)
+    test_path: str | None = file_path(None)
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,10 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
     if data.name is not None and data.path is not None and not NAMED_DATA[data.name].needs_folder:
         found = f"found {shown(data.path)} beside name {data.name!r}"
         refuse(source, "data", "path", found, "one of them", "remove the other")
+    if data.test is not None and data.test == data.name:
+        refuse(source, "data", "test", f"found {shown(data.test)}, its own name", "another data set's", "remove it")
+    if data.test_path is not None and data.test is None:
+        refuse(source, "data", "test_path", "given, but test is not", "both", "write test, or remove it")
     training_table = subtable(source, "training", table.get("training", {}))
     augmentation = read_section(
         source, "training.augmentation", training_table.pop("augmentation", {}), AugmentationConfig
@@ -211,6 +218,10 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
     if "spiking" in table:
         spiking = read_section(source, "spiking", table["spiking"], SpikingConfig)
         check_spiking(source, spiking)
+    quantization = read_section(source, "quantization", table.get("quantization", {}), QuantizationConfig)
+    plain = quantization.input_bits == QuantizationConfig.input_bits
+    init, tree = training.init is not None, hierarchy is not None
+    check_encoder(source, spiking, plain, quantization.normalization, tree, init)
     coarse = read_layers(source, "coarse", table.get("coarse"), 0) if hierarchy else ()
     branch = read_layers(source, "branch", table.get("branch"), 0) if hierarchy else ()
     check_fits(source, spiking, (*layers, *coarse, *branch), hierarchy is not None, training.float_precision)
@@ -222,7 +233,7 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
         hierarchy=hierarchy,
         spiking=spiking,
         data=data,
-        quantization=read_section(source, "quantization", table.get("quantization", {}), QuantizationConfig),
+        quantization=quantization,
         training=training,
         source=source,
     )

@@ -15,6 +15,7 @@ from .hierarchical import Hierarchical
 from .inputs import FloatArray, to_float
 from .models import Network
 from .spiking.by_steps import backward_by_steps
+from .spiking.encoding import DIRECT, Encoder
 from .spiking.neurons import activity_penalty
 from .spiking.settings import SpikingConfig
 from .steps import evaluation_batches
@@ -29,18 +30,26 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: nn.Module, dataset: Dataset, part: Ints, values: FloatArray, coarse_weight: float = 0.5
+    model: nn.Module,
+    dataset: Dataset,
+    part: Ints,
+    values: FloatArray,
+    coarse_weight: float = 0.5,
+    encoder: Encoder = DIRECT,
 ) -> Evaluation:
     """Return how `model` does, in eval mode, on the images with indices `part`.
 
-    The loss is the cross entropy, of a hierarchical network as `Hierarchical.assess` has it.
+    An `encoder` takes the images by their numbers in that part. The loss is the cross entropy, of a hierarchical
+    network as `Hierarchical.assess` has it.
     """
     training = model.training
     model.eval()
     right, coarse, loss = 0, 0, 0.0
     with torch.no_grad():
-        for rows in evaluation_batches(part, dataset.shape):
-            images, labels = to_float(dataset.images[rows], values), torch.from_numpy(dataset.labels[rows])
+        done, (height, width, channels) = 0, dataset.shape
+        for rows in evaluation_batches(part, (encoder.steps * height, width, channels)):
+            images = to_float(dataset.images[rows], values, encoder, done)
+            labels, done = torch.from_numpy(dataset.labels[rows]), done + len(rows)
             batch_loss, batch_right, batch_coarse = assess(model, images, labels, 0.0, coarse_weight)
             right += int(batch_right.sum())
             coarse += int(batch_coarse.sum()) if batch_coarse is not None else 0

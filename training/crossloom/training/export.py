@@ -12,10 +12,12 @@ from torch import fx, nn
 
 from crossloom.sim import LIF, Add, Conv2d, Dense, Edge, ExportError, Flatten, Network, NetworkError, QType
 from crossloom.sim.builder import Section, finish, finish_routed
+from crossloom.sim.types import AnyArray
 
 from .arguments import bare, checked_classes, checked_shape, checked_values
 from .inputs import FloatArray, to_float
 from .layers import LayerBuilder
+from .spiking.encoding import DIRECT, Encoder
 from .state import evaluating
 from .tracing import DoesNotRun, Recorder, trace
 from .values import RAW, Seen, Value
@@ -44,6 +46,11 @@ class Exported:
     network: Network
     values: FloatArray
     sections: tuple[TracedSection, ...]
+    encoder: Encoder = DIRECT
+
+    def reads(self, images: AnyArray, index: int = 0) -> Any:
+        """Return what torch reads of uint8 images, whose first one has the number `index` in its set."""
+        return to_float(images, self.values, self.encoder, index)
 
     @property
     def edges(self) -> int:
@@ -52,12 +59,19 @@ class Exported:
 
 
 def convert(
-    model: nn.Module, *, name: str, classes: Sequence[str], shape: tuple[int, ...], values: FloatArray
+    model: nn.Module,
+    *,
+    name: str,
+    classes: Sequence[str],
+    shape: tuple[int, ...],
+    values: FloatArray,
+    encoder: Encoder = DIRECT,
 ) -> Exported:
     """Return the integer network of a Brevitas model, not yet proved equal; `prove.export_model` proves it as well.
 
     `shape` is the image's (H, W, C), or (C,) for a model on C features; `values` (levels, 1 or C) float32 is what an
-    image value becomes at the model's input. The model is as it was afterwards. Two classes may have one logit: the
+    image value becomes at the model's input; `encoder` what makes time steps of an image. The model is as it was
+    afterwards. Two classes may have one logit: the
     second is the answer where it is above 0. One name alone is the second's, and the first is "not" that name. Raises
     ExportError naming the layer, what was found there and what is needed.
     """
@@ -65,11 +79,11 @@ def convert(
     classes = given if len(given) > 1 else (f"not {given[0]}", *given)
     values = checked_values(values, shape)
     try:
-        section, build, output, _ = _section("model", model, None, shape, values, rows=len(given))
+        section, build, output, _ = _section("model", model, None, shape, values, rows=len(given), encoder=encoder)
         network = finish(name, build.input_table(), build.section, classes, output.edge or "")
     except NetworkError as error:
         raise ExportError(f"model: {error}") from error
-    return Exported(network, values, (section,))
+    return Exported(network, values, (section,), encoder)
 
 
 def convert_routed(
@@ -129,6 +143,7 @@ def _section(
     *,
     stream: bool = False,
     rows: int = 0,
+    encoder: Encoder = DIRECT,
     start: Value = RAW,
     known: Mapping[str, Edge] | None = None,
 ) -> tuple[TracedSection, LayerBuilder, Value, Any]:
@@ -139,7 +154,7 @@ def _section(
     model = bare(what, model)
     with evaluating(model):
         image = reads is None
-        reads = to_float(np.zeros((SAMPLES, *shape), np.uint8), values) if image else reads
+        reads = to_float(_blank(shape, encoder), values, encoder) if image else reads
         try:
             traced, flat = trace(model, reads), False
         except DoesNotRun as error:
@@ -153,9 +168,14 @@ def _section(
         recorder = Recorder(traced)
         seen = recorder.record(reads)
         start = replace(start, after=(Flatten(),)) if flat else start
-        build = LayerBuilder(seen, shape, values, start=start, known=known, banked=start.edge is not None)
+        build = LayerBuilder(seen, shape, values, encoder, start=start, known=known, banked=start.edge is not None)
         output = Walk(traced, build).all(stream, rows)
     return TracedSection(traced, build.seen, flat), build, output, recorder.result
+
+
+def _blank(shape: tuple[int, ...], encoder: Encoder) -> AnyArray:
+    time = (encoder.steps,) if encoder.kind == "events" and encoder.steps > 1 else ()
+    return np.zeros((SAMPLES, *time, *shape), np.uint8)
 
 
 def _make_alike(banks: Mapping[str, Section]) -> None:

@@ -7,17 +7,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crossloom.sim import input_codes
 from crossloom.sim.errors import ConfigError, InputError
+from crossloom.sim.types import IntArray
+
+from .spiking.encoding import DIRECT, Encoder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FloatArray = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 NORMALIZATIONS = ("unit", "standard")
+COUNTED = 1024
 
 
-def input_values(images: npt.NDArray[np.uint8], levels: int, normalization: str = "unit") -> FloatArray:
-    """Return the table (levels, 1) or (levels, C) of float32 for training `images` (N, H, W, C) uint8.
+def input_values(
+    images: npt.NDArray[np.uint8], levels: int, normalization: str = "unit", rows: Ints | None = None
+) -> FloatArray:
+    """Return the table (levels, 1) or (levels, C) of float32 for training `images` (N, ..., H, W, C) uint8.
+
+    Of a larger set, `rows` are the training images.
 
     "unit": u over the smallest power of two >= levels - 1, so that the codes of 8 bits are the 256 image values.
     "standard": (u - mean) / deviation of each channel, a constant channel being divided by 1.
@@ -30,9 +40,11 @@ def input_values(images: npt.NDArray[np.uint8], levels: int, normalization: str 
         raise ConfigError(
             f"input table: normalization {normalization!r}; needed one of {', '.join(NORMALIZATIONS)}; choose one"
         )
-    counts = np.stack(
-        [np.bincount(images[..., c].reshape(-1), minlength=levels) for c in range(images.shape[3])], axis=1
-    )
+    counts = np.zeros((levels, images.shape[-1]), np.int64)
+    every = np.arange(len(images)) if rows is None else rows
+    for part in np.array_split(every, -(-len(every) // COUNTED)):  # a large set is copied in parts
+        for c in range(images.shape[-1]):
+            counts[:, c] += np.bincount(images[part, ..., c].reshape(-1), minlength=levels)
     weights = counts / counts.sum(axis=0)
     mean = (weights * grid).sum(axis=0)
     deviation = np.sqrt((weights * (grid - mean) ** 2).sum(axis=0))
@@ -40,14 +52,27 @@ def input_values(images: npt.NDArray[np.uint8], levels: int, normalization: str 
     return values
 
 
-def to_float(images: npt.NDArray[Any], values: FloatArray) -> Tensor:
+def to_float(
+    images: npt.NDArray[Any], values: FloatArray, encoder: Encoder = DIRECT, index: int | IntArray = 0
+) -> Tensor:
     """Return the float32 tensor (N, C, H, W) of `images` (N, H, W, C) uint8 through the table `values`.
 
-    Samples (N, C) of C features give (N, C). `values` is (levels, 1 or C) float32, as `input_values` makes it.
+    Samples (N, C) of C features give (N, C). `values` is (levels, 1 or C) float32, as `input_values` makes it. With an
+    `encoder` of several steps rows t * N to (t + 1) * N are step t, to the bit what the integer simulator reads: of
+    "events" `images` are (N, steps, H, W, C), of spikes `values` says the number of levels alone, and `index` is the
+    first image's number, or those of all (N,).
     Raises InputError for another dtype or shape, or an image value that the table lacks.
     """
     import torch
 
+    if encoder.spikes:
+        codes = input_codes(encoder.source(images.shape[1:], len(values)), images, index).astype(np.float32)
+        return torch.from_numpy(_planes(_step_by_step(codes, encoder.steps)))
+    if encoder.kind == "events" and encoder.steps > 1:
+        if images.ndim < 3 or images.shape[1] != encoder.steps:
+            found = f"{images.dtype} of shape {list(images.shape)}"
+            raise InputError(f"images: {found}; needed uint8 of (N, {encoder.steps} steps, H, W, C)")
+        images = _step_by_step(images, encoder.steps)
     if images.dtype != np.uint8 or images.ndim not in (2, 4):
         raise InputError(f"images: {images.dtype} of shape {list(images.shape)}; needed uint8 of (N, H, W, C)")
     channels = images.shape[-1]
@@ -56,6 +81,13 @@ def to_float(images: npt.NDArray[Any], values: FloatArray) -> Tensor:
     if images.size and int(images.max()) >= len(values):
         raise InputError(f"images: value {int(images.max())}; the input table has levels 0..{len(values) - 1}")
     columns = np.arange(channels) if values.shape[1] > 1 else 0
-    found = values[images, columns]
-    planes = np.ascontiguousarray(found.transpose(0, 3, 1, 2) if images.ndim == 4 else found)
-    return torch.from_numpy(planes)
+    return torch.from_numpy(_planes(values[images, columns]))
+
+
+def _planes(found: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(found.transpose(0, 3, 1, 2) if found.ndim == 4 else found)
+
+
+def _step_by_step(images: npt.NDArray[Any], steps: int) -> npt.NDArray[Any]:
+    """(N, steps, ...) to (steps * N, ...); of one step the axis may be left out."""
+    return images.swapaxes(0, 1).reshape(-1, *images.shape[2:]) if steps > 1 else images

@@ -42,6 +42,7 @@ from crossloom.sim.types import IntArray, signed_bits
 from .geometry import NO_PADS, Pads, added, convolution_pads, dilated, flat_order, pair
 from .inputs import FloatArray
 from .quantized import activation_type, codes_of, least_code, linear_codes, rounded
+from .spiking.encoding import DIRECT, Encoder
 from .tracing import Tap, plain
 from .values import RAW, Seen, Steps, Value
 
@@ -62,12 +63,13 @@ class LayerBuilder:
         recorded: Mapping[Tap, Any],
         shape: tuple[int, ...],
         values: FloatArray,
+        encoder: Encoder = DIRECT,
         *,
         start: Value = RAW,
         known: Mapping[str, Edge] | None = None,
         banked: bool = False,
     ) -> None:
-        self.recorded, self.shape, self.values = recorded, shape, values
+        self.recorded, self.shape, self.values, self.encoder = recorded, shape, values, encoder
         self.start = start
         self.section = Section(dict(known or {}), banked=banked)
         self.seen: dict[str, Seen] = {}
@@ -225,14 +227,29 @@ class LayerBuilder:
 
     def raw(self, where: str, quantizer: Any, x: Value, type_: QType, seen: Seen | None) -> Value:
         """Make the input table: each level of each channel through torch's own quantizer."""
+        if self.encoder.spikes:
+            raise ExportError(f"{where}: a quantizer on spikes, which have codes of their own; needed a SpikeInput")
         values = np.clip(self.values, 0, x.top) if x.relu else self.values
         with torch.no_grad():
             quantized = plain(quantizer(torch.from_numpy(np.ascontiguousarray(values)))).numpy()
         table = codes_of(where, quantized, type_.frac)
         if self.table is not None and (self.edges[INPUT].type != type_ or not np.array_equal(self.table, table)):
             raise ExportError(f"{where}: a second quantizer on the image; needed one, read by every layer")
+        return self.source(table, type_, seen)
+
+    def spikes(self) -> Value:
+        """Begin with the spikes of an encoder, which no quantizer changes."""
+        if not self.encoder.spikes:
+            raise ExportError(
+                f'{self.where()}: a SpikeInput on images; needed encoder=Encoder("rate" or "latency", steps), or a '
+                "QuantIdentity here"
+            )
+        return self.source(self.encoder.table(len(self.values)), QType(0, 1), Seen(self.tap(), None))
+
+    def source(self, table: IntArray, type_: QType, seen: Seen | None) -> Value:
+        """Begin with the codes of the images, by the input's table."""
         self.table = table
-        self.edges[INPUT] = Edge(self.shape, type_)
+        self.edges[INPUT] = Edge(self.shape, type_, steps=self.encoder.steps)
         if seen is not None:
             self.seen[INPUT] = seen
         return Value(INPUT)
@@ -241,7 +258,8 @@ class LayerBuilder:
         """Return the network's input, once the walk is done."""
         if self.table is None:
             raise ExportError("model: nothing quantizes the image; begin with a QuantIdentity")
-        return Input(self.shape, self.edges[INPUT].type, self.table)
+        encoder = self.encoder
+        return Input(self.shape, self.edges[INPUT].type, self.table, encoder.kind, encoder.steps, encoder.seed)
 
     def relu(self, x: Value, top: float | None = None) -> Value:
         """ReLU, clipped at `top` where one is given: a clip of codes, left to the quantizer on a sum."""

@@ -20,7 +20,7 @@ from crossloom.sim.errors import ConfigError
 
 from .augment import augment
 from .config import Config, TrainingConfig, config_dict
-from .data.labelled import Dataset, check_classes
+from .data.labelled import Dataset, Images, Ints, check_classes
 from .evaluation import Evaluation, assess, evaluate, steps_of
 from .hierarchical import AnyNetwork, build_float_network, build_quantized_network, quantize
 from .hierarchy import Hierarchy, discover, from_dataset, read_hierarchy, write_hierarchy
@@ -41,6 +41,7 @@ from .runs import (
     write_checkpoint,
     write_log,
 )
+from .spiking.fitting import check_time, encoder_of
 from .starting import start_from
 from .steps import batches_of, evaluation_batches, learning_rate, optimizer, torch_threads
 
@@ -77,6 +78,7 @@ def train(
     """
     run_dir = Path(run_dir)
     check_classes(dataset.name, dataset.classes)
+    check_time(config, dataset)
     state = earlier_state(run_dir, config, dataset.sha256, resume)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,8 @@ class _Run:
         self.discovers = config.hierarchy is not None and self.hierarchy is None
         self.phases = phases_of(config, self.discovers)
         if state is None:
-            self.values = input_values(dataset.images[dataset.train], dataset.levels, config.quantization.normalization)
+            normalization = config.quantization.normalization
+            self.values = input_values(dataset.images, dataset.levels, normalization, dataset.train)
             self.phase, self.epoch = self.phases[0], 0
             self.stages: list[dict[str, Any]] = []
             self.history: list[dict[str, Any]] = []
@@ -166,10 +169,14 @@ class _Run:
             self.model = quantize(self.model, self._calibration())
         self.optimizer = optimizer(self.model.learned_parameters(), self.config.training)
 
+    def _reads(self, images: Images, number: Ints) -> Tensor:
+        """What the phase's network reads of images with these numbers."""
+        return to_float(images, self.values, encoder_of(self.phase.config), number)
+
     def _calibration(self) -> Tensor:
         """Return some training images, evenly spread."""
         first = self.dataset.train[:: -(-len(self.dataset.train) // CALIBRATION_IMAGES)]
-        return to_float(self.dataset.images[first], self.values)
+        return self._reads(self.dataset.images[first], first)
 
     def _start(self, folder: str | None) -> str | None:
         """Take the first weights from a finished run; return the hash of its checkpoint."""
@@ -193,7 +200,7 @@ class _Run:
         self.model.eval()
         with torch.no_grad():
             for rows in evaluation_batches(data.validation, data.shape):
-                answers = functional.softmax(self.model(to_float(data.images[rows], self.values)).double(), 1)
+                answers = functional.softmax(self.model(self._reads(data.images[rows], rows)).double(), 1)
                 np.add.at(confusion, data.labels[rows], answers.numpy())
         confusion /= confusion.sum(axis=1, keepdims=True)
         return discover(confusion, settings.superclasses, settings.balanced, data.classes)
@@ -216,7 +223,7 @@ class _Run:
     def _tested(self, phase: Phase, best: Mapping[str, Any]) -> Evaluation:
         model = self._build(phase)
         load_weights(model, best["model"], self.config.source)
-        return evaluate(model, self.dataset, self.dataset.test, self.values)
+        return evaluate(model, self.dataset, self.dataset.test, self.values, encoder=encoder_of(phase.config))
 
     def _epoch(self) -> dict[str, Any]:
         started = time.perf_counter()
@@ -232,12 +239,14 @@ class _Run:
             rate = learning_rate(training, phase.peak, (self.epoch + step / len(batches)) / phase.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            images = to_float(augment(data.images[rows], training.augmentation, rng), self.values)
+            # An image has other numbers in every epoch, so that no spikes of its encoder are learned by heart.
+            number = rows + self.epoch * len(data.images)
+            images = self._reads(augment(data.images[rows], training.augmentation, rng), number)
             loss, batch_right = self._step(images, torch.from_numpy(data.labels[rows]), narrow, coarse_weight, rng)
             total_loss += loss * len(rows)
             right += batch_right
         self.epoch += 1
-        found = evaluate(self.model, data, data.validation, self.values, coarse_weight)
+        found = evaluate(self.model, data, data.validation, self.values, coarse_weight, encoder_of(phase.config))
         record: dict[str, Any] = {
             "phase": phase.name,
             "epoch": self.epoch,

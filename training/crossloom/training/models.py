@@ -29,7 +29,8 @@ from .plan import (
     make_plan,
 )
 from .quantizers import BiasQuant, activation_quantizer, calibrate, weight_quantizer
-from .spiking.layers import Count, First, Last, LIFLayer, Sum
+from .spiking.fitting import encoder_of
+from .spiking.layers import Count, First, Last, LIFLayer, SpikeInput, Sum
 from .spiking.neurons import make_neurons
 from .spiking.settings import SpikingConfig
 
@@ -89,10 +90,11 @@ class Residual(nn.Module):
 class Network(nn.Sequential):
     """Modules in the order of a plan; float32 (N, C, H, W) in, float32 logits (N, classes) out.
 
-    A convolution `conv1` is followed by `conv1_relu` (QuantReLU) or `conv1_quant` (a signed QuantIdentity), an
-    average pool `avgpool2` by `avgpool2_quant`; `quant_input` comes first; a float network has `conv1_bn` besides,
-    and nn.Identity where the quantized one has a QuantIdentity. Of a spiking network, `conv1_lif` (LIFLayer) follows
-    `conv1`, the rows of a batch are the images of one time step after the other from there on, and `answer` ends it.
+    A convolution `conv1` is followed by `conv1_relu` (QuantReLU) or `conv1_quant` (a signed QuantIdentity), an average
+    pool `avgpool2` by `avgpool2_quant`; `quant_input` comes first (of spikes a SpikeInput); a float network has
+    `conv1_bn` besides, and nn.Identity where the quantized one has a QuantIdentity. Of a spiking network, `conv1_lif`
+    (LIFLayer) follows `conv1`, the rows of a batch are the images of one time step after the other from there on, and
+    `answer` ends it.
     """
 
     def __init__(self, plan: Plan, modules: OrderedDict[str, nn.Module], quantized: bool) -> None:
@@ -108,7 +110,7 @@ class Network(nn.Sequential):
 class Parts(Protocol):
     """What the float and the quantized network are made of."""
 
-    def source(self, signed: bool) -> nn.Module: ...
+    def source(self, signed: bool, spikes: bool) -> nn.Module: ...
     def conv(self, step: ConvStep) -> list[tuple[str, nn.Module]]: ...
     def dense(self, step: DenseStep) -> list[tuple[str, nn.Module]]: ...
     def relu(self) -> nn.Module: ...
@@ -123,7 +125,7 @@ class FloatParts:
     def neurons(self, spiking: SpikingConfig, step: NeuronStep) -> LIFLayer:
         return make_neurons(spiking, step.channels, step.first, step.readout, rounds=False)
 
-    def source(self, signed: bool) -> nn.Module:
+    def source(self, signed: bool, spikes: bool) -> nn.Module:
         return nn.Identity()
 
     def conv(self, step: ConvStep) -> list[tuple[str, nn.Module]]:
@@ -157,7 +159,9 @@ class QuantParts:
     def neurons(self, spiking: SpikingConfig, step: NeuronStep) -> LIFLayer:
         return make_neurons(spiking, step.channels, step.first, step.readout, rounds=True)
 
-    def source(self, signed: bool) -> nn.Module:
+    def source(self, signed: bool, spikes: bool) -> nn.Module:
+        if spikes:
+            return SpikeInput()
         layer: nn.Module = QuantIdentity(activation_quantizer(self.widths.input_bits, signed), return_quant_tensor=True)
         return layer
 
@@ -230,7 +234,8 @@ def _assemble(plan: Plan, parts: Parts, quantized: bool) -> Network:
 def with_input(config: Config, steps: tuple[Step, ...], parts: Parts) -> OrderedDict[str, nn.Module]:
     """Return the named modules of the steps that read the image, behind its quantizer."""
     signed = config.quantization.normalization == "standard"
-    return OrderedDict([("quant_input", parts.source(signed)), *modules_of(steps, parts, config.spiking)])
+    source = parts.source(signed, encoder_of(config).spikes)
+    return OrderedDict([("quant_input", source), *modules_of(steps, parts, config.spiking)])
 
 
 def modules_of(

@@ -182,6 +182,7 @@ def make_plan(config: Config, shape: tuple[int, int, int], classes: int) -> Plan
     last layer is not a dense one with a row per class.
     """
     walk = _Walk(config.source, classes, shape, config.quantization.normalization == "standard", config.spiking)
+    walk.timed = config.spiking is not None and config.spiking.encoder != "direct"
     _check_last(walk, config.layers, "layers")
     steps = _steps(walk, config.layers, "layers", top=True)
     return Plan(config, shape, classes, steps, walk.macs)

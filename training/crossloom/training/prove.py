@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -27,6 +28,7 @@ from crossloom.sim import (
     save,
 )
 from crossloom.sim.comparison import joined
+from crossloom.sim.crossbar import wilson
 from crossloom.sim.identity import weights_sha256
 from crossloom.sim.loom import from_bytes, to_bytes
 from crossloom.sim.types import EXACT_FLOAT32, AnyArray, IntArray
@@ -35,9 +37,11 @@ from .arguments import bare, checked_dataset, checked_images, checked_info, chec
 from .export import Exported, TracedSection, convert, convert_routed
 from .geometry import NO_PADS
 from .hierarchical import AnyNetwork, Hierarchical, rows_of
-from .inputs import FloatArray, to_float
+from .inputs import FloatArray
 from .quantized import codes_of
 from .runs import load_run
+from .spiking.encoding import DIRECT, Encoder
+from .spiking.fitting import encoder_of
 from .state import evaluating, unchanged
 from .tracing import Recorder, plain, random_node
 
@@ -65,10 +69,11 @@ class RunMismatch(ExportError):
     """A training run whose network is not the one it is compared with."""
 
 
-def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
+def torch_edges(exported: Exported, images: AnyArray, index: int = 0) -> dict[str, IntArray]:
     """Return the codes (N, *shape) of every edge that the torch model computes, for uint8 images (N, H, W, C).
 
-    In the dtype of the edge's type, or int64 where a code is outside of it.
+    `index` is the first image's number in its set. In the dtype of the edge's type, or int64 where a code is outside of
+    it.
 
     A routed model runs for each image the branch of torch's own coarse logits. float32 on the CPU, sums of layers in
     `precision` (`Proof`), no autocast; raises ExportError where a value is no multiple of its scale.
@@ -76,7 +81,7 @@ def torch_edges(exported: Exported, images: AnyArray) -> dict[str, IntArray]:
     network, (first, *rest) = exported.network, exported.sections
     with evaluating(*(section.traced for section in exported.sections)):
         exact = precision(network) == "float64"
-        edges, source = _section_edges(first, to_float(images, exported.values), network.edges, exact)
+        edges, source = _section_edges(first, exported.reads(images, index), network.edges, exact)
         if network.route is None:
             return edges
         head, *branches = rest
@@ -136,10 +141,10 @@ def _compare_bank(exported: Exported, index: int, images: AnyArray, first_image:
     route = network.route
     assert route is not None
     exact = precision(network) == "float64"
-    _, source = _section_edges(exported.sections[0], to_float(images, exported.values), network.edges, exact)
+    _, source = _section_edges(exported.sections[0], exported.reads(images, first_image), network.edges, exact)
     found, _ = _section_edges(branch, source, network.branch_edges[index], exact)
     edges = {**network.edges, **network.branch_edges[index]}
-    codes = dict(run(network, images, edges=[route.source]).edges)
+    codes = dict(run(network, images, edges=[route.source], index=first_image).edges)
     for node in route.branches[index].nodes:
         kernel = node.op.batch_kernel([edges[name] for name in node.inputs], edges[node.name])
         codes[node.name] = kernel(*(codes[name].astype(edges[name].carrier) for name in node.inputs))
@@ -155,7 +160,7 @@ def compare_torch(exported: Exported, images: AnyArray, progress: Progress | Non
     idle = set(range(len(exported.sections) - 2))  # all that follow trunk and head; none in a flat network
     parts = []
     for rows in batches(network, len(images)):
-        found = torch_edges(exported, images[rows])
+        found = torch_edges(exported, images[rows], rows.start)
         expected = run(network, images[rows], edges=network.edges, index=rows.start)
         parts.append(compare(network, expected.edges, found, rows.start))
         idle -= set() if expected.branch is None else set(expected.branch.tolist())
@@ -174,7 +179,7 @@ def prove(exported: Exported, images: AnyArray, progress: Progress | None = None
     Also raised without an image, and where torch itself does not answer twice the same: something random is on.
     """
     network = exported.network
-    images = checked_images(images, network.input.shape)
+    images = checked_images(images, network.input.image_shape)
     try:
         result = compare_torch(exported, images, progress)
     except ExportError:
@@ -191,7 +196,7 @@ def prove(exported: Exported, images: AnyArray, progress: Progress | None = None
 
 def _refuse_random(exported: Exported, images: AnyArray) -> None:
     """Raise ExportError naming a layer of the torch model that answers otherwise when run again."""
-    reads: Any = to_float(images[: images_at_once(exported.network)], exported.values)
+    reads: Any = exported.reads(images[: images_at_once(exported.network)])
     with evaluating(*(section.traced for section in exported.sections)):
         for section in exported.sections:
             values = reads.flatten(1) if section.flat else reads
@@ -215,18 +220,21 @@ def export_model(
     shape: tuple[int, ...],
     values: FloatArray,
     images: AnyArray,
+    encoder: Encoder = DIRECT,
     progress: Progress | None = None,
 ) -> tuple[Network, Proof]:
     """Return the integer network of a Brevitas model and the proof that they are equal on `images`.
 
     `shape` (H, W, C); `values` (levels, 1 or C) float32: what an image value becomes at the model's input; `images`
-    uint8 (N, H, W, C): at least 1,000 samples, or all there are. Of a model with one logit name both classes, the
-    second being the answer where it is above 0, or that one alone: the first is "not" it. Raises ExportError for what
-    has no exact integer form, and where a single code on any edge differs.
+    uint8 (N, H, W, C): at least 1,000 samples, or all there are. `encoder` makes time steps of an image: the model then
+    reads them one after the other in its batch, and "events" are images (N, steps, H, W, C). Of a model with one logit
+    name both classes, the second being the answer where it is above 0, or that one alone: the first is "not" it. Raises
+    ExportError for what has no exact integer form, and where a single code on any edge differs.
     """
-    images = checked_images(images, checked_shape(shape))
+    time = (encoder.steps,) if encoder.kind == "events" and encoder.steps > 1 else ()
+    images = checked_images(images, (*time, *checked_shape(shape)))
     with unchanged(bare("model", model)):
-        exported = convert(model, name=name, classes=classes, shape=shape, values=values)
+        exported = convert(model, name=name, classes=classes, shape=shape, values=values, encoder=encoder)
         refuse_size(exported.network)
         return exported.network, prove(exported, images, progress)
 
@@ -277,15 +285,27 @@ def compare_run(
 def convert_run(run_dir: str | os.PathLike[str], name: str | None = None) -> Exported:
     """Return the network of a finished training run, not yet proved."""
     trained = load_run(run_dir)
-    return convert_model(trained.model, name or trained.config.name, trained.classes, trained.shape, trained.values)
+    return convert_model(
+        trained.model,
+        name or trained.config.name,
+        trained.classes,
+        trained.shape,
+        trained.values,
+        encoder_of(trained.config),
+    )
 
 
 def convert_model(
-    model: AnyNetwork, name: str, classes: Sequence[str], shape: tuple[int, ...], values: FloatArray
+    model: AnyNetwork,
+    name: str,
+    classes: Sequence[str],
+    shape: tuple[int, ...],
+    values: FloatArray,
+    encoder: Encoder = DIRECT,
 ) -> Exported:
     """Return the network of a model that a recipe made, flat or hierarchical, not yet proved."""
     if not isinstance(model, Hierarchical):
-        return convert(model, name=name, classes=classes, shape=shape, values=values)
+        return convert(model, name=name, classes=classes, shape=shape, values=values, encoder=encoder)
     if not model.routed:
         raise ExportError(
             f"{name}: a B-CNN computes two levels of logits for every image, and an artifact has one; needed a routed "
@@ -306,28 +326,29 @@ def write_artifact(
     images: AnyArray,
     labels: IntArray,
     info: Mapping[str, Any],
+    parts: Sequence[tuple[str, int]] = (),
     progress: Progress | None = None,
 ) -> Artifact:
     """Measure accuracy on the test images uint8 (N, H, W, C), add golden vectors, and save the artifact.
 
     `info` is what belongs to the recipe alone (configuration, seed): no time, path or version, so that the same
-    checkpoint gives the same bytes anywhere. Raises ExportError where the proof is of another network.
+    checkpoint gives the same bytes anywhere. `parts`: names and sizes of pieces of the test images, in their order,
+    whose accuracies are stated too. Raises ExportError where the proof is of another network.
     """
     if proof.weights_sha256 != weights_sha256(network):
         raise ExportError(
             f"{path}: the proof is of other weights than {network.name}'s; prove this network, then write it"
         )
-    images = checked_images(images, network.input.shape)
+    images = checked_images(images, network.input.image_shape)
     labels, dataset = checked_labels(labels, len(images), len(network.classes)), checked_dataset(dataset)
     info = checked_info(info)
     answers = run(network, images)
-    right = int((answers.labels == labels).sum())
-    accuracy = {
-        "value": right / len(labels),
-        "right": right,
-        "images": len(labels),
-        "origin": f"measured by the integer simulator on {dataset}",
-    }
+    right = answers.labels == labels
+    accuracy = {**_share(right), "origin": f"measured by the integer simulator on {dataset}"}
+    if parts:
+        ends = np.cumsum([0, *(size for _, size in parts)]).tolist()
+        pieces = zip(parts, ends, ends[1:], strict=False)
+        accuracy["parts"] = {name: _share(right[first:last]) for (name, _), first, last in pieces}
     if network.route is not None and answers.branch is not None:
         taken = [branch.classes for branch in network.route.branches]
         found = sum(int(label) in taken[int(branch)] for label, branch in zip(labels, answers.branch, strict=True))
@@ -348,3 +369,10 @@ def write_artifact(
             f"{Path(path).parent}: cannot be made ({error.strerror}); needed a folder to write in; choose another one"
         ) from None
     return save(artifact, path)
+
+
+def _share(right: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """The share of right answers, of how many, and Wilson's interval of 95 % for it."""
+    count, images = int(right.sum()), len(right)
+    interval = [float(end) for end in wilson(count, images)]
+    return {"value": count / images, "right": count, "images": images, "interval": interval}

@@ -24,6 +24,7 @@ from .layers import identifier
 from .plan import ConvStep, DenseStep, ResidualStep, Step, make_hierarchy_plan, make_plan
 from .prove import convert_model
 from .quantizers import CHANNEL_SPAN, range_parameter
+from .spiking.fitting import encoder_of
 from .spiking.layers import LIFLayer
 
 
@@ -84,7 +85,8 @@ def restore(artifact: Artifact) -> Restored:
     assert isinstance(frac, int)
     values = np.ldexp(network.input.table.astype(np.float64), -frac).astype(np.float32)
     model.eval()
-    again = convert_model(model, network.name, network.classes, (height, width, channels), values).network
+    size = height, width, channels
+    again = convert_model(model, network.name, network.classes, size, values, encoder_of(config)).network
     if weights_sha256(again) != weights_sha256(network):
         raise ExportError(f"{where}: describes another network; needed the recipe it was trained by")
     return Restored(model, config, values)

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 
 from crossloom.sim import ExportError
 
-from .spiking.layers import Count, First, Last, LIFLayer, Sum
+from .spiking.layers import Count, First, Last, LIFLayer, SpikeInput, Sum
 
 Tap: TypeAlias = tuple[str, str, int]
 """Where a value is seen: name of the graph's node, "" for its result or the name of a quantizer inside, which call."""
@@ -111,7 +111,7 @@ class LeafTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Return whether `m` is one node of the graph."""
-        if isinstance(m, LIFLayer | Count | First | Last | Sum):
+        if isinstance(m, LIFLayer | Count | First | Last | SpikeInput | Sum):
             return True
         return _forward_of(m).__module__.startswith("brevitas.") or super().is_leaf_module(m, module_qualified_name)
 

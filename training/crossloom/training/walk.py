@@ -20,9 +20,9 @@ from .calls import bound, module_arguments
 from .layers import LayerBuilder, identifier
 from .logits import finished_logits
 from .spiking import exporting
-from .spiking.layers import Count, First, Last, LIFLayer, Sum
+from .spiking.layers import Count, First, Last, LIFLayer, SpikeInput, Sum
 from .tracing import CHANGES, plain
-from .values import Value
+from .values import RAW, Value
 
 RANDOM = (
     *(functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d),
@@ -116,6 +116,10 @@ class Walk:
         if isinstance(module, Sum):
             return self.build.add([self.value(a) for a in args[:2]])
         x = self.value(args[0])
+        if isinstance(module, SpikeInput):
+            if not (x.edge is None and x == RAW):
+                raise ExportError(f"{where}: a SpikeInput in the middle; needed it first, on the image")
+            return self.build.spikes()
         if isinstance(module, LIFLayer):
             return exporting.neurons(self.build, module, x)
         if isinstance(module, Count | First | Last):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from crossloom.sim.places import check_file_place
 from .arguments import refuse_size
 from .beforehand import refuse_beforehand
 from .config import Config, DataConfig, bcnn_recipe, config_dict, flat_recipe, load_config, override
-from .data.given import TEST
 from .data.labelled import Dataset, Ints
 from .data.loading import load_dataset
+from .data.named import Bars
 from .data.regroup import labels_in
 from .export import Exported
 from .growing import EPOCHS, Grown, grow
@@ -28,9 +28,6 @@ from .loop import train
 from .physics import Tuned, fine_tune, tuning_steps
 from .prove import MIN_SAMPLES, Proof, convert_run, prove, write_artifact
 from .runs import TrainedModel, earlier_state
-
-Bars: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Makes a progress bar from a label and a total; it is told how many are done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +87,22 @@ def find_recipe(recipe: str | os.PathLike[str], seed: int | None = None) -> Conf
     return config if seed is None else override(config, {"training": {"seed": seed}})
 
 
-def find_dataset(data: DataConfig, own: str | None = None, data_dir: str | None = None, least: int = 2) -> Dataset:
-    """Return a recipe's data set; `own` names images of at least `least` classes, `data_dir` where a named set lies."""
+def find_dataset(
+    data: DataConfig,
+    own: str | None = None,
+    data_dir: str | None = None,
+    least: int = 2,
+    steps: int | None = None,
+    bars: Bars | None = None,
+) -> Dataset:
+    """Return a recipe's data set; `own` names images of at least `least` classes, `data_dir` where a named set lies.
+
+    Recordings are counted in so many `steps`, `event_steps` of the recipe.
+    """
     if own is not None:
-        return load_dataset(replace(data, name=None, path=own), least)
-    return load_dataset(data if data_dir is None else replace(data, path=data_dir))
+        return load_dataset(replace(data, name=None, path=own, test=None, test_path=None), least, steps, bars)
+    moved = data if data_dir is None else replace(data, path=data_dir, test_path=None)
+    return load_dataset(moved, steps=steps, bars=bars)
 
 
 def adjusted(config: Config, without: Sequence[str] = (), baseline: str | None = None) -> Config:
@@ -130,7 +138,7 @@ def train_and_export(
     found = {}
     for kind, recipe in recipes.items():
         other = train(recipe, dataset, folder / kind, resume=resume, progress=not quiet)
-        found[kind] = {"accuracy": other.test_accuracy, "origin": f"measured by torch on {dataset.name}{TEST}"}
+        found[kind] = {"accuracy": other.test_accuracy, "origin": f"measured by torch on {dataset.test_name}"}
     exported = convert_run(folder)
     info: dict[str, Any] = {
         "config": _recipe(config),
@@ -142,7 +150,7 @@ def train_and_export(
     if trained.init_sha256 is not None:
         info["init_sha256"] = trained.init_sha256
     if trained.stages:
-        info["stages"] = [{**stage, "origin": f"measured by torch on {dataset.name}{TEST}"} for stage in trained.stages]
+        info["stages"] = [{**stage, "origin": f"measured by torch on {dataset.test_name}"} for stage in trained.stages]
     if found:
         info["baselines"] = found
     artifact, proof = _prove_and_write(path, exported, dataset, dataset.labels, info, bars)
@@ -157,6 +165,7 @@ def _recipe(config: Config) -> dict[str, Any]:
             table[section][key] = Path(table[section][key]).name or "."
     if "name" in table["data"]:
         table["data"].pop("path", None)
+    table["data"].pop("test_path", None)
     return table
 
 
@@ -174,7 +183,8 @@ def _prove_and_write(
             path,
             exported.network,
             proof,
-            dataset=dataset.name + TEST,
+            dataset=dataset.test_name,
+            parts=dataset.tests,
             images=images,
             labels=labels[dataset.test],
             info=info,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     """Return the images to tune with: those named, or the data set that the design was trained on."""
-    from crossloom.training.data.given import TEST
+    from crossloom.training.data.labelled import TEST
     from crossloom.training.data.registry import NAMED_DATA
     from crossloom.training.data.regroup import exclude
     from crossloom.training.restore import recipe_of

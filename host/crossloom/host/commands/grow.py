@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     """Return the images to grow with: those named, the data set that the design was trained on, or both together."""
     from crossloom.training.config import DataConfig
-    from crossloom.training.data.given import TEST
+    from crossloom.training.data.labelled import TEST
     from crossloom.training.data.registry import NAMED_DATA
     from crossloom.training.data.regroup import with_class
     from crossloom.training.rules import read_section

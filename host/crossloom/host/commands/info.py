@@ -12,7 +12,7 @@ from crossloom.sim.text import printable
 from ..designs import find_design
 from ..energy import shown
 from ..summary import describe
-from ..tables import percent, table
+from ..tables import between, percent, table
 from . import Report
 
 
@@ -61,7 +61,11 @@ def run(args: argparse.Namespace) -> Report:
         ["file", f"SHA-256 {data['sha256']}"],
         ["structure", data["structure_sha256"][:16]],
         ["weights", data["weights_sha256"][:16]],
-        ["test accuracy", f"{percent(data['accuracy'])} ({origin})"],
+        ["test accuracy", f"{percent(data['accuracy'])}{between(data['accuracy_interval'])} ({origin})"],
+        *(
+            [f"  {name}", f"{percent(part['value'])}{between(part['interval'])}"]
+            for name, part in data["accuracy_parts"].items()
+        ),
         ["data set", f"'{printable(data['dataset'])}', {data['vectors']:,} golden images"],
         ["input", f"{' x '.join(map(str, data['input']['shape']))}, {data['input']['levels']} levels"],
         ["products an image", f"{data['macs_mean']:,} (counted)"],

@@ -27,10 +27,7 @@ def run(args: argparse.Namespace) -> Report:
     with Accelerator(args.design, args.device, overlay=args.overlay, frames=frames) as accelerator:
         golden = accelerator.artifact.golden
         if args.images:
-            images, source = (
-                read_images(args.images, accelerator.network.input.image_shape),
-                printable(args.images, 400),
-            )
+            images, source = read_images(args.images, accelerator.network.input), printable(args.images, 400)
         elif golden is not None:
             images, source = golden.images, f"golden images of '{printable(golden.dataset)}'"
         else:

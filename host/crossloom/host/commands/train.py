@@ -10,7 +10,8 @@ from crossloom.sim.identity import weights_sha256
 
 from ..extras import need_training
 from ..progress import bar
-from ..tables import percent, table
+from ..summary import interval_of, parts_of
+from ..tables import between, percent, table
 from . import Report
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def summary(finished: Finished) -> dict[str, Any]:
         "dataset": trained.dataset,
         "validation_accuracy": trained.validation_accuracy,
         "test_accuracy": finished.artifact.info["accuracy"]["value"],
+        "interval": interval_of(finished.artifact.info["accuracy"]),
+        "parts": parts_of(finished.artifact),
         "torch_test_accuracy": trained.test_accuracy,
         "stages": [dict(stage) for stage in trained.stages],
         "hierarchy": network.hierarchy,
@@ -43,12 +46,13 @@ def summary(finished: Finished) -> dict[str, Any]:
 def run(args: argparse.Namespace) -> Report:
     """Train, prove and export one recipe."""
     need_training()
+    from crossloom.training.spiking.fitting import event_steps
     from crossloom.training.workflow import adjusted, find_dataset, find_recipe, train_and_export
 
     if args.baseline and args.with_baselines:
         raise InputError("--with-baselines: given beside --baseline; needed one of them; remove the other")
     config = adjusted(find_recipe(args.recipe, args.seed), args.exclude, args.baseline)
-    dataset = find_dataset(config.data, args.data, args.data_dir)
+    dataset = find_dataset(config.data, args.data, args.data_dir, steps=event_steps(config), bars=bar)
     if config.hierarchy is not None and config.hierarchy.branches == "shared":
         return _bcnn(config, dataset, args)
     finished = train_and_export(config, dataset, args.out or f"runs/{config.name}", resume=args.resume, bars=bar,
@@ -62,7 +66,8 @@ def run(args: argparse.Namespace) -> Report:
             f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test",
         ],
         ["validation accuracy", percent(data["validation_accuracy"])],
-        ["test accuracy", f"{percent(data['test_accuracy'])} (integer simulator)"],
+        ["test accuracy", f"{percent(data['test_accuracy'])}{between(data['interval'])} (integer simulator)"],
+        *([f"  {name}", f"{percent(v['value'])}{between(v['interval'])}"] for name, v in data["parts"].items()),
         *([f"  at {s['steps']} steps", f"{percent(s['test_accuracy'])} (torch)"] for s in data["stages"]),
         *([["super-classes right", percent(data["coarse_accuracy"])]] if data["hierarchy"] else []),
         ["proof", f"{proof.codes:,} codes on {proof.edges} edges of {proof.samples:,} images equal torch"],

@@ -49,7 +49,8 @@ def _golden(artifact: Artifact, tests: TestImages) -> tuple[int, str | None]:
     with bar("golden digests", len(known)) as progress:
         for part in batches(network, len(known)):
             own = known[part]
-            wrong[part] = simulated_digests(network, tests.images[own]) != golden.digests[tests.rows[own]]
+            rows = tests.rows[own]
+            wrong[part] = simulated_digests(network, tests.images[own], index=rows) != golden.digests[rows]
             progress(part.stop)
     # One by one: an image's codes may be many.
     parts = []

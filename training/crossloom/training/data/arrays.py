@@ -48,6 +48,15 @@ def _check_sizes(file: IO[bytes]) -> None:
         raise ValueError(f"sizes {list(shape)}")
 
 
+def array_names(path: Path) -> list[str]:
+    """Return the names of a `.npz` file's arrays; none where it cannot be read, which its reader will say."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile):
+        return []
+
+
 def read_npz(path: Path, known: Sequence[str] = ()) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a `.npz` file by name; with `known` names, no other may be there.
 

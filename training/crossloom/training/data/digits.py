@@ -37,5 +37,5 @@ DIGITS = NamedData(
     levels=17,
     channels=1,
     needs_folder=False,
-    load=lambda _, validation: digits(validation),
+    load=lambda _folder, validation, _steps, _bars: digits(validation),
 )

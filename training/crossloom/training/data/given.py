@@ -15,24 +15,23 @@ from crossloom.sim.text import printable
 
 from ..config import DataConfig
 from .arrays import read_npy, read_npz
+from .events.given import Wanted, reader_of
 from .files import shown
-from .labelled import Images, Ints, check_images
+from .labelled import ALL, TEST, Images, Ints, check_images
 from .loading import load_dataset
 from .npz import ARRAYS, npz_levels, npz_parts, with_channels
 from .own import read_own
 from .registry import NAMED_DATA
-from .regroup import exclude, labels_in
-
-TEST = " test"
-"""What follows the name of a data set in the name of its test images."""
+from .regroup import exclude, labels_in, test_first
 
 
 @dataclass(frozen=True, eq=False)
 class Given:
     """Images (N, H, W, C) uint8, their labels (N,) among a network's classes where they are known, and `tests`.
 
-    `tests`: indices of the images that are the test part, were these a data set to train on; None where they are test
-    images alone. `named`: whether the test part is one by its name, not by a split.
+    Images that change in time are (N, steps, H, W, C). `tests`: indices of the images that are the test part, were
+    these a data set to train on; None where they are test images alone. `named`: whether the test part is one by its
+    name, not by a split.
     """
 
     images: Images
@@ -41,32 +40,42 @@ class Given:
     named: bool = False
 
 
-def named_test_images(dataset: str, classes: Sequence[str], data_dir: str | None = None) -> Given:
+def named_test_images(
+    dataset: str, classes: Sequence[str], data_dir: str | None = None, steps: int | None = None
+) -> Given:
     """Return the test images called `dataset` of a data set that has a name; classes beyond `classes` are left out.
 
-    Raises ConfigError where it has none.
+    Of recordings, counts of so many `steps`. Raises ConfigError where it has none.
     """
-    name = dataset.removesuffix(TEST)
+    name = dataset.removesuffix(ALL).removesuffix(TEST)
     if name not in NAMED_DATA:
         found = f"test images '{printable(name)}': not at hand"
         raise ConfigError(f"{found}; needed to go on; give them by --data")
-    data = load_dataset(DataConfig(name=name, path=data_dir))
+    data = load_dataset(DataConfig(name=name, path=data_dir), steps=steps)
     data = exclude(data, [c for c in data.classes if c not in classes])
-    return Given(data.images[data.test], labels_in(classes, data)[data.test])
+    which = test_first(data) if dataset.endswith(ALL) else data.test
+    return Given(data.images[which], labels_in(classes, data)[which])
 
 
-def given_images(path: Path, classes: Sequence[str], *, features: bool = False) -> Given:
+def given_images(
+    path: Path, classes: Sequence[str], *, features: bool = False, recordings: Wanted | None = None
+) -> Given:
     """Return the images of a `.npy`, a `.npz` or a folder by class: a data set to train on, or test images alone.
 
     A `.npz` may hold only `images` or only `test_images`, with labels or without. Labels without names of classes are
     the names "0", "1", ... where `classes` has some of them, else places in `classes`. Images of classes that
-    `classes` lacks are left out, unless it lacks all. With `features`, arrays (N, C) are images of one pixel. Raises
-    ConfigError (one line).
+    `classes` lacks are left out, unless it lacks all. With `features`, arrays (N, C) are images of one pixel; with
+    `recordings`, those of an event camera are counted as it says. Raises ConfigError (one line).
     """
+    reader = reader_of(path) if recordings is not None else None
+    if recordings is not None and reader is not None:
+        found = reader(path, recordings)
+        known = [str(label) for label in range(len(classes))] == list(classes)
+        return Given(found.counts, found.labels if known else None, found.tests)
     kind = path.suffix.lower()
     if kind == ".npy" and not path.is_dir():
         images = with_channels(shown(path), _pixels(read_npy(path), features))
-        check_images(shown(path), images, 256)
+        check_images(shown(path), images, 256, timed=True)
         return Given(images, None)
     if kind != ".npz" or path.is_dir():
         parts = read_own(path, least=1)
@@ -78,7 +87,7 @@ def given_images(path: Path, classes: Sequence[str], *, features: bool = False) 
             arrays = {name.removeprefix("test_"): array for name, array in arrays.items()}
         if "labels" not in arrays and "images" in arrays:
             images = with_channels(f"{shown(path)}: images", arrays["images"])
-            check_images(f"{shown(path)}: images", images, npz_levels(shown(path), arrays))
+            check_images(f"{shown(path)}: images", images, npz_levels(shown(path), arrays), timed=True)
             return Given(images, None)
         parts = npz_parts(path, arrays, least=1)
         if "classes" not in arrays and not set(parts.classes) & set(classes) and len(parts.classes) <= len(classes):

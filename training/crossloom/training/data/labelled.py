@@ -19,6 +19,11 @@ MAX_CLASSES = 65536
 TEST_SHARE = 0.2
 """Share of a user's images kept for the test where they bring no test images."""
 
+TEST, ALL = " test", " all"
+"""What follows the name of a data set in the name of its test images, and of all of its images."""
+
+HASHED = 64 << 20
+
 Images = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
@@ -27,10 +32,12 @@ Ints = npt.NDArray[np.int64]
 class Dataset:
     """Images (N, H, W, C) uint8 below `levels` (2..256), labels (N,) int64, and the indices of the three parts.
 
-    Images that change in time are (N, steps, H, W, C).
-    `classes` are the class names in label order, and `superclasses` the name of each class's super-class, where the
-    images come with a hierarchy; a single class serves to be added to others. Every class has images in each part;
-    the parts share no image index. The arrays are read-only. Raises ConfigError where any of this does not hold.
+    Images that change in time are (N, steps, H, W, C). `origins` (N,): which image of a set behind both each one shows,
+    so that a set of other recordings of it can be told apart. `tests` are the names and sizes of the pieces that the
+    test part has, in their order, and `test_set` its name, where it is another data set's. `classes` are the class
+    names in label order, and `superclasses` the name of each class's super-class, where the images come with a
+    hierarchy; a single class serves to be added to others. Every class has images in each part; the parts share no
+    image index. The arrays are read-only. Raises ConfigError where any of this does not hold.
     """
 
     name: str
@@ -42,6 +49,9 @@ class Dataset:
     validation: Ints
     test: Ints
     superclasses: tuple[str, ...] | None = None
+    origins: Ints | None = None
+    test_set: str = ""
+    tests: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         where = self.name
@@ -50,6 +60,8 @@ class Dataset:
             check_superclasses(where, self.superclasses, len(self.classes))
         check_images(where, self.images, self.levels, timed=True)
         check_labels(where, self.labels, len(self.images), len(self.classes))
+        if self.origins is not None and self.origins.shape != self.labels.shape:
+            raise ConfigError(f"{where}: {len(self.origins)} origins of {len(self.labels)} images; needed one of each")
         parts = (self.train, self.validation, self.test)
         every = np.concatenate(parts)
         if len(np.unique(every)) != len(every) or ((every < 0) | (every >= len(self.images))).any():
@@ -71,6 +83,11 @@ class Dataset:
         return h, w, c
 
     @property
+    def test_name(self) -> str:
+        """The name of the test part."""
+        return self.test_set or self.name + TEST
+
+    @property
     def steps(self) -> int:
         """Steps of time, 1 for images that stand still."""
         return self.images.shape[1] if self.images.ndim == 5 else 1
@@ -80,7 +97,8 @@ class Dataset:
         """Hash of images, labels, class and super-class names, and parts: two data sets with it train the same."""
         digest = hashlib.sha256(repr((self.classes, self.levels, self.images.shape)).encode())
         for array in (self.images, self.labels, self.train, self.validation, self.test):
-            digest.update(np.ascontiguousarray(array).tobytes())
+            for part in np.array_split(array, max(1, array.nbytes // HASHED)):  # no second time in memory
+                digest.update(np.ascontiguousarray(part).tobytes())
         if self.superclasses is not None:
             digest.update(repr(self.superclasses).encode())
         return digest.hexdigest()

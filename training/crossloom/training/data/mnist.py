@@ -81,7 +81,7 @@ def _of_bytes(name: str, classes: tuple[str, ...], subfolder: str) -> NamedData:
         levels=LEVELS,
         channels=1,
         needs_folder=True,
-        load=lambda folder, validation: idx_dataset(name, classes, subfolder, folder, validation),
+        load=lambda folder, validation, _steps, _bars: idx_dataset(name, classes, subfolder, folder, validation),
     )
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from .labelled import Dataset
+
+Bars: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Makes a progress bar from a label and a total; it is told how many are done."""
 
 
 @dataclass(frozen=True)
 class NamedData:
     """A data set that a recipe may name: its classes in label order, the image values 0..levels-1, and how it loads.
 
-    `load` gets the folder of its files, any path where it does not need one, and the share of the training images
-    that is kept for validation. What it returns has this name, and these classes, levels, channels and steps of time.
+    `load` gets the folder of its files, any path where it does not need one, the share of the training images that is
+    kept for validation, how many steps of time recordings are counted in, and what makes progress bars, or None. What
+    it returns has this name, and these classes, levels and channels. `steps`: 1 for images, else what is usual.
     """
 
     name: str
@@ -22,5 +28,5 @@ class NamedData:
     levels: int
     channels: int
     needs_folder: bool
-    load: Callable[[Path, float], Dataset]
+    load: Callable[[Path, float, int, Bars | None], Dataset]
     steps: int = 1

@@ -22,9 +22,10 @@ ARRAYS = ("images", "labels", "classes", "superclasses", "test_images", "test_la
 def read_own_npz(path: Path, least: int = 2) -> Parts:
     """Return the images of a `.npz` file, of at least `least` classes.
 
-    Arrays: `images` uint8 (N, H, W) or (N, H, W, C) and `labels` (N,) integers; optional `classes` (names in label
-    order), `superclasses` (the name of each class's super-class, in the same order), `levels` (one integer, 256 unless
-    given), `test_images` with `test_labels`. Nothing is unpickled. Raises ConfigError (one line).
+    Arrays: `images` uint8 (N, H, W), (N, H, W, C) or, changing in time, (N, steps, H, W, C), and `labels` (N,)
+    integers; optional `classes` (names in label order), `superclasses` (the name of each class's super-class, in the
+    same order), `levels` (one integer, 256 unless given), `test_images` with `test_labels`. Nothing is unpickled.
+    Raises ConfigError (one line).
     """
     return npz_parts(path, read_npz(path, ARRAYS), least)
 
@@ -41,12 +42,12 @@ def npz_parts(path: Path, arrays: Mapping[str, npt.NDArray[Any]], least: int = 2
         )
     levels = npz_levels(where, arrays)
     images = with_channels(f"{where}: images", arrays["images"])
-    check_images(f"{where}: images", images, levels)
+    check_images(f"{where}: images", images, levels, timed=True)
     labels = arrays["labels"]
     parts = [(images, labels, "")]
     if "test_images" in arrays:
         tests = with_channels(f"{where}: test_images", arrays["test_images"])
-        check_images(f"{where}: test_images", tests, levels)
+        check_images(f"{where}: test_images", tests, levels, timed=True)
         if tests.shape[1:] != images.shape[1:]:
             found = f"test_images are {list(tests.shape[1:])}, images {list(images.shape[1:])}"
             raise ConfigError(f"{where}: {found}; needed equal (H, W, C); resize them")

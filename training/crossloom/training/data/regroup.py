@@ -1,4 +1,4 @@
-"""Data sets with classes left out, or with one of another data set added."""
+"""Data sets with classes left out, with one of another data set added, or tested on another data set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from crossloom.sim.errors import ConfigError
 from crossloom.sim.text import printable
 
 from ..rules import shown, suggestion
-from .labelled import Dataset, Ints
+from .labelled import ALL, TEST, Dataset, Ints
 
 log = logging.getLogger(__name__)
+ROWS = 1024
 
 
 def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
@@ -59,6 +61,59 @@ def exclude(dataset: Dataset, names: Sequence[str]) -> Dataset:
         validation=validation,
         test=test,
         superclasses=superclasses,
+        origins=None if dataset.origins is None else dataset.origins[stays],
+        tests=_fewer(dataset, stays),
+    )
+
+
+def _fewer(dataset: Dataset, stays: npt.NDArray[np.bool_]) -> tuple[tuple[str, int], ...]:
+    """The pieces of the test part, of what stays."""
+    ends = np.cumsum([0, *(size for _, size in dataset.tests)]).tolist()
+    pieces = zip(dataset.tests, ends, ends[1:], strict=False)
+    return tuple((name, int(stays[dataset.test[first:last]].sum())) for (name, _), first, last in pieces)
+
+
+def test_first(data: Dataset) -> Ints:
+    """Return the indices of all images: those of the test part, and then the others in their order."""
+    return np.concatenate([data.test, np.sort(np.concatenate([data.train, data.validation]))])
+
+
+def tested_on(dataset: Dataset, other: Dataset) -> Dataset:
+    """Return the training and validation images of the one data set with all images of the other as its test images.
+
+    The other's test part comes first. What shows the same as one of these (`origins`) is left out of both. Raises
+    ConfigError where classes, shape, steps or levels differ.
+    """
+    for what in ("classes", "shape", "steps", "levels"):
+        found, needed = (getattr(data, what) for data in (other, dataset))
+        if found != needed:
+            wanted = f"needed {shown(needed)} to test what {dataset.name} trains"
+            raise ConfigError(f"{other.name}: {what} {shown(found)}; {wanted}; correct the recipe")
+    which = test_first(other)
+    parts = [dataset.train, dataset.validation]
+    if dataset.origins is not None and other.origins is not None:
+        seen = np.isin(dataset.origins, other.origins)
+        left_out = int(seen[np.concatenate(parts)].sum())
+        parts = [part[~seen[part]] for part in parts]
+        log.info("%s: %d images that %s shows are left out", dataset.name, left_out, other.name)
+    kept, count = np.sort(np.concatenate(parts)), sum(map(len, parts))
+    train, validation = (np.searchsorted(kept, part) for part in parts)
+    images = np.empty((count + len(which), *dataset.images.shape[1:]), np.uint8)
+    for first in range(0, count, ROWS):
+        images[first : min(first + ROWS, count)] = dataset.images[kept[first : first + ROWS]]
+    images[count:] = other.images[which]
+    return Dataset(
+        dataset.name,
+        dataset.classes,
+        dataset.levels,
+        images,
+        np.concatenate([dataset.labels[kept], other.labels[which]]),
+        train,
+        validation,
+        np.arange(count, len(images)),
+        dataset.superclasses,
+        test_set=other.name + ALL,
+        tests=((other.name + TEST, len(other.test)), (f"{other.name} training", len(which) - len(other.test))),
     )
 
 

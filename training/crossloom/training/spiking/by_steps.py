@@ -42,22 +42,29 @@ def backward_by_steps(
     can be forgotten once it is done. A first pass without gradients gives the scores, and with them the gradient of
     the loss `loss_of(scores)` by them, which is that by every step's spikes; a second one takes it back through
     each step, or through `sltt_steps` of them drawn from `rng` (SLTT-K), whose gradients then count for the others too.
-    What stands before the first neurons is computed once. The same gradients as of the whole graph with
-    `Rule.through_time` false.
+    What stands before the first neurons is computed once, where the image is the input at every step. The same
+    gradients as of the whole graph with `Rule.through_time` false.
     """
     parts = list(model)
     first = next(i for i, part in enumerate(parts) if isinstance(part, LIFLayer))
+    every = neurons_of(model)[0].first
+    first = first if every else 0
     front, rest = nn.Sequential(*parts[:first]), nn.Sequential(*parts[first:])
     source: Any = front(images)
     value: Tensor = getattr(source, "value", source)
     leaf = value.detach().requires_grad_(value.requires_grad)
     held = source._replace(value=leaf) if hasattr(source, "_replace") else leaf
+    size = len(value) // spiking.steps
+
+    def at(step: int) -> Any:
+        return held if every else held[step * size : (step + 1) * size]
+
     steps, layers = spiking.steps, [layer for layer in neurons_of(model) if layer.watched and not layer.readout]
     scores = torch.zeros(())
     means = [0.0] * len(layers)
     with stepping(model), torch.no_grad():
-        for _ in range(steps):
-            shown = rest(held).float()
+        for step in range(steps):
+            shown = rest(at(step)).float()
             scores = shown if isinstance(parts[-1], Last) else scores + shown
             means = [mean + float(layer.activity) / steps for mean, layer in zip(means, layers, strict=True)]  # type: ignore[arg-type]
     scores.requires_grad_()
@@ -70,7 +77,7 @@ def backward_by_steps(
     with stepping(model):
         for step in range(steps):
             with torch.set_grad_enabled(step in chosen):
-                shown = rest(held)
+                shown = rest(at(step))
             if step in chosen:
                 spikes = [layer.activity for layer in layers]
                 slopes = [torch.tensor(2 * spiking.rate_weight * a / count) for a in above]

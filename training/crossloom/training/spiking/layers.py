@@ -148,6 +148,14 @@ class Sum(nn.Module):
         return IntQuantTensor(a.value + b.value, scale, torch.zeros(()), bits, True, self.training)
 
 
+class SpikeInput(nn.Module):
+    """What stands before the first layer where the image comes as spikes, 0 and 1: gives them their scale, 1."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Return the same as a QuantTensor of one bit."""
+        return IntQuantTensor(x, torch.ones(()), torch.zeros(()), torch.ones(()), False, self.training)
+
+
 class _Reduce(nn.Module):
     """(steps * N, ...) to (N, ...); with one step at a time, what it reads."""
 

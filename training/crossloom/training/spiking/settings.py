@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crossloom.sim.encoders import ENCODERS
 from crossloom.sim.errors import ConfigError
 from crossloom.sim.ops.lif import MAX_GUARD, MAX_LEAK, MAX_STEPS, WHENS
 from crossloom.sim.types import MAX_ACC_BITS
 
 from ..layer_tables import LayerConfig, Residual
 from ..rules import boolean, choice, integer, number, only_words, refuse, shown
+from .encoding import SPIKES
 
 LEARNED = ("theta", "leak")
 SURROGATES = ("atan", "triangle")
@@ -21,9 +23,10 @@ MAX_WEIGHT = 1e6
 class SpikingConfig:
     """What every layer with activation "lif" is, and how it learns; the neuron as `crossloom.sim.LIF` defines it.
 
-    The image is the input at each of `steps` (direct coding), so that what stands before the first neurons is computed
-    once. `theta` is the threshold as a value, `guard` the fraction bits of a membrane below its accumulator,
-    `membrane_bits` its width (left out: as wide as never saturates).
+    `encoder` makes `steps` of an image: "direct", the image is the input at each of them, so that what stands before
+    the first neurons is computed once; "rate" and "latency", spikes, the former drawn from `seed` and the image's
+    number; "events", images come as counts of so many steps. `theta` is the threshold as a value, `guard` the fraction
+    bits of a membrane below its accumulator, `membrane_bits` its width (left out: as wide as never saturates).
 
     `surrogate` is the derivative that stands for a spike's, "atan" (SpikingJelly's, arXiv 2007.05785) or "triangle"
     (arXiv 1803.09574), `surrogate_width` how steep or wide, in thresholds; with `detach_reset` no gradient goes back
@@ -42,7 +45,9 @@ class SpikingConfig:
     a neuron and step lie above `rate_target`.
     """
 
+    encoder: str = choice(*ENCODERS, default="direct")
     steps: int = integer(1, MAX_STEPS, 4)
+    seed: int = integer(0, (1 << 32) - 1, 0)
     theta: float = number(2.0**-16, 2.0**16, 1.0)
     leak: int = integer(0, MAX_LEAK, 2)
     guard: int = integer(0, MAX_GUARD, 8)
@@ -70,6 +75,9 @@ def check_spiking(source: str, found: SpikingConfig) -> None:
     def wrong(key: str, what: str, needed: str, advice: str) -> None:
         refuse(source, "spiking", key, what, needed, advice)
 
+    if found.seed and found.encoder != "rate":
+        what = f"found {found.seed} beside encoder {shown(found.encoder)}"
+        wrong("seed", what, 'encoder "rate", which draws', "remove it")
     if found.most > 1 and (found.strict or found.reset != "subtract"):
         rule = "strict" if found.strict else f"reset {shown(found.reset)}"
         wrong("most", f"found {found.most} beside {rule}", 'reset "subtract" without strict', "write most = 1")
@@ -125,3 +133,32 @@ def check_fits(
             source, "training", "float_precision", f"found {shown(float_precision)} beside [spiking]",
             '"float32": membranes are carried in it', "remove it",
         )  # fmt: skip
+
+
+def check_encoder(
+    source: str, found: SpikingConfig | None, plain_bits: bool, normalization: str, hierarchical: bool, init: bool
+) -> None:
+    """Raise ConfigError where time at the input has no place, or leaves keys of [quantization] without effect."""
+    if found is None or found.encoder == "direct":
+        return
+    where = {
+        "[hierarchy]": hierarchical,
+        "init": init,
+        "from_steps": bool(found.from_steps) and found.encoder == "events",
+    }
+    for what, given in where.items():
+        if given:
+            refuse(
+                source,
+                "spiking",
+                "encoder",
+                f"found {shown(found.encoder)} beside {what}",
+                '"direct"',
+                "remove one of them",
+            )
+    if found.encoder not in SPIKES:
+        return
+    for key, fits in (("input_bits", plain_bits), ("normalization", normalization == "unit")):
+        if not fits:
+            what = f"given beside encoder {shown(found.encoder)}, whose codes are 0 and 1"
+            refuse(source, "quantization", key, what, "none of it", "remove it")
