@@ -39,6 +39,7 @@ def _contestants(artifact: Artifact, images: AnyArray) -> dict[str, Callable[[],
     from crossloom.training.hierarchical import Hierarchical, build_float_network
     from crossloom.training.inputs import to_float
     from crossloom.training.restore import restore
+    from crossloom.training.spiking.fitting import encoder_of
 
     found = restore(artifact)
     quantized = found.model
@@ -47,7 +48,7 @@ def _contestants(artifact: Artifact, images: AnyArray) -> dict[str, Callable[[],
     # Time does not depend on the values of the weights: the recipe's fresh float network will do.
     plain = build_float_network(found.config, (c, h, w), len(artifact.network.classes), hierarchy).eval()
     values = np.linspace(0, 1, artifact.network.input.levels, dtype=np.float32)[:, None]
-    tensor = to_float(images, values)
+    tensor = to_float(images, values, encoder_of(found.config))
 
     def forward(model: torch.nn.Module) -> Callable[[], object]:
         def call() -> object:

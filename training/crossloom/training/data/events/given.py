@@ -16,7 +16,7 @@ from ..labelled import Images, Ints
 from .packed import read_packed
 from .reading import READERS, read_recording
 from .recording import Recording
-from .sets import PACKED, PARTS, folder_recordings, recorded_counts
+from .sets import PARTS, folder_recordings, packed_file, recorded_counts
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class Recorded:
 def reader_of(path: Path) -> Callable[[Path, Wanted], Recorded] | None:
     """Return what reads the recordings of a file or folder, None where it holds none by its name and arrays."""
     if path.is_dir():
-        if (path / PACKED).is_file():
-            return lambda folder, wanted: _packed(folder / PACKED, wanted)
+        packed = packed_file(path)
+        if packed is not None:
+            return lambda _, wanted: _packed(packed, wanted)
         return _folders if all((path / part).is_dir() for part in PARTS) and any(path.glob("*/*/*.bin")) else None
     if path.suffix.lower() in READERS:
         return _single

@@ -52,12 +52,17 @@ def nmnist(folder: Path, validation: float, steps: int = STEPS, bars: Bars | Non
     `.bin` files by digit. `bars` makes a progress bar. Events that no count holds are counted in a warning. Of one
     step, counts are (N, 34, 34, 2). Raises ConfigError (one line).
     """
-    packed = next((path for path in (folder / PACKED, folder / "events" / PACKED) if path.is_file()), None)
+    packed = packed_file(folder)
     recordings, labels, tests, origins = _packed(read_packed(packed)) if packed else folder_recordings(folder)
     _check_steps("nmnist", len(labels), steps)
     counts = recorded_counts("nmnist", recordings, len(labels), steps, bars)
     parts = split(counts, labels, validation, test=np.flatnonzero(tests))
     return Dataset("nmnist", CLASSES, LEVELS, _still(counts), labels, *parts, origins=origins)
+
+
+def packed_file(folder: Path) -> Path | None:
+    """Return the packed recordings of N-MNIST in a folder, None where they are not there."""
+    return next((path for path in (folder / PACKED, folder / "events" / PACKED) if path.is_file()), None)
 
 
 def recorded_counts(
