@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from neuron_model import FRESH, neuron_step
 
 from crossloom.rtl.compiler.ops import LOWERED
 from crossloom.rtl.compiler.words import Kind
@@ -26,12 +27,13 @@ class Interpreter:
         shape = (self.count, folding.ways, sizes.features, folding.rows)
         self.memory = rng.integers(0, 1 << sizes.x_bits, shape)  # what nobody wrote means nothing
         self.results = np.zeros((self.count, sizes.results, folding.lanes), np.int64)
-        self.edges = {n: np.zeros((self.count, *e.shape), np.int64) for n, e in program.network.edges.items()}
+        self.edges = {n: np.zeros((self.count, *e.image_shape), np.int64) for n, e in program.network.edges.items()}
         self.cycles = []  # of the array, a sweep
         self._load(codes)
 
     def _load(self, codes):
         config, rows, lanes = self.program.config, self.program.folding.rows, self.program.folding.lanes
+        # Steps lie one below the other.
         image = codes.reshape(self.count, config.height + 1, config.width + 1, -1).astype(np.int64) - config.lo
         for y in range(config.height + 1):
             for x in range(config.width + 1):
@@ -68,11 +70,14 @@ class Interpreter:
         pix = 2 if sweep.paired else 1
         for oy in range(sweep.out_h + 1):
             for ox in range(0, sweep.out_w + 1, pix):
-                acc = np.zeros((pix, self.count, program.folding.cols), np.int64)
-                total = np.zeros((pix, self.count, 1), np.int64)
-                best = np.zeros((pix, self.count, program.folding.rows), np.int64)
-                at = 0
+                time, begins, membranes = 0, True, {}
                 for segment in program.segments[sweep.first_segment : sweep.last_segment + 1]:
+                    if begins:
+                        acc = np.zeros((pix, self.count, program.folding.cols), np.int64)
+                        total = np.zeros((pix, self.count, 1), np.int64)
+                        best = np.zeros((pix, self.count, program.folding.rows), np.int64)
+                        at = 0
+                    begins = bool(segment.stop)
                     for dy in range(sweep.kernel_h + 1):
                         for dx in range(sweep.kernel_w + 1):
                             at = 0 if sweep.hold else at
@@ -95,10 +100,15 @@ class Interpreter:
                                     total[p] += v.sum(1, keepdims=True)
                                     best[p] = np.maximum(best[p], v)
                                 assert len(seen) < 2 or None in seen or seen[0] != seen[1], "two pixels in a bank"
-                acc -= total << (program.sizes.w_bits - 1)
-                for p in range(pix):
-                    if ox + p <= sweep.out_w:
-                        self._drain(index, drain, bank, oy, ox + p, acc[p], best[p])
+                    if not begins:
+                        continue
+                    acc -= total << (program.sizes.w_bits - 1)
+                    for now in range(time, time + (drain.times + 1 if drain.hold else 1)):
+                        for p in range(pix):
+                            if ox + p <= sweep.out_w:
+                                self._drain(index, drain, bank, (now, oy, ox + p), acc[p], best[p], membranes)
+                    time += 1
+                assert begins and time == (1 if drain.hold else drain.times + 1)
 
     def _read(self, sweep, segment, y, x, block):
         if not (0 <= y < sweep.height and 0 <= x < sweep.width):
@@ -114,11 +124,12 @@ class Interpreter:
             v[:, j * unroll : (j + 1) * unroll] = self._read(sweep, segment, y, x + j, 0)[0][:, :unroll]
         return v
 
-    def _drain(self, index, drain, bank, oy, ox, acc, best):
+    def _drain(self, index, drain, bank, place, acc, best, membranes):
         program, lanes, sizes = self.program, self.program.folding.lanes, self.program.sizes
         entry, first, row = program.passes[index], program.channels[index], program.rows[index]
+        time, oy, ox = place
         row += oy * entry.stack
-        word, chunk = drain.base + oy * drain.row + ox // program.folding.ways, drain.chunk
+        word, chunk = drain.base + time * drain.image + oy * drain.row + ox // program.folding.ways, drain.chunk
         for k in range(drain.chunks + 1):
             part = acc[:, k * lanes : (k + 1) * lanes]
             if drain.kind == Kind.POOL:
@@ -126,12 +137,19 @@ class Interpreter:
             else:
                 at = drain.params + k + (bank.params if drain.banked else 0)
                 raw = _signed(part + program.bias[at], sizes.acc_bits)
-                self._keep(entry, entry.raw, row, ox, first + k * lanes, raw)
+                self._keep(entry, entry.raw, time, row, ox, first + k * lanes, raw)
+                if drain.lif:
+                    raw, spikes = self._neurons(
+                        drain, k + drain.neurons + drain.banked * bank.neurons, raw, membranes, (ox, k)
+                    )
+                    self._keep(entry, entry.neurons.edge, time, row, ox, first + k * lanes, raw)
                 if drain.kind == Kind.LOGITS:
                     self.results[:, drain.base + k] = raw
                     continue
                 if drain.kind == Kind.REQUANT:
                     y = self._requant(drain, raw, program.shift[at])
+                elif drain.kind == Kind.SPIKES:
+                    y = spikes * drain.scale
                 else:
                     table = drain.tables + (k << drain.steps) + (bank.tables if drain.banked else 0)
                     assert table % (1 << drain.steps) == 0, "the search ORs its place into the table's"
@@ -139,7 +157,7 @@ class Interpreter:
                     y = (rows[None] <= raw[:, None]).sum(1) * drain.scale
             assert y.min() >= 0 and y.max() < 1 << sizes.x_bits
             self._write(word, ox, chunk * lanes, y)
-            self._keep(entry, entry.codes, row, ox, first + k * lanes, y + entry.lo)
+            self._keep(entry, entry.codes, time, row, ox, first + k * lanes, y + entry.lo)
             chunk += 1
             if chunk * lanes == program.folding.rows:
                 chunk, word = 0, word + drain.plane
@@ -149,11 +167,18 @@ class Interpreter:
         op = Requant(shift, ROUNDINGS[drain.rounding], QType(drain.lo, drain.lo + drain.span))
         return op.kernel([edge], Edge(raw.shape[1:], op.out))(raw.astype(np.float64)).astype(np.int64) - drain.lo
 
-    def _keep(self, entry, name, oy, ox, channel, values):
+    def _neurons(self, drain, word, acc, membranes, cell):
+        """Membranes and spikes of a step; `membranes` keeps what is left for the next one."""
+        theta, leak = self.program.neurons[word, :, 0], self.program.neurons[word, :, 1]
+        v, spikes, membranes[cell] = neuron_step(drain, theta, leak, membranes.get(cell, FRESH), acc)
+        return v, spikes
+
+    def _keep(self, entry, name, time, oy, ox, channel, values):
         if name is None:
             return
         height, width, channels = entry.sums.shape
-        here = self.edges[name].reshape(self.count, height, width, channels)
+        steps = self.program.network.edges[name].steps
+        here = self.edges[name].reshape(self.count, steps, height, width, channels)[:, min(time, steps - 1)]
         part = values[:, : max(0, channels - channel)]
         here[:, oy, ox, channel : channel + part.shape[1]] = part
 
@@ -164,6 +189,7 @@ def differing(compiled, codes):
     expected = run(network, codes=codes, edges=list(network.edges))
     nodes = [n for _, nodes, _ in network.sections() for n in nodes]
     never = {n.name for n in nodes if LOWERED[n.op.kind].moves or LOWERED[n.op.kind].before}
+    never |= {n.name for n in nodes if n.op.kind == "last" and network.edges[n.name].accumulator}
     wrong = 0
     for branch in range(len(compiled.banks)):
         rows = np.flatnonzero(expected.branch == branch) if network.route else np.arange(len(codes))

@@ -59,7 +59,7 @@ class EngineModel:
                 argument=f"+program={folder}/",
             )
         self._taps = self.model.record("tap_valid_o", "tap_sweep_o")
-        names = ("sweep", "chunk", "y", "x", "raw", "code")
+        names = ("sweep", "chunk", "y", "x", "time", "raw", "membrane", "code")
         self._chunks = self.model.record("trace_valid_o", *(f"trace_{name}_o" for name in names))
 
     def close(self) -> None:
@@ -68,9 +68,11 @@ class EngineModel:
 
     def frames(self, codes: IntArray) -> NDArray[np.uint32]:
         """Input codes (N, *shape) as chunks (N * chunks, words)."""
-        shape, lanes, bits = self.program.regions[INPUT].shape, self.program.folding.lanes, self.program.sizes.x_bits
-        count = self.program.config.chunks + 1
-        pixels = np.zeros((len(codes) * shape[0] * shape[1], count * lanes), np.int64)
+        program = self.program
+        shape, lanes, bits = program.regions[INPUT].shape, program.folding.lanes, program.sizes.x_bits
+        count = program.config.chunks + 1
+        steps = program.network.edges[INPUT].steps
+        pixels = np.zeros((len(codes) * steps * shape[0] * shape[1], count * lanes), np.int64)
         pixels[:, : shape[2]] = codes.reshape(len(pixels), shape[2])
         size = -(-lanes * bits // 32)
         if not len(pixels):

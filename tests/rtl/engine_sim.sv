@@ -24,9 +24,19 @@ module engine_sim #(
   parameter  int unsigned Segments  = 32,
   parameter  int unsigned Branches  = 1,
   parameter  bit          Doubling  = 1'b0,
+  parameter  bit          Timed     = 1'b0,  // edges of several time steps
+  parameter  int unsigned Neurons   = 0,    // words of thresholds and leaks, 0 without neurons
+  parameter  int unsigned MemBits   = 2,    // membranes, and the least of any layer
+  parameter  int unsigned MemMin    = 2,
+  parameter  int unsigned GuardMin  = 0,
+  parameter  int unsigned GuardMax  = 0,
+  parameter  int unsigned LeakMin   = 0,
+  parameter  int unsigned LeakMax   = 0,
+  parameter  int unsigned Most      = 1,    // spikes of a step
+  parameter  bit          Later     = 1'b0, // resets a step later
   parameter  int unsigned Unroll      = 0,
   localparam int unsigned IndexBits = Sweeps > 1 ? $clog2(Sweeps) : 1,
-  localparam int unsigned ClipBits  = $clog2(Lanes + 1)
+  localparam int unsigned ClipBits  = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0)
 ) (
   input  logic                     clk_i,
   input  logic                     rst_ni,
@@ -54,7 +64,9 @@ module engine_sim #(
   output logic [7:0]               trace_chunk_o,
   output logic [12:0]              trace_y_o,
   output logic [12:0]              trace_x_o,
+  output logic [11:0]              trace_time_o,
   output logic [Lanes*AccBits-1:0] trace_raw_o,
+  output logic [Lanes*MemBits-1:0] trace_membrane_o,
   output logic [Lanes*XBits-1:0]   trace_code_o
 );
   engine #(
@@ -62,13 +74,17 @@ module engine_sim #(
     .AccBits(AccBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin), .ShiftMax(ShiftMax),
     .Features(Features), .Weights(Weights), .Params(Params), .Tables(Tables), .Steps(Steps),
     .ScaleBits(ScaleBits), .Results(Results), .Sweeps(Sweeps), .Segments(Segments),
-    .Branches(Branches), .Doubling(Doubling), .Unroll(Unroll)
+    .Branches(Branches), .Doubling(Doubling), .Timed(Timed),
+    .Neurons(Neurons), .MemBits(MemBits), .MemMin(MemMin), .GuardMin(GuardMin),
+    .GuardMax(GuardMax), .LeakMin(LeakMin), .LeakMax(LeakMax), .Most(Most), .Later(Later),
+    .Unroll(Unroll)
   ) u_engine (
     .clk_i, .rst_ni, .s_valid_i(s_valid), .s_ready_o(s_ready), .s_data_i(s_data),
     .s_status_i(status_i), .s_more_i(1'b0), .m_more_o(), .m_valid_o(m_valid), .m_ready_i(m_ready), .m_data_o(m_data),
     .m_last_o(m_last), .bank_we_i, .bank_memory_i, .bank_addr_i, .bank_part_i, .bank_data_i,
     .idle_o, .image_o, .clipped_o, .tap_valid_o, .tap_sweep_o, .trace_valid_o, .trace_sweep_o,
-    .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_raw_o, .trace_code_o
+    .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_time_o, .trace_raw_o, .trace_membrane_o,
+    .trace_code_o
   );
   logic unused;
   assign unused = s_last;

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossloom.sim.network import Network
-from crossloom.sim.ops import Conv2d, Dense, LeakyReLU, Requant, Threshold
+from crossloom.sim.ops import LIF, Conv2d, Dense, LeakyReLU, Requant, Threshold
 
 
 def other_banks(network: Network, seed: int = 3, shifts: int = 2) -> Network:
@@ -26,6 +26,12 @@ def other_banks(network: Network, seed: int = 3, shifts: int = 2) -> Network:
                 weight = rng.integers(op.weight_type.lo, op.weight_type.hi, op.weight.shape, endpoint=True)
                 bias = np.clip(op.bias + rng.integers(-9, 10, op.bias.shape), -limit, limit - 1)
                 found[node.name] = replace(op, weight=weight, bias=bias)
+            elif isinstance(op, LIF):
+                most = ((1 << op.bits - 1) - 1) // op.most
+                theta = np.clip(op.theta + rng.integers(-9, 10, op.theta.shape), 1, most)
+                found[node.name] = replace(op, theta=theta, leak=rng.integers(0, 16, op.leak.shape))
+            elif isinstance(op, Threshold) and isinstance(neurons := found.get(node.inputs[0]), LIF):
+                found[node.name] = replace(op, thresholds=neurons.levels)
             elif isinstance(op, Threshold):
                 moved = op.thresholds + rng.integers(-9, 10, op.thresholds.shape)
                 moved = np.clip(moved, op.thresholds.min(), op.thresholds.max())

@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+from neuron_model import FRESH, neuron_step
 from testbench_engine_arithmetic import packed, requantize, signed_range
 
 from crossloom.rtl.compiler.bank_layout import PART_BITS
@@ -23,6 +24,8 @@ class Parameters:
             [(int(s) % (1 << SHIFT_BITS), int(b) % (1 << self.bits)) for s, b in zip(*row, strict=True)]
             for row in zip(compiled.shift, compiled.bias, strict=True)
         ]
+        self.neurons = compiled.neurons.copy()
+        self.left = {}  # of each cell, for its next step
         self.tables = [[int(v) for v in compiled.tables[:, lane]] for lane in range(lanes)]
 
     def bias(self, at):
@@ -103,22 +106,42 @@ class Parameters:
             return 0
         return drain.params + chunk + (self.program.banks[branch].params if drain.banked else 0)
 
-    def result(self, drain, branch, chunk, sums):
-        """What the simulator makes of sums: scores, codes, and how many of these a range replaced."""
+    def membranes(self, drain, branch, chunk, acc, time, pixel):
+        """Membranes and spikes of a cell's next step, and how many of them saturate."""
+        at = drain.neurons + chunk + (self.program.banks[branch].neurons if drain.banked else 0)
+        theta, leak = self.neurons[at, :, 0], self.neurons[at, :, 1]
+        left = self.left.get((pixel, chunk), FRESH) if time else FRESH
+        acc = np.array(acc)
+        v, spikes, self.left[pixel, chunk] = neuron_step(drain, theta, leak, left, acc)
+        limit, free = 1 << drain.limit - 1, left[0] + (acc << drain.guard)
+        clipped = ~np.asarray(left[1]) & ((free < -limit) | (free >= limit))
+        return v.tolist(), spikes, int(clipped.sum())
+
+    def result(self, drain, branch, chunk, sums, time=0, pixel=0):
+        """What the simulator makes of sums: accumulators, what of them or of membranes is read, codes, and clips.
+
+        These are codes or membranes that a range replaced.
+        """
         at = self.word_of(drain, branch, chunk)
         raw = [(s + b) % (1 << self.bits) for s, b in zip(sums, self.bias(at), strict=True)]
-        raw = [value - (value >> self.bits - 1 << self.bits) for value in raw]
+        raw = acc = [value - (value >> self.bits - 1 << self.bits) for value in raw]
+        saturated = 0
+        if drain.lif:
+            raw, spikes, saturated = self.membranes(drain, branch, chunk, raw, time, pixel)
+            if drain.kind == Kind.SPIKES:
+                return acc, raw, (spikes * drain.scale).tolist(), saturated
         if drain.kind == Kind.LOGITS:
-            return raw, None, 0
-        acc = np.array([raw])
+            return acc, raw, None, saturated
+        read = np.array([raw])
         if drain.kind == Kind.THRESHOLD:
             place = self.table(drain, branch, chunk)
             rows = np.array([self.thresholds(drain, place, lane) for lane in range(len(raw))])
             low, high = signed_range(self.bits)
             op = Threshold(np.clip(rows, low, high + 1), 0, drain.scale, 0)
             source = Edge((len(raw),), QType(low, high), True, -low)
-            return raw, op.kernel([source], op.infer("bench", [source], False))(acc).astype(int)[0].tolist(), 0
+            codes = op.kernel([source], op.infer("bench", [source], False))(read)
+            return acc, raw, codes.astype(int)[0].tolist(), saturated
         rounding, shift, high = ROUNDINGS[drain.rounding], self.shift(at), drain.lo + drain.span
-        codes = requantize(acc, shift, rounding, drain.lo, high)[0]
-        free = requantize(acc, shift, rounding, *signed_range(32))[0]
-        return raw, (codes - drain.lo).tolist(), int(((free < drain.lo) | (free > high)).sum())
+        codes = requantize(read, shift, rounding, drain.lo, high)[0]
+        free = requantize(read, shift, rounding, *signed_range(32))[0]
+        return acc, raw, (codes - drain.lo).tolist(), saturated + int(((free < drain.lo) | (free > high)).sum())

@@ -1,7 +1,6 @@
 """Cores as they are generated, at a network's own widths: every edge and answer is the simulator's."""
 
 import contextlib
-import math
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,11 @@ from crossloom.sim import compare, differing, input_codes, load, random_codes, r
 from crossloom.sim.frames import frame_beats, frame_layout, read_results
 
 FOLDINGS = [Folding(8, 4, 2, 2), Folding(6, 3, 1, 3), Folding(4, 8, 2, 4), Folding(4, 8, 2, 2, 9)]
-# Thresholds, sums that double, one pixel, many branches; the rest takes long.
-QUICK = [1, 8, 17]
+# Thresholds, sums that double, one pixel, many branches, neurons in these; the rest takes long.
+QUICK = [1, 8, 17, 2002]
 SEEDS = [
     pytest.param(seed, marks=[] if seed in QUICK else pytest.mark.long)
-    for seed in [*range(24), 331, *range(1000, 1012)]
+    for seed in [*range(24), 331, *range(1000, 1012), *range(2000, 2012)]
 ]
 
 
@@ -47,7 +46,7 @@ def test_a_random_network_in_its_own_core_is_exact_on_every_edge(seed):
             assert set(edges) == set(network.edges) - {"input"}
             compared = compare(network, expected.edges, edges)
             assert (compared.total, compared.first) == (0, None)
-            assert compared.codes == sum(len(codes) * math.prod(network.edges[name].shape) for name in edges)
+            assert compared.codes == sum(len(codes) * network.edges[name].image_size for name in edges)
         if network.route:  # weights, parameters, thresholds and rows of every bank, written by the driver
             other = other_banks(network, seed, 0)
             model.load(other)

@@ -114,7 +114,7 @@ BROKEN = {
     ),
     "nothing": lambda plain: None,
     "a list": lambda plain: [plain],
-    "another format": lambda plain: plain | {"format": 2},
+    "another format": lambda plain: plain | {"format": 3},
     "a key too many": lambda plain: plain | {"more": 1},
     "a key missing": lambda plain: {k: v for k, v in plain.items() if k != "layout"},
     "a short hash": lambda plain: plain | {"fixed": "00"},

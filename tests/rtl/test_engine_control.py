@@ -23,9 +23,20 @@ TAPS = [program_text(8, FOLDINGS[0]), program_text(17, Folding(6, 4, 2, 2)), pro
 # Thresholds of 1, 4 and 6 steps in banks, some counted twice; both parts of a threshold's word; then a single pixel.
 PAIRS = [program_text(seed, Folding(6, 4, 2, 2), replace(SIZES, acc_bits=40)) for seed in (1, 14)]
 SINGLE = program_text(9, FOLDINGS[1], SIZES)
+# Neurons, in banks first: sums held or of every step, each kind of quantizer behind them, resets a step later.
+SPIKING = [program_text(seed, Folding(6, 4, 2, 2)) for seed in (2002, 2049)]
 SPACE = {"FeatureBits": 10, "WeightBits": 13}
-ADDRESSES = {"FeatureBits": 10, "ParamBits": 8, "TableBits": 11}
-BANKS = {"Weights": 5, "WeightParts": 3, "Params": 4, "ParamParts": 2, "Tables": 6, "TableParts": 4}
+ADDRESSES = {"FeatureBits": 10, "ParamBits": 8, "TableBits": 11, "NeuronBits": 5}
+BANKS = {
+    "Weights": 5,
+    "WeightParts": 3,
+    "Params": 4,
+    "ParamParts": 2,
+    "Tables": 6,
+    "TableParts": 4,
+    "Neurons": 3,
+    "NeuronParts": 2,
+}
 BANKS |= {"Branches": 3, "Capacity": 5}
 PARTS = [
     *[("constants", {}, SHA)] * 2,
@@ -36,8 +47,9 @@ PARTS = [
     *[("core_regs", BANKS | {"ClipBits": 3}, SHA)] * 2,
     ("sequencer", SPACE, SHA),
     *[("sequencer", SPACE | {"Sweeps": SIZES.sweeps, "Segments": SIZES.segments}, text) for text in TAPS],
-    *[("drain", ADDRESSES, text) for text in (SHA, *PAIRS, SINGLE)],
-    *[("quantizer", {}, text) for text in (SHA, *PAIRS, SINGLE)],
+    ("sequencer", SPACE, SPIKING[1]),
+    *[("drain", ADDRESSES, text) for text in (SHA, *PAIRS, SINGLE, *SPIKING)],
+    *[("quantizer", {}, text) for text in (SHA, *PAIRS, SINGLE, *SPIKING)],
 ]
 # In a process each, for a cycle of the larger ones takes long.
 CASES = [PARTS, [("engine", {}, CNN), ("engine", {}, SHA)], [("core", {}, CNN)]]

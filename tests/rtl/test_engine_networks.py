@@ -11,7 +11,7 @@ from whole_networks import made_whole, read_both_ways
 
 from crossloom.rtl import RtlError
 from crossloom.rtl.compiler.program import Folding, Sizes, compile_network
-from crossloom.rtl.compiler.words import Kind
+from crossloom.rtl.compiler.words import Kind, Reset
 from crossloom.rtl.estimate.cycles import image_cycles
 from crossloom.sim import compare, differing, input_codes, load, random_codes, random_network, run
 from crossloom.sim.network import Input, Network, Node
@@ -29,18 +29,28 @@ SIZES = Sizes(
     code_bits=9,
     shift_min=-16,
     shift_max=47,
-    features=768,
+    features=1960,
     weights=1400,
     params=160,
-    tables=1280,
-    steps=6,
+    tables=4352,
+    steps=9,
     scale_bits=2,
     results=6,
     sweeps=64,
-    segments=64,
+    segments=170,
     branches=4,
     doubling=1,
     unroll=4,
+    timed=1,
+    neurons=40,
+    mem_bits=41,
+    mem_min=2,
+    guard_min=0,
+    guard_max=8,
+    leak_min=0,
+    leak_max=15,
+    most=5,
+    later=1,
 )
 
 
@@ -74,8 +84,10 @@ def check(network, folding, codes, sizes=None, seed=0, stalled=True, optimize=1)
     return compiled, found
 
 
-# 331 adds operands so far apart that the sums double; from 1000 on there is LeakyReLU, here where it fits SIZES.
-SEEDS = [*range(30), 331, 1001, 1002, 1004, 1009, 1011, 1015]
+# 331 adds operands so far apart that the sums double; from 1000 on there is LeakyReLU, here where it fits SIZES; from
+# 2000 on there are neurons and time steps.
+SPIKING = [2001, 2002, 2006, 2007, 2010, 2014, 2016, 2021, 2023, 2024, 2029, 2041, 2049, 2053, 2059]
+SEEDS = [*range(30), 331, 1001, 1002, 1004, 1009, 1011, 1015, *SPIKING]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -85,7 +97,7 @@ def test_a_random_network_runs_exactly(seed):
 
 
 # 5 and 13 have rows of an image side by side.
-@pytest.mark.parametrize("seed", [*range(0, 30, 3), 5, 13, 1015])
+@pytest.mark.parametrize("seed", [*range(0, 30, 3), 5, 13, 1015, *SPIKING[::2]])
 def test_the_cycles_are_those_of_the_model(seed):
     network = random_network(seed)
     compiled = compile_network(network, FOLDINGS[seed % 3 == 0], SIZES)
@@ -223,6 +235,12 @@ def test_the_shared_engines_meet_every_way_of_reading_and_writing():
     assert any(segment.shift for compiled in plans for segment in compiled.segments)
     assert any(entry.stack > 1 for compiled in plans for entry in compiled.passes)
     assert any(drain.scale > 1 for compiled in plans for drain in compiled.drains)
+    drains = [drain for compiled in plans for drain in compiled.drains if drain.times and drain.lif]
+    for flag in ("hold", "later", "strict", "paired", "banked"):
+        assert {bool(getattr(drain, flag)) for drain in drains} == {True, False}, flag
+    assert {drain.reset for drain in drains} == set(Reset)
+    assert {drain.kind for drain in drains} == set(Kind) - {Kind.POOL}
+    assert any(drain.most > 1 for drain in drains)
 
 
 # One build for both designs.
@@ -237,7 +255,7 @@ def design(name):
 
 def design_sizes():
     least = [asdict(compile_network(design(name)[0], folding).sizes) for name, folding in DESIGNS.items()]
-    return Sizes(**{key: (min if key == "shift_min" else max)(s[key] for s in least) for key in least[0]})
+    return Sizes(**{key: (min if key.endswith("_min") else max)(s[key] for s in least) for key in least[0]})
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -260,7 +278,7 @@ def test_a_design_runs_exactly_at_other_foldings(folding):
     check(network, folding, input_codes(network.input, golden.inputs[:6]))
 
 
-@pytest.mark.parametrize("seed", range(30, 230))
+@pytest.mark.parametrize("seed", [*range(30, 230), *range(2000, 2050)])
 @pytest.mark.long
 def test_many_random_networks_run_exactly(seed):
     network = random_network(seed)

@@ -32,6 +32,13 @@ def post(lanes, bits, acc, code, low, high):
     return sizes | {"ShiftMin": low, "ShiftMax": high, "PlaceBits": 9}
 
 
+def neurons(lanes, acc, mem, guards, leaks, most, later, cells):
+    """Parameters of neurons; of `mem`, guards and leaks the least and the most."""
+    found = {"Lanes": lanes, "AccBits": acc, "MemMin": mem[0], "MemBits": mem[1], "GuardMin": guards[0]}
+    found |= {"GuardMax": guards[1], "LeakMin": leaks[0], "LeakMax": leaks[1], "Most": most, "Later": later}
+    return found | {"Cells": cells}
+
+
 BENCHES = {
     "queue": [("skid", {"Bits": 9}), ("fifo", {"Bits": 9, "Depth": 5}), ("fifo", {"Bits": 1, "Depth": 2})],
     "cut": [
@@ -58,6 +65,12 @@ BENCHES = {
         ("post", post(1, 4, 9, 5, 0, 5) | {"Tables": 2, "Steps": 1, "ScaleBits": 4}),
     ],
     "pool": [("pool", {"Lanes": 3, "XBits": 4})],
+    "neurons": [
+        ("neurons", neurons(3, 12, (5, 18), (0, 4), (0, 15), 5, 1, 4)),
+        ("neurons", neurons(2, 10, (14, 14), (4, 4), (2, 2), 1, 0, 2)),
+        ("neurons", neurons(1, 9, (4, 11), (0, 8), (0, 0), 1, 1, 1)),
+        ("neurons", neurons(2, 20, (3, 12), (0, 0), (1, 4), 2, 1, 8)),
+    ],
     "argmax": [("argmax", {"Bits": 48, "RowBits": 4}), ("argmax", {"Bits": 3, "RowBits": 16})],
 }
 CASES = [(test, top, parameters) for test, cases in BENCHES.items() for top, parameters in cases]
@@ -86,6 +99,7 @@ LIMITS = [
 def bench(test, top, parameters, seed=0):
     """The bench of a module, with first thresholds where it reads some; those are there for one run alone."""
     module = "testbench_engine_streams" if test in ("queue", "cut", "guard") else "testbench_engine_arithmetic"
+    module = "testbench_neurons" if test == "neurons" else module
     if "Init" not in parameters:
         return Bench(top, module, test, parameters, runs=2)
     rng = np.random.default_rng(seed)
@@ -126,6 +140,9 @@ def test_a_part_is_clean_under_lint(top, parameters):
         ("threshold", {"Steps": 9}, "Steps 9, Depth 256"),
         ("fifo", {"Depth": 1}, "Depth is 1"),
         ("frame_guard", {"Beats": 0}, "Beats is 0"),
+        ("neurons", {"MemMin": 17}, "MemMin 17, MemBits 16"),
+        ("neurons", {"GuardMin": 1}, "guards 1 to 0"),
+        ("neurons", {"LeakMin": 1}, "leaks 1 to 0"),
     ],
 )
 def test_a_size_that_cannot_work_is_refused_by_name(top, parameters, named):

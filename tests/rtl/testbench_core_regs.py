@@ -16,8 +16,9 @@ from crossloom.rtl.registers.core_map import CORE, COUNTERS, IDENTITY, VERSION
 async def core_regs(dut):
     """Random reads, writes, faults and counts, in every cycle what a model in Python says."""
     (clip_bits,) = parameters("ClipBits")
-    *words, capacity = parameters("Weights", "Params", "Tables", "Branches", "Capacity")
-    parts = [*parameters("WeightParts", "ParamParts", "TableParts"), 1]
+    *words, capacity = parameters("Weights", "Params", "Tables", "Branches", "Neurons", "Capacity")
+    parts = parameters("WeightParts", "ParamParts", "TableParts")
+    parts = [*parts, 1, *parameters("NeuronParts")]
     identity = [int(text, 16) for text in Path("identity.mem").read_text().split()]
     offsets = {register.name: register.offset for register in CORE.registers}
     at = {offset: name for name, offset in offsets.items()}

@@ -250,8 +250,8 @@ async def post(dut):
     lanes, bits, acc_bits, code_bits = parameters("Lanes", "XBits", "AccBits", "CodeBits")
     least, most, tables, most_steps, scale_bits = parameters("ShiftMin", "ShiftMax", "Tables", "Steps", "ScaleBits")
     (low, high), (code_low, code_high) = signed_range(acc_bits), signed_range(code_bits)
-    kinds = [kind for kind in Kind if tables or kind != Kind.THRESHOLD]
-    await reset(dut, drain_i=0, valid_i=0, wr_valid_i=0)
+    kinds = [kind for kind in Kind if kind != Kind.SPIKES and (tables or kind != Kind.THRESHOLD)]
+    await reset(dut, drain_i=0, valid_i=0, wr_valid_i=0, theta_i=0, leak_i=0, cell_i=0, fresh_i=0)
 
     def settings(**given):
         """A sweep's constants, any values but those given."""

@@ -17,7 +17,7 @@ from testbench_streams import reset
 from crossloom.rtl.compiler.bank_layout import PART_BITS
 from crossloom.rtl.compiler.program import Folding, Sizes, compile_network
 from crossloom.rtl.compiler.words import Kind, word
-from crossloom.rtl.estimate.cycles import output_taps, outputs_of_row
+from crossloom.rtl.estimate.cycles import captures, output_taps
 from crossloom.sim import load, random_network
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
@@ -53,8 +53,10 @@ def taps_of(compiled, sweep, image, branch):
                         y, x = sweep.y0 + oy * sweep.step_y + dy, sweep.x0 + ox * sweep.step_x + dx
                         taps.append((segment.shift, base, row, block * sweep.plane, y, x, begin + weight))
                         weight += not segment.shift
-            for i, tap in enumerate(taps):
-                yield (i == 0, i == len(taps) - 1, *tap)
+                if segment.stop:
+                    yield from ((i == 0, i == len(taps) - 1, *tap) for i, tap in enumerate(taps))
+                    taps, weight = [], 0
+            assert not taps
 
 
 @cocotb.test()
@@ -129,7 +131,7 @@ async def sequencer(dut):
                 assert cycles < 400_000, "it hangs"
                 if len(found) < len(wanted):
                     await end()
-            outputs = (sweep.out_h + 1) * outputs_of_row(sweep)
+            outputs = captures(compiled, sweep)
             first = max(begin + taps - 1, earliest)
             assert ends == [first + i * max(taps, sweep.cool) for i in range(outputs)], compiled.passes[index].name
             previous, earliest = ends[-1], ends[-1] + sweep.cool + sweep.gap
@@ -156,12 +158,16 @@ async def walk(dut, model, branch, latency, check, stop=None):
         pool, step = drain.kind == Kind.POOL, max(1, drain.steps)
         capture = dut.pool_capture_i if pool else dut.acc_capture_i
         wide = 2 if drain.paired else 1
-        outputs = deque((oy, ox * wide) for oy, ox in np.ndindex(drain.out_h + 1, -(-(drain.out_w + 1) // wide)))
-        expected, done, slack = deque(), None, random.choice((0, 0, 7))
+        times = drain.times + 1
+        outputs = deque(
+            (oy, ox * wide, time)
+            for oy, ox, time in np.ndindex(drain.out_h + 1, -(-(drain.out_w + 1) // wide), 1 if drain.hold else times)
+        )
+        expected, done, slack, saturated = deque(), None, random.choice((0, 0, 7)), 0
         may += random.choice((0, slack))
         while outputs or expected or cycle < may:
             if outputs and cycle >= may:
-                oy, ox = outputs.popleft()
+                oy, ox, time = outputs.popleft()
                 total = [random.choice((0, -1, random.randrange(1 << 12))) for _ in range(folding.pix)]
                 chunks = [[model.sums(drain, branch, k, t) for k in range(drain.chunks + 1)] for t in total]
                 rest = [random.getrandbits(sizes.acc_bits) for _ in range(folding.cols)]
@@ -171,12 +177,12 @@ async def walk(dut, model, branch, latency, check, stop=None):
                 dut.total_i.value = packed(total, sizes.acc_bits)
                 dut.pool_i.value = packed([v for row in best for v in row], sizes.x_bits)
                 capture.value, due = 1, cycle + latency(drain)
-                for p in range(wide if ox + wide <= drain.out_w + 1 else 1):
-                    for k in range(drain.chunks + 1):
-                        part = slice(k * lanes, (k + 1) * lanes)
-                        sums = [(v - (total[p] << sizes.w_bits - 1)) % (1 << sizes.acc_bits) for v in acc[p][part]]
-                        expected.append((due, oy, ox + p, k, sums, best[p][part]))
-                        due += step
+                pixels = wide if ox + wide <= drain.out_w + 1 else 1
+                for t, p, k in np.ndindex(times if drain.hold else 1, pixels, drain.chunks + 1):
+                    part = slice(k * lanes, (k + 1) * lanes)
+                    sums = [(v - (total[p] << sizes.w_bits - 1)) % (1 << sizes.acc_bits) for v in acc[p][part]]
+                    expected.append((due, time + t, oy, ox + p, k, sums, best[p][part]))
+                    due += step
                 # The next output, or the next sweep's first one.
                 may = cycle + sweep.cool + (random.randint(0, slack) if outputs else sweep.gap)
             await RisingEdge(dut.clk_i)
@@ -185,30 +191,34 @@ async def walk(dut, model, branch, latency, check, stop=None):
             assert bool(valid.value) == bool(expected and expected[0][0] == cycle), (index, cycle, expected)
             clipped = 0
             if is_drain:
-                params.append(int(dut.param_o.value))
+                params.append((int(dut.param_o.value), int(dut.neuron_o.value)))
             else:
                 assert not (dut.code_valid_o if scores else dut.score_valid_o).value
                 assert bool(dut.code_valid_o.value) == soon
                 soon = bool(dut.code_soon_o.value)
             last = False
             if valid.value:
-                _, oy, x, k, sums, best = expected.popleft()
+                _, time, oy, x, k, sums, best = expected.popleft()
                 plane, slot = divmod(drain.chunk + k, slots)
-                line = drain.base + oy * drain.row + plane * drain.plane + x // folding.ways
-                place = line % (1 << len(dut.addr_o)), x % folding.ways, slot, k, oy, x
-                names = "addr", "way", "slot", "chunk", "y", "x"
+                line = drain.base + time * drain.image + oy * drain.row + plane * drain.plane + x // folding.ways
+                place = line % (1 << len(dut.addr_o)), x % folding.ways, slot, k, oy, x, time
+                names = "addr", "way", "slot", "chunk", "y", "x", "time"
                 assert tuple(int(getattr(dut, f"{n}_o").value) for n in names) == place, (index, oy, x, k)
-                last = (oy, x, k) == (drain.out_h, drain.out_w, drain.chunks)
-                clipped = check(drain, branch, k, sums, best, params)
+                last = (time, oy, x, k) == (drain.times, drain.out_h, drain.out_w, drain.chunks)
+                clipped = check(drain, branch, (time, x % wide, k), sums, best, params)
             assert bool((dut.last_o if is_drain else dut.done_o).value) == last or (is_drain and not valid.value)
             if outputs or expected or last:
                 assert (int(dut.index_o.value), int(dut.drain_o.value)) == (index, word(drain)) or cycle < 2
             if is_drain:
                 # The sweep is written 5 cycles later, after a search `steps` more and one, or when somebody says so.
                 if last:
-                    done = cycle + random.choice((5, 9)) + (drain.steps + 1 if drain.steps else 0)
+                    done = cycle + random.choice((5, 9)) + (drain.steps + 1 if drain.kind == Kind.THRESHOLD else 0)
                     may = max(may, done + 2)
                 dut.done_i.value = done == cycle + 1
+            elif drain.kind == Kind.THRESHOLD:
+                # Membranes that saturate are counted before their thresholds are searched.
+                saturated += int(dut.clipped_o.value) - clipped
+                assert saturated >= 0 and (expected or not saturated)
             else:
                 assert int(dut.clipped_o.value) == clipped
             cycle += 1
@@ -230,14 +240,20 @@ async def drain(dut):
     """Chunks of every sweep: sums without the weights' offset, places, parameters' and tables' words; after a reset."""
     compiled = program()
     model = Parameters(compiled)
-    await reset(dut, acc_capture_i=0, pool_capture_i=0, done_i=0, branch_params_i=0, branch_tables_i=0)
+    branches = {f"branch_{name}_i": 0 for name in ("params", "tables", "neurons")}
+    await reset(dut, acc_capture_i=0, pool_capture_i=0, done_i=0, **branches)
 
-    def check(entry, branch, chunk, sums, best, params):
+    def check(entry, branch, cell, sums, best, params):
+        (time, pixel, chunk), at = cell, compiled.banks[branch].neurons if entry.banked else 0
+        assert bool(dut.fresh_o.value) == (time == 0)
+        if entry.lif:
+            assert int(dut.cell_o.value) == (pixel << len(dut.cell_o) - 1 if compiled.folding.pix > 1 else 0) + chunk
+            assert params[0][1] == entry.neurons + chunk + at
         if entry.kind == Kind.POOL:
             assert elements(dut.code_o, len(best)) == best
             return
         assert elements(dut.sum_o, len(sums)) == sums
-        assert params[0] == model.word_of(entry, branch, chunk)
+        assert params[0][0] == model.word_of(entry, branch, chunk)
         if entry.kind == Kind.THRESHOLD:
             assert int(dut.table_o.value) == model.table(entry, branch, chunk)
 
@@ -245,6 +261,7 @@ async def drain(dut):
         branch = random.randrange(len(compiled.banks))
         dut.branch_params_i.value = compiled.banks[branch].params
         dut.branch_tables_i.value = compiled.banks[branch].tables
+        dut.branch_neurons_i.value = compiled.banks[branch].neurons
         await walk(dut, model, branch, lambda _: 2, check, random.randrange(600) if trial == 1 else None)
         await restart(dut)
 
@@ -258,13 +275,17 @@ async def quantizer(dut):
     ports = [getattr(dut, f"bank_{name}_i") for name in names]
     await reset(dut, acc_capture_i=0, pool_capture_i=0, bank_i=0, **{f"bank_{name}_i": 0 for name in names})
 
-    def check(entry, branch, chunk, sums, best, _):
-        lanes = len(sums)
+    def check(entry, branch, cell, sums, best, _):
+        (time, pixel, chunk), lanes = cell, len(sums)
         if entry.kind == Kind.POOL:
             assert elements(dut.code_o, lanes) == best
             return 0
-        raw, codes, clipped = model.result(entry, branch, chunk, sums)
-        assert elements(dut.raw_o, lanes, True) == raw
+        acc, raw, codes, clipped = model.result(entry, branch, chunk, sums, time, pixel)
+        assert elements(dut.acc_o, lanes, True) == acc
+        if entry.lif:
+            assert elements(dut.membrane_o, lanes, True) == raw
+        if entry.kind != Kind.SPIKES:
+            assert elements(dut.raw_o, lanes, True) == raw
         if codes is not None:
             assert elements(dut.code_o, lanes) == codes
         return clipped
@@ -279,6 +300,7 @@ async def quantizer(dut):
         enable, memory = random.choice(((0, place[0]), (1, 0), (1, 3)))
         return enable, memory, *place[1:3], random.getrandbits(PART_BITS)
 
+    late = 9 if compiled.sizes.neurons else 7
     for trial in range(4):
         if trial:
             for _ in range(60):
@@ -295,5 +317,12 @@ async def quantizer(dut):
         branch = random.randrange(len(compiled.banks))
         dut.bank_i.value = word(compiled.banks[branch])
         stop = random.randrange(600) if trial == 1 else None
-        await walk(dut, model, branch, lambda entry: 8 + entry.steps if entry.steps else 7, check, stop)
+        await walk(
+            dut,
+            model,
+            branch,
+            lambda entry: late + (1 + entry.steps if entry.kind == Kind.THRESHOLD else 0),
+            check,
+            stop,
+        )
         await restart(dut)

@@ -151,7 +151,7 @@ class RtlBackend(_Streaming):
         layout = frame_layout(self._network)
         beats, cycles = np.zeros((len(codes), layout.result_beats), np.uint64), np.zeros(len(codes), np.int64)
         shown = {
-            name: np.zeros((len(codes), *edge.shape), np.int64)
+            name: np.zeros((len(codes), *edge.image_shape), np.int64)
             for name, edge in self._network.edges.items()
             if name in edges and name != INPUT
         }

@@ -1,6 +1,6 @@
 // A network on an FPGA: frames in and results out on AXI4-Stream, registers and banks on AXI4-Lite.
 //
-//   s_axis -> skid -> frame_guard -> width -> engine -> skid -> m_axis      core_regs on s_axi
+//   s_axis -> skid -> frame_guard -> pixels -> engine -> skid -> m_axis      core_regs on s_axi
 // Frames and results are crossloom.sim.frames'; registers crossloom.rtl.registers.core_map'. TLAST
 // ends a packet of up to PACKET frames, and that of their results. A short or long frame gets a
 // result with its status, and the next one is exact. CONTROL.RESET drops what is inside and keeps
@@ -30,6 +30,16 @@ module core #(
   parameter  int unsigned Branches   = 1,
   parameter  int unsigned Capacity   = 8,    // classes that a branch can have
   parameter  bit          Doubling   = 1'b0,
+  parameter  bit          Timed      = 1'b0,  // edges of several time steps
+  parameter  int unsigned Neurons    = 0,    // words of thresholds and leaks, 0 without neurons
+  parameter  int unsigned MemBits    = 2,    // membranes, and the least of any layer
+  parameter  int unsigned MemMin     = 2,
+  parameter  int unsigned GuardMin   = 0,
+  parameter  int unsigned GuardMax   = 0,
+  parameter  int unsigned LeakMin    = 0,
+  parameter  int unsigned LeakMax    = 0,
+  parameter  int unsigned Most       = 1,    // spikes of a step
+  parameter  bit          Later      = 1'b0, // resets a step later
   parameter  int unsigned Unroll       = 0,
   parameter               Init       = "",
   parameter  int unsigned FieldBits  = 4,    // of a code in a beat
@@ -72,15 +82,14 @@ module core #(
   output logic [IndexBits-1:0]          trace_sweep_o,
   output logic [7:0]                    trace_chunk_o,
   output logic [12:0]                   trace_y_o, trace_x_o,
+  output logic [11:0]                   trace_time_o,
   output logic [Lanes-1:0][AccBits-1:0] trace_raw_o,
+  output logic [Lanes-1:0][MemBits-1:0] trace_membrane_o,
   output logic [Lanes-1:0][XBits-1:0]   trace_code_o
 );
-  localparam int unsigned ClipBits  = $clog2(Lanes + 1);
+  localparam int unsigned ClipBits  = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0);
   localparam int unsigned PerBeat   = 64 / FieldBits;
   localparam int unsigned Beats     = (Codes - 1) / PerBeat + 1;
-  localparam int unsigned Chunks    = (Channels - 1) / Lanes + 1;   // of a pixel
-  localparam int unsigned Items     = Codes / Channels * Chunks;    // of a frame
-  localparam int unsigned ItemBits  = Items > 1 ? $clog2(Items) : 1;
 
   // Registers.
   logic        wr_valid, rd_valid, core_rst_n, resync, bank_we, idle, drop, image;
@@ -108,7 +117,8 @@ module core #(
     .Init(Init), .ClipBits(ClipBits), .Weights(Weights),
     .WeightParts((Cols * Rows * WBits + 35) / 36), .Params(Params),
     .ParamParts((Lanes * (AccBits + 7) + 35) / 36), .Tables(Tables), .TableParts(2 * Lanes),
-    .Branches(Branches), .Capacity(Capacity)
+    .Neurons(Neurons), .NeuronParts((Lanes * (MemBits + 4) + 35) / 36), .Branches(Branches),
+    .Capacity(Capacity)
   ) u_regs (
     .clk_i(aclk), .rst_ni(aresetn), .wr_valid_i(wr_valid), .wr_addr_i(wr_addr),
     .wr_data_i(wr_data), .wr_strb_i(wr_strb), .rd_valid_i(rd_valid), .rd_addr_i(rd_addr),
@@ -135,49 +145,19 @@ module core #(
     .m_more_o(more), .drop_o(drop)
   );
 
-  // Frames to pixels. A frame's status is known at its last beat, up to two frames ahead of the
-  // engine: where a frame is one beat, the next may come before the last pixel of this has left.
-  logic                          item_valid, item_ready, item_go, item_last, status_ready;
-  logic                          width_ready, status_valid, pixel_last, item_more;
-  logic [Lanes*FieldBits-1:0]    fields;
-  logic [Lanes-1:0][XBits-1:0]   item;
+  // Frames to pixels.
+  logic                        item_valid, item_ready, item_more;
+  logic [Lanes-1:0][XBits-1:0] item;
   logic [engine_pkg::STATUS_BITS-1:0] item_status;
-  logic [ItemBits-1:0]           item_q;
-  assign frame_ready = width_ready & status_ready;
-  width #(
-    .FieldBits(FieldBits), .In(PerBeat), .InRun(Codes), .Out(Lanes), .OutRun(Channels)
-  ) u_width (
-    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(frame_valid & status_ready),
-    .s_ready_o(width_ready), .s_data_i(frame), .m_valid_o(item_valid), .m_ready_i(item_ready),
-    .m_data_o(fields), .m_last_o(pixel_last)
+  pixels #(
+    .Lanes(Lanes), .XBits(XBits), .FieldBits(FieldBits), .Signed(Signed), .Codes(Codes),
+    .Channels(Channels)
+  ) u_pixels (
+    .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(frame_valid), .s_ready_o(frame_ready),
+    .s_data_i(frame), .s_last_i(frame_last), .s_status_i(status), .s_more_i(more),
+    .m_valid_o(item_valid), .m_ready_i(item_ready), .m_data_o(item), .m_status_o(item_status),
+    .m_more_o(item_more)
   );
-  logic unused;
-  assign unused = ^{pixel_last, fields};  // fields may be wider than codes
-  skid #(.Bits(engine_pkg::STATUS_BITS + 1)) u_status (
-    .clk_i(aclk), .rst_ni(core_rst_n),
-    .s_valid_i(frame_valid & frame_last & width_ready), .s_ready_o(status_ready),
-    .s_data_i({more, status}), .m_valid_o(status_valid), .m_ready_i(item_go & item_last),
-    .m_data_o({item_more, item_status})
-  );
-  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-    if (FieldBits >= XBits) begin : gen_cut
-      assign item[l] = fields[l*FieldBits +: XBits];
-    end else begin : gen_extend
-      assign item[l] = {{XBits-FieldBits{Signed & fields[l*FieldBits+FieldBits-1]}},
-                        fields[l*FieldBits +: FieldBits]};
-    end
-  end
-  assign item_go   = item_valid & item_ready;
-  assign item_last = item_q == ItemBits'(Items - 1);
-  always_ff @(posedge aclk) begin
-    if (!core_rst_n) item_q <= '0;
-    else if (item_go) item_q <= item_last ? '0 : item_q + 1'b1;
-`ifndef SYNTHESIS
-    // The last item has a field of the last beat, with which the status comes.
-    known: assert (!core_rst_n || !item_go || !item_last || status_valid)
-      else $error("core: the last item came before its frame's status");
-`endif
-  end
 
   // The engine.
   logic        result_valid, result_ready, result_last, result_more, result_end;
@@ -187,7 +167,10 @@ module core #(
     .AccBits(AccBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin), .ShiftMax(ShiftMax),
     .Features(Features), .Weights(Weights), .Params(Params), .Tables(Tables), .Steps(Steps),
     .ScaleBits(ScaleBits), .Results(Results), .Sweeps(Sweeps), .Segments(Segments),
-    .Branches(Branches), .Doubling(Doubling), .Unroll(Unroll), .Init(Init)
+    .Branches(Branches), .Doubling(Doubling), .Timed(Timed),
+    .Neurons(Neurons), .MemBits(MemBits), .MemMin(MemMin), .GuardMin(GuardMin),
+    .GuardMax(GuardMax), .LeakMin(LeakMin), .LeakMax(LeakMax), .Most(Most), .Later(Later),
+    .Unroll(Unroll), .Init(Init)
   ) u_engine (
     .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(item_valid), .s_ready_o(item_ready),
     .s_data_i(item), .s_status_i(item_status), .s_more_i(item_more), .m_valid_o(result_valid),
@@ -195,7 +178,8 @@ module core #(
     .bank_we_i(bank_we), .bank_memory_i(bank_memory), .bank_addr_i(bank_addr),
     .bank_part_i(bank_part), .bank_data_i(bank_data), .idle_o(idle), .image_o(image),
     .clipped_o(clipped), .tap_valid_o, .tap_sweep_o, .trace_valid_o, .trace_sweep_o,
-    .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_raw_o, .trace_code_o
+    .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_time_o, .trace_raw_o, .trace_membrane_o,
+    .trace_code_o
   );
   skid #(.Bits(66)) u_out (
     .clk_i(aclk), .rst_ni(core_rst_n), .s_valid_i(result_valid), .s_ready_o(result_ready),

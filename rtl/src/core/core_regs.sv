@@ -18,6 +18,8 @@ module core_regs #(
   parameter int unsigned ParamParts  = 3,
   parameter int unsigned Tables      = 0,
   parameter int unsigned TableParts  = 8,
+  parameter int unsigned Neurons     = 0,
+  parameter int unsigned NeuronParts = 3,
   parameter int unsigned Branches    = 1,
   parameter int unsigned Capacity    = 8   // rows that a branch can use
 ) (
@@ -78,17 +80,17 @@ module core_regs #(
   logic        soft_q, bank_we_q;
 
   // Elsewhere would be other words' banks, or the trunk.
-  logic in_tables, there;
-  if (Tables > 0) begin : gen_tables
-    assign in_tables = (32'(word_q) < Tables) & (32'(part_q) < TableParts);
-  end else begin : gen_no_tables
-    assign in_tables = 1'b0;
-  end
+  logic there;
+  function automatic logic inside_of(input int unsigned words, input int unsigned parts,
+                                     input logic [19:0] word, input logic [15:0] part);
+    return (32'(word) < words) & (32'(part) < parts);
+  endfunction
   always_comb begin
     case (memory_q)
-      program_pkg::MEMORY_WEIGHTS: there = (32'(word_q) < Weights) & (32'(part_q) < WeightParts);
-      program_pkg::MEMORY_PARAMS:  there = (32'(word_q) < Params) & (32'(part_q) < ParamParts);
-      program_pkg::MEMORY_TABLES:  there = in_tables;
+      program_pkg::MEMORY_WEIGHTS: there = inside_of(Weights, WeightParts, word_q, part_q);
+      program_pkg::MEMORY_PARAMS:  there = inside_of(Params, ParamParts, word_q, part_q);
+      program_pkg::MEMORY_TABLES:  there = inside_of(Tables, TableParts, word_q, part_q);
+      program_pkg::MEMORY_NEURONS: there = inside_of(Neurons, NeuronParts, word_q, part_q);
       program_pkg::MEMORY_ROWS:    there = (32'(word_q) < Branches) & (part_q == '0)
                                          & (wr_data_i != '0) & (wr_data_i <= Capacity);
       default:                     there = 1'b0;

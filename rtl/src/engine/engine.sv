@@ -31,11 +31,21 @@ module engine #(
   parameter  int unsigned Segments  = 32,
   parameter  int unsigned Branches  = 1,
   parameter  bit          Doubling  = 1'b0,
+  parameter  bit          Timed     = 1'b0,  // edges of several time steps
+  parameter  int unsigned Neurons   = 0,    // words of thresholds and leaks, 0 without neurons
+  parameter  int unsigned MemBits   = 2,    // membranes, and the least of any layer
+  parameter  int unsigned MemMin    = 2,
+  parameter  int unsigned GuardMin  = 0,
+  parameter  int unsigned GuardMax  = 0,
+  parameter  int unsigned LeakMin   = 0,
+  parameter  int unsigned LeakMax   = 0,
+  parameter  int unsigned Most      = 1,    // spikes of a step
+  parameter  bit          Later     = 1'b0, // resets a step later
   parameter  int unsigned Unroll      = 0,
   parameter               Init      = "",
   localparam int unsigned FeatureBits = Features > 1 ? $clog2(Features) : 1,
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1,
-  localparam int unsigned ClipBits    = $clog2(Lanes + 1)
+  localparam int unsigned ClipBits    = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0)
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
@@ -60,20 +70,18 @@ module engine #(
   output logic [IndexBits-1:0]          trace_sweep_o,
   output logic [7:0]                    trace_chunk_o,
   output logic [12:0]                   trace_y_o, trace_x_o,
+  output logic [11:0]                   trace_time_o,
   output logic [Lanes-1:0][AccBits-1:0] trace_raw_o,
+  output logic [Lanes-1:0][MemBits-1:0] trace_membrane_o,
   output logic [Lanes-1:0][XBits-1:0]   trace_code_o
 );
   localparam int unsigned Ways      = Pix == 1 ? 1 : 2 * Pix;
   localparam int unsigned WeightBits = Weights > 1 ? $clog2(Weights) : 1;
   localparam int unsigned ResultBits = Results > 1 ? $clog2(Results) : 1;
   localparam int unsigned BranchBits = Branches > 1 ? $clog2(Branches) : 1;
-  localparam int unsigned SumBits    = XBits + WBits + $clog2(Rows);
-  localparam int unsigned XSumBits   = XBits + $clog2(Rows);
   localparam int unsigned WordParts  = (Cols * Rows * WBits + 35) / 36;
   localparam int unsigned WordPart   = WordParts > 1 ? $clog2(WordParts) : 1;
-  localparam int unsigned Fetch      = 4;  // cycles from a tap to the array, then the array's own
-  localparam int unsigned Array      =
-    array_pkg::latency(Rows, Cols, XBits, WBits, Pix == 2 ? Dsp : 0);
+  localparam int unsigned Fetch      = 4;  // cycles from a tap to the array
 
   program_pkg::config_t               cfg;
   program_pkg::bank_t                 bank;
@@ -155,47 +163,29 @@ module engine #(
     .we_part_i(WordPart'(bank_part_i)), .we_data_i(bank_data_i)
   );
 
-  // Beside the taps: valid for maxima and for sums; first, last, shift.
-  logic [Fetch+Array-1:0][1:0] valid_q;
-  logic [2:0]                  flags, early_flags;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q <= '0;
-    else valid_q <= {valid_q[Fetch+Array-2:0], tap_valid & sweep.pool, tap_valid & ~sweep.pool};
-  end
-  delay #(.Bits(3), .Cycles(Fetch)) u_early (
-    .clk_i, .d_i({tap_first, tap_last, tap_shift}), .q_o(early_flags)
-  );
-  delay #(.Bits(3), .Cycles(Array)) u_flags (.clk_i, .d_i(early_flags), .q_o(flags));
-
-  // The array.
-  logic [Pix-1:0][Cols-1:0][SumBits-1:0] sum;
-  logic [Pix-1:0][XSumBits-1:0]          xsum;
+  // Their sums and maxima.
   logic [Pix-1:0][Cols-1:0][AccBits-1:0] acc;
   logic [Pix-1:0][AccBits-1:0]           total;
   logic                                  acc_capture, pool_capture;
-  array #(
-    .Rows(Rows), .Cols(Cols), .Pix(Pix), .XBits(XBits), .WBits(WBits), .Dsp(Dsp)
-  ) u_array (.clk_i, .x_i(x), .w_i(weights), .sum_o(sum), .xsum_o(xsum));
-  accumulate #(
-    .Cols(Cols), .Pix(Pix), .SumBits(SumBits), .XSumBits(XSumBits), .AccBits(AccBits),
-    .Doubling(Doubling)
-  ) u_accumulate (
-    .clk_i, .rst_ni, .valid_i(valid_q[Fetch+Array-1][0]), .first_i(flags[2]), .last_i(flags[1]),
-    .shift_i(flags[0]), .sum_i(sum), .xsum_i(xsum), .capture_o(acc_capture), .acc_o(acc),
-    .total_o(total)
-  );
-  pooling #(.Rows(Rows), .Pix(Pix), .XBits(XBits)) u_pooling (
-    .clk_i, .rst_ni, .valid_i(valid_q[Fetch-1][1]), .first_i(early_flags[2]),
-    .last_i(early_flags[1]), .x_i(x), .capture_o(pool_capture), .y_o(best)
+  products #(
+    .Rows(Rows), .Cols(Cols), .Pix(Pix), .XBits(XBits), .WBits(WBits), .AccBits(AccBits),
+    .Dsp(Dsp), .Fetch(Fetch), .Doubling(Doubling)
+  ) u_products (
+    .clk_i, .rst_ni, .valid_i(tap_valid), .pool_i(sweep.pool), .first_i(tap_first),
+    .last_i(tap_last), .shift_i(tap_shift), .x_i(x), .w_i(weights), .acc_capture_o(acc_capture),
+    .acc_o(acc), .total_o(total), .pool_capture_o(pool_capture), .best_o(best)
   );
 
   // What becomes of the sums.
   program_pkg::drain_t drain;
   logic                code_valid, score_valid;
+  logic [Lanes-1:0][AccBits-1:0] raw;
   quantizer #(
     .Rows(Rows), .Cols(Cols), .Pix(Pix), .Lanes(Lanes), .XBits(XBits), .WBits(WBits),
     .AccBits(AccBits), .CodeBits(CodeBits), .ShiftMin(ShiftMin), .ShiftMax(ShiftMax),
     .Features(Features), .Params(Params), .Tables(Tables), .Steps(Steps), .ScaleBits(ScaleBits),
+    .Timed(Timed), .Neurons(Neurons), .MemBits(MemBits), .MemMin(MemMin), .GuardMin(GuardMin),
+    .GuardMax(GuardMax), .LeakMin(LeakMin), .LeakMax(LeakMax), .Most(Most), .Later(Later),
     .Sweeps(Sweeps), .Init(Init)
   ) u_quantizer (
     .clk_i, .rst_ni, .acc_capture_i(acc_capture), .acc_i(acc), .total_i(total),
@@ -203,14 +193,14 @@ module engine #(
     .bank_addr_i, .bank_part_i, .bank_data_i, .drain_o(drain), .index_o(trace_sweep_o),
     .done_o(sweep_done), .code_soon_o(chunk_soon), .code_valid_o(code_valid),
     .score_valid_o(score_valid), .addr_o(drain_addr), .way_o(drain_way), .slot_o(drain_slot),
-    .chunk_o(trace_chunk_o), .y_o(trace_y_o), .x_o(trace_x_o), .code_o(code), .raw_o(trace_raw_o),
-    .clipped_o
+    .chunk_o(trace_chunk_o), .y_o(trace_y_o), .x_o(trace_x_o), .time_o(trace_time_o),
+    .code_o(code), .raw_o(raw), .acc_o(trace_raw_o), .membrane_o(trace_membrane_o), .clipped_o
   );
   assign {drain_we, trace_valid_o, trace_code_o} = {code_valid, code_valid | score_valid, code};
 
   scores #(.Lanes(Lanes), .AccBits(AccBits), .Words(Results)) u_scores (
     .clk_i, .rst_ni, .config_i(cfg), .we_i(score_valid),
-    .we_addr_i(ResultBits'(drain.base) + ResultBits'(trace_chunk_o)), .we_data_i(trace_raw_o),
+    .we_addr_i(ResultBits'(drain.base) + ResultBits'(trace_chunk_o)), .we_data_i(raw),
     .start_i(image_start), .route_i(sweep_done & (drain.after == program_pkg::AFTER_ROUTE)),
     .finish_i(sweep_done & (drain.after == program_pkg::AFTER_FINISH)), .rows_i(bank.rows),
     .status_i(status), .more_i(more), .branch_o(branch), .branch_valid_o(branch_valid),

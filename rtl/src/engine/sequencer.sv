@@ -2,9 +2,10 @@
 //
 //   for each sweep, oy, ox (by Pix where paired), segment, dy, dx, block: one tap
 //   row of features   base_o + row_o + plane_o, pixel (y_o, x_o), lane p at x_o + p * step_x
-//   weights           from the sweep's first word on, one a tap, again for each output
-// first_o and last_o frame an output. Sweep, segment and tap: see crossloom.rtl.compiler.words.
-// An output's last tap waits until the drain can take it: `cool` cycles after the output before.
+//   weights           from the sweep's first word on, one a tap, again for each step
+// first_o and last_o frame a time step of an output, which ends with a segment that says `stop`.
+// Sweep, segment and tap: see crossloom.rtl.compiler.words.
+// A step's last tap waits until the drain can take it: `cool` cycles after the one before.
 // Latency: a sweep's first tap 3 cycles after the last one of the sweep before, if nothing is
 // waited for. Throughput: a tap a cycle.
 // Model: crossloom.rtl.estimate.cycles. Testbench: tests/rtl/testbench_engine_program.py.
@@ -71,6 +72,7 @@ module sequencer #(
   logic [11:0]            block_q;
   logic [16:0]            cool_q;
   logic                   block_end, dx_end, dy_end, segment_end, tap_end, window_end, out_end;
+  logic                   step_end;
   logic                   ox_end, row_end, sweep_end, go, start, first_q;
 
   assign block_end   = block_q == segment_q.blocks;
@@ -80,10 +82,11 @@ module sequencer #(
   assign ox_end      = {ox_q[12:1], ox_q[0] | sweep_q.paired} >= sweep_q.out_w;
   assign tap_end     = block_end & dx_end;
   assign window_end  = tap_end & dy_end;
+  assign step_end    = window_end & segment_q.stop;
   assign out_end     = window_end & segment_end;
   assign row_end     = out_end & ox_end;
   assign sweep_end   = row_end & (oy_q == sweep_q.out_h);
-  assign go          = (state_q == Run) & ~(out_end & (cool_q != '0));
+  assign go          = (state_q == Run) & ~(step_end & (cool_q != '0));
   assign start       = (state_q == Ready) & (~sweep_q.banked | branch_valid_i)
                      & (~(sweep_q.sync | sweep_q.result) | (flight_q == '0))
                      & (~sweep_q.result | result_free_i);
@@ -101,7 +104,7 @@ module sequencer #(
   assign idle_o        = (state_q == Idle) & (flight_q == '0);
   assign valid_o       = go;
   assign first_o       = first_q;
-  assign last_o        = out_end;
+  assign last_o        = step_end;
   assign shift_o       = segment_q.shift;
   assign index_o       = index_q;
   assign base_o        = base_q;
@@ -120,7 +123,7 @@ module sequencer #(
       cool_q   <= '0;
     end else begin
       flight_q <= flight_q + 4'(start) - 4'(sweep_done_i);
-      if (go & out_end) cool_q <= 17'(sweep_q.cool) + (sweep_end ? 17'(sweep_q.gap) : '0) - 1'b1;
+      if (go & step_end) cool_q <= 17'(sweep_q.cool) + (sweep_end ? 17'(sweep_q.gap) : '0) - 1'b1;
       else if (cool_q != '0) cool_q <= cool_q - 1'b1;
       case (state_q)
         Idle:  if (image_valid_i) state_q <= Fetch;
@@ -146,7 +149,7 @@ module sequencer #(
       weight_q       <= WeightBits'(sweep_q.weights) + (sweep_q.banked ? branch_weights_i : '0);
       weight_first_q <= WeightBits'(sweep_q.weights) + (sweep_q.banked ? branch_weights_i : '0);
     end else if (go) begin
-      first_q <= out_end;
+      first_q <= step_end;
       block_q <= block_end ? '0 : block_q + 1'b1;
       plane_q <= block_end ? '0 : plane_q + FeatureBits'(sweep_q.plane);
       if (block_end) begin
@@ -163,7 +166,7 @@ module sequencer #(
         ox_q <= ox_end ? '0 : ox_q + (sweep_q.paired ? 13'd2 : 13'd1);
         if (ox_end) oy_q <= oy_q + 1'b1;
       end
-      if (out_end | (sweep_q.hold & block_end)) weight_q <= weight_first_q;
+      if (step_end | (sweep_q.hold & block_end)) weight_q <= weight_first_q;
       else if (~segment_q.shift) weight_q <= weight_q + 1'b1;
     end
     if (start | (go & window_end)) begin

@@ -57,7 +57,7 @@ package core_regs_pkg;
   // word
   localparam int unsigned BANK_PLACE_WORD_LSB = 0;
   localparam logic [31:0] BANK_PLACE_WORD_MASK = 32'h000fffff;
-  // 0 weights, 1 params, 2 tables, 3 rows
+  // 0 weights, 1 params, 2 tables, 3 rows, 4 neurons
   localparam int unsigned BANK_PLACE_MEMORY_LSB = 20;
   localparam logic [31:0] BANK_PLACE_MEMORY_MASK = 32'h00f00000;
   // rw: part of the word, 16 bits; a write to BANK_DATA adds 1

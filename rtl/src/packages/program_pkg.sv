@@ -7,7 +7,8 @@ package program_pkg;
     KIND_REQUANT = 4'd0,
     KIND_THRESHOLD = 4'd1,
     KIND_LOGITS = 4'd2,
-    KIND_POOL = 4'd3
+    KIND_POOL = 4'd3,
+    KIND_SPIKES = 4'd4
   } kind_e;
   localparam int unsigned AFTER_BITS = 3;
   typedef enum logic [2:0] {
@@ -20,8 +21,15 @@ package program_pkg;
     MEMORY_WEIGHTS = 4'd0,
     MEMORY_PARAMS = 4'd1,
     MEMORY_TABLES = 4'd2,
-    MEMORY_ROWS = 4'd3
+    MEMORY_ROWS = 4'd3,
+    MEMORY_NEURONS = 4'd4
   } memory_e;
+  localparam int unsigned RESET_BITS = 2;
+  typedef enum logic [1:0] {
+    RESET_NONE = 2'd0,
+    RESET_SUBTRACT = 2'd1,
+    RESET_ZERO = 2'd2
+  } reset_e;
   localparam int unsigned SWEEP_BITS = 318;
   typedef struct packed {
     logic [0:0] last;
@@ -54,14 +62,15 @@ package program_pkg;
     logic [15:0] cool;
     logic [7:0] gap;
   } sweep_t;
-  localparam int unsigned SEGMENT_BITS = 34;
+  localparam int unsigned SEGMENT_BITS = 35;
   typedef struct packed {
     logic [19:0] base;
     logic [11:0] blocks;
     logic [0:0] image;
     logic [0:0] shift;
+    logic [0:0] stop;
   } segment_t;
-  localparam int unsigned DRAIN_BITS = 240;
+  localparam int unsigned DRAIN_BITS = 317;
   typedef struct packed {
     logic [3:0] kind;
     logic [2:0] after;
@@ -81,6 +90,17 @@ package program_pkg;
     logic [19:0] tables;
     logic [4:0] steps;
     logic [16:0] scale;
+    logic [11:0] times;
+    logic [19:0] image;
+    logic [0:0] hold;
+    logic [0:0] lif;
+    logic [19:0] neurons;
+    logic [4:0] guard;
+    logic [5:0] limit;
+    logic [1:0] reset;
+    logic [0:0] later;
+    logic [0:0] strict;
+    logic [7:0] most;
   } drain_t;
   localparam int unsigned CONFIG_BITS = 204;
   typedef struct packed {
@@ -96,11 +116,12 @@ package program_pkg;
     logic [16:0] scores;
     logic [19:0] fine;
   } config_t;
-  localparam int unsigned BANK_BITS = 77;
+  localparam int unsigned BANK_BITS = 97;
   typedef struct packed {
     logic [19:0] weights;
     logic [19:0] params;
     logic [19:0] tables;
+    logic [19:0] neurons;
     logic [16:0] rows;
   } bank_t;
 endpackage

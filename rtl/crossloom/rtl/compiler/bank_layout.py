@@ -10,8 +10,8 @@ from crossloom.sim.types import IntArray
 
 from ..errors import RtlError
 from .lowering import passes_of
-from .memories import block_words, param_words, table_words
-from .memory_files import SHIFT_BITS, packed, packed_params
+from .memories import block_words, neuron_words, param_words, table_words
+from .memory_files import LEAK_BITS, SHIFT_BITS, packed, packed_neurons, packed_params
 from .passes import Pass
 from .program import Program
 from .sizes import Folding, Sizes
@@ -34,6 +34,7 @@ class Place:
     weights: int
     params: int
     tables: int
+    neurons: int
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,16 @@ def bank_layout(program: Program) -> BankLayout:
     ):
         if entry.kind is not Kind.POOL and (entry.banked or entry.name in head):
             places.append(
-                Place(entry.name, entry.kind, channel, entry.banked, sweep.weights, drain.params, drain.tables)
+                Place(
+                    entry.name,
+                    entry.kind,
+                    channel,
+                    entry.banked,
+                    sweep.weights,
+                    drain.params,
+                    drain.tables,
+                    drain.neurons,
+                )
             )
     # Sweeps over other rows of the same channels read the same words.
     return BankLayout(program.folding, program.sizes, program.banks if places else (), tuple(dict.fromkeys(places)))
@@ -90,6 +100,9 @@ def bank_words(layout: BankLayout, network: Network) -> Iterator[BankWord]:
         for at, words in _banks(layout, place, "params", param_words(entry, place.channel, chunks, f.lanes)):
             values = packed_params(words[..., 0], words[..., 1], s.acc_bits)
             yield from _whole(Memory.PARAMS, at, values, f.lanes * (s.acc_bits + SHIFT_BITS))
+        for at, words in _banks(layout, place, "neurons", neuron_words(entry, place.channel, chunks, f.lanes)):
+            values = packed_neurons(words[..., 0], words[..., 1], s.mem_bits)
+            yield from _whole(Memory.NEURONS, at, values, f.lanes * (s.mem_bits + LEAK_BITS))
         tables = table_words(entry, place.channel, chunks, f.lanes, table_bits)
         for at, words in _banks(layout, place, "tables", tables):
             for lane in range(f.lanes):

@@ -20,11 +20,6 @@ _MOVING = frozenset(kind for kind, how in LOWERED.items() if how.moves)
 
 def lower(network: Network) -> list[Pass]:
     """The passes of a network in the order in which they run, branches' last; RtlError names what the engine lacks."""
-    if network.timed:
-        raise RtlError(
-            f"{network.name}: {network.timed}: the engine does not run time steps yet; "
-            'run it with device "integer" or "hls-native"'
-        )
     sections, shapes = list(network.sections()), {INPUT: stored_shape(network.input.shape)}
     trunk = Section(network, [(sections[0][1], sections[0][2])], False, shapes, _MOVING)
     passes = _lowered(trunk, network.output)
@@ -62,9 +57,11 @@ def _lowered(section: Section, output: str) -> list[Pass]:
         if node and how and how.before:
             read = read_of(node.inputs[0])
             return replace(read, between=((how.before, node.op), *read.between))
+        steps = section.edges[name].steps
         if how and how.sums:
-            return Read(how.sums(section, name), type_, name)
-        return Read(section.identity([name], name), type_, None)
+            return Read(how.sums(section, name), type_, name, steps)
+        made = how.after(section, name, read_of) if how and how.after else None
+        return made or Read(section.identity([name], name), type_, None, steps)
 
     passes = []
     for name in section.order:
@@ -73,15 +70,16 @@ def _lowered(section: Section, output: str) -> list[Pass]:
             _check_moved(section, name, output)
         if how.emit:
             entry = how.emit(section, name, read_of)
-            section.shapes[name] = entry.sums.shape
-            passes.append(entry)
+            if entry:
+                section.shapes[name] = entry.sums.shape
+                passes.append(entry)
     scores = read_of(output)
     if scores.between:
         raise RtlError(
             f"layer {output!r}: scores that {scores.between[0][1].kind} makes; the engine has scores of sums or codes: "
             "quantize them, or end in dense"
         )
-    return [*passes, Pass(output, Kind.LOGITS, scores.sums, section.banked, raw=scores.raw)]
+    return [*passes, scores.quantized(output, Kind.LOGITS, section.banked)]
 
 
 def _check_moved(section: Section, name: str, output: str) -> None:

@@ -14,7 +14,11 @@ from crossloom.sim.types import IntArray, signed_bits
 
 from .passes import Pass, Source
 from .sizes import Folding
-from .thresholds import threshold_table
+from .thresholds import threshold_steps, threshold_table
+from .words import Kind
+
+# Cycles from one step of a neuron to its next, at least.
+NEURON_CYCLES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +118,28 @@ def input_blocks(source: Source, start: int, folding: Folding) -> tuple[int, int
 
 
 def exponent_of(source: Source, w_bits: int) -> int:
-    """The doublings that weights of `w_bits` can hold themselves; what was summed before is doubled by the rest."""
-    return min(source.doublings, w_bits - 2)
+    """The doublings that weights of `w_bits` can hold themselves; what was summed before is doubled by the rest.
+
+    None where others have the same weights.
+    """
+    return 0 if source.same else min(source.doublings, w_bits - 2)
+
+
+def search_steps(entry: Pass) -> int:
+    """Steps of the search in a pass's thresholds, no fewer than a cell of neurons needs; 0 without any."""
+    if entry.kind is not Kind.THRESHOLD:
+        return 0
+    steps = threshold_steps(entry.thresholds[0].shape[1])
+    return max(steps, NEURON_CYCLES) if entry.hold else steps
 
 
 def _blocks(entry: Pass, start: int, folding: Folding) -> Iterator[tuple[Source, tuple[int, int, int]]]:
-    """The sources that the output channels from `start` on read, each with where in its weights: see `_columns`."""
-    for source in entry.sums.sources:
+    """The sources that the output channels from `start` on read, each with where in its weights: see `_columns`.
+
+    Of those that all have the same weights the first one.
+    """
+    sources = entry.sums.sources
+    for source in sources[:1] if sources[0].same else sources:
         blocks = input_blocks(source, start, folding)
         if blocks is not None:
             yield source, (start, *blocks)
@@ -182,7 +201,7 @@ def _absent(entry: Pass, bank: int) -> tuple[int, int]:
     Its code must not count as clipped, unless no shift of the layer can give one that is not.
     """
     shifts, least, most = [int(s) for s in entry.shift[bank]], entry.lo, entry.lo + entry.span
-    for shift in shifts if not least <= 0 <= most else ():
+    for shift in shifts if not (least <= 0 <= most or entry.neurons) else ():
         bias = least << shift if shift >= 0 else -(-least >> -shift)
         code = bias >> shift if shift >= 0 else bias << -shift
         if least <= code <= most and signed_bits(bias, bias) <= entry.sums.acc_bits:
@@ -190,13 +209,28 @@ def _absent(entry: Pass, bank: int) -> tuple[int, int]:
     return 0, shifts[0]
 
 
+def neuron_words(entry: Pass, start: int, chunks: int, lanes: int) -> list[IntArray]:
+    """Words (chunks, lanes, 2) of threshold and leak of each bank, for the channels from `start` on.
+
+    A lane without a channel never spikes, as its membrane stays 0.
+    """
+    banks = []
+    for theta, leak in zip(entry.neurons.theta, entry.neurons.leak, strict=True) if entry.neurons else ():
+        words = np.tile([1, 0], (chunks * lanes, 1))
+        part = slice(start, start + chunks * lanes)
+        words[: len(theta[part])] = np.stack([theta[part], leak[part]], axis=1)
+        banks.append(words.reshape(chunks, lanes, 2))
+    return banks
+
+
 def table_words(entry: Pass, start: int, chunks: int, lanes: int, bits: int) -> list[IntArray]:
     """Threshold tables (chunks * 2^steps, lanes) of each bank, words of `bits`, for the channels from `start` on."""
+    steps = search_steps(entry)
     banks = []
     for thresholds in entry.thresholds:
         part = thresholds[start : start + chunks * lanes]
         rows = np.zeros((chunks * lanes, thresholds.shape[1]), np.int64)
         rows[: len(part)] = part
-        table = threshold_table(rows, bits)
+        table = threshold_table(rows, bits, steps)
         banks.append(table.reshape(chunks, lanes, -1).transpose(0, 2, 1).reshape(-1, lanes))
     return banks

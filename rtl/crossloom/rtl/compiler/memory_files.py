@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crossloom.sim.ops.lif import MAX_LEAK
 from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
 from crossloom.sim.types import IntArray, signed_bits
 
@@ -14,6 +15,7 @@ from .program import Program
 from .words import Bank, Config, Drain, Segment, Sweep, widths, word
 
 SHIFT_BITS = signed_bits(MIN_SHIFT, MAX_SHIFT)
+LEAK_BITS = MAX_LEAK.bit_length()
 
 
 def packed(values: IntArray, bits: int) -> list[int]:
@@ -34,6 +36,11 @@ def packed_params(bias: IntArray, shift: IntArray, acc_bits: int) -> list[int]:
     return packed(low | high, acc_bits + SHIFT_BITS)
 
 
+def packed_neurons(theta: IntArray, leak: IntArray, mem_bits: int) -> list[int]:
+    """Words of thresholds and leaks (words, lanes): a lane's threshold of `mem_bits` below, its leak above."""
+    return packed(theta.astype(np.int64) | leak.astype(np.int64) << mem_bits, mem_bits + LEAK_BITS)
+
+
 def _words(kind: type, entries: Iterable[Sweep | Segment | Drain | Config | Bank]) -> tuple[int, list[int]]:
     return sum(widths(kind).values()), [word(entry) for entry in entries]
 
@@ -47,6 +54,8 @@ def data_memories(program: Program) -> dict[str, tuple[int, int]]:
     }
     if sizes.tables:
         found |= {f"tables{lane}": (sizes.acc_bits + 1, program.table_memory.size) for lane in range(folding.lanes)}
+    if sizes.neurons:
+        found["neurons"] = folding.lanes * (sizes.mem_bits + LEAK_BITS), program.neuron_memory.size
     return found
 
 
@@ -61,6 +70,9 @@ def memory_words(program: Program) -> Iterator[tuple[str, int, list[int]]]:
     weights = program.weights.reshape(len(program.weights), -1)
     yield "weights", bits["weights"], packed(weights, sizes.w_bits)
     yield "params", bits["params"], packed_params(program.bias, program.shift, sizes.acc_bits)
+    if sizes.neurons:
+        theta, leak = np.moveaxis(program.neurons, 2, 0)
+        yield "neurons", bits["neurons"], packed_neurons(theta, leak, sizes.mem_bits)
     for lane, name in enumerate(name for name in bits if name.startswith("tables")):
         yield name, bits[name], packed(program.tables[:, lane : lane + 1], bits[name])
 
@@ -103,4 +115,14 @@ def parameters(program: Program) -> dict[str, int]:
         "Branches": s.branches,
         "Doubling": s.doubling,
         "Unroll": s.unroll,
+        "Timed": s.timed,
+        "Neurons": s.neurons,
+        "MemBits": s.mem_bits,
+        "MemMin": s.mem_min,
+        "GuardMin": s.guard_min,
+        "GuardMax": s.guard_max,
+        "LeakMin": s.leak_min,
+        "LeakMax": s.leak_max,
+        "Most": s.most,
+        "Later": s.later,
     }

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossloom.sim.network import INPUT, Network
-from crossloom.sim.ops import Edge
+from crossloom.sim.ops import LIF, Edge
 from crossloom.sim.ops.quantize import MAX_SHIFT, MIN_SHIFT
 from crossloom.sim.types import IntArray, QType
 
@@ -33,7 +33,8 @@ class Source:
     """An edge that a pass reads, with its weights (out, kh, kw, in) in each bank.
 
     `mask` (out, in) is false where no bank can ever have a weight. What was summed before is then doubled `doublings`
-    times; `same` says that all taps have the same weights.
+    times, of the first source in its weights where they have room; `same` says that all taps, of all sources, have the
+    same weights. `step` is the edge's time step that the pass reads at its own first.
     """
 
     edge: str
@@ -41,6 +42,7 @@ class Source:
     mask: Mask
     doublings: int = 0
     same: bool = False
+    step: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +62,28 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
+class Neurons:
+    """Neurons between sums and quantizer: thresholds and leaks (C,) of each bank, `how` they work.
+
+    `edge` is that of their membranes.
+    """
+
+    edge: str
+    theta: tuple[IntArray, ...]
+    leak: tuple[IntArray, ...]
+    how: LIF
+
+
+@dataclass(frozen=True, eq=False)
 class Pass:
     """One walk over an image: sums of products, then Requant, Threshold or scores; or maxima.
 
     Codes are stored as their distance from `lo`, at most `span`. `shift` (C,), within `shifts`, and `thresholds`
     (C, count) are one a bank. `raw` names the accumulator edge that bias and sums give, `codes` the edge that is
     written: either may be none. `stack` rows of its image lie side by side, `pitch` channels from one to the next.
+
+    The sums are of `steps` time steps, which `neurons` repeat where these are fewer than theirs; `last` keeps only the
+    last step's result.
     """
 
     name: str
@@ -84,6 +102,25 @@ class Pass:
     unrolled: bool = False  # a tap reads all columns of a window
     stack: int = 1
     pitch: int = 0
+    steps: int = 1
+    neurons: Neurons | None = None
+    last: bool = False
+
+    @property
+    def times(self) -> int:
+        """Time steps of its results, also of those that are not kept."""
+        return self.neurons.how.steps if self.neurons else self.steps
+
+    @property
+    def hold(self) -> bool:
+        """Whether neurons see the sums of one step at each of their own."""
+        return self.steps < self.times
+
+    @property
+    def acc_bits(self) -> int:
+        """Bits of the sums, and of membranes that something but their spikes is made of."""
+        read = self.neurons and self.kind is not Kind.SPIKES
+        return max(self.sums.acc_bits, self.neurons.how.bits if self.neurons and read else 0)
 
     @property
     def stored(self) -> Shape:

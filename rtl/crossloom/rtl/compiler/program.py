@@ -3,67 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from crossloom.sim.network import INPUT, Network
-from crossloom.sim.types import IntArray, signed_bits
+from crossloom.sim.types import signed_bits
 
 from ..errors import RtlError
+from .compiled import Program
 from .lowering import lower, passes_of
-from .memories import BankedMemory, exponent_of, input_blocks, made, param_words, table_words, weight_words
-from .passes import Pass, Shape, code_bits, stored_shape
+from .memories import (
+    NEURON_CYCLES,
+    BankedMemory,
+    exponent_of,
+    input_blocks,
+    made,
+    neuron_words,
+    param_words,
+    search_steps,
+    table_words,
+    weight_words,
+)
+from .neurons import neuron_settings, neuron_sizes
+from .passes import Pass, Shape, Source, code_bits, stored_shape
 from .sizes import Folding, Region, Sizes
-from .thresholds import threshold_steps
 from .words import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths
 
 __all__ = ["Folding", "Program", "Region", "Sizes", "compile_network"]
 
-# Cycles in which the drain changes from one sweep to the next, as drain.sv takes them.
-GAP, THRESHOLD_GAP = 8, 10
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """A program, its memories and what they came from; the memories' words are packed when they are read first.
-
-    `passes[i]`, `channels[i]` and `rows[i]` say what sweep i computes, from which channel and from which row on.
-    """
-
-    network: Network
-    folding: Folding
-    sizes: Sizes
-    sweeps: tuple[Sweep, ...]
-    segments: tuple[Segment, ...]
-    drains: tuple[Drain, ...]
-    config: Config
-    banks: tuple[Bank, ...]
-    passes: tuple[Pass, ...]
-    channels: tuple[int, ...]
-    rows: tuple[int, ...]
-    regions: dict[str, Region]
-    weight_memory: BankedMemory
-    param_memory: BankedMemory
-    table_memory: BankedMemory
-
-    @property
-    def weights(self) -> IntArray:
-        """Weights (words, cols, rows), unsigned."""
-        return self.weight_memory.content
-
-    @property
-    def bias(self) -> IntArray:
-        """Biases (words, lanes)."""
-        return self.param_memory.content[..., 0]
-
-    @property
-    def shift(self) -> IntArray:
-        """Shifts (words, lanes)."""
-        return self.param_memory.content[..., 1]
-
-    @property
-    def tables(self) -> IntArray:
-        """Thresholds (words, lanes)."""
-        return self.table_memory.content
+# Cycles in which the drain changes from one sweep to the next, as drain.sv takes them; and those that neurons add.
+GAP, THRESHOLD_GAP, FRONT = 8, 10, 2
 
 
 def compile_network(
@@ -91,11 +59,13 @@ class _Compiler:
         if sizes:
             self.w_bits = max(self.w_bits, sizes.w_bits)
         self.sizes = sizes
-        self.steps = max((threshold_steps(t.shape[1]) for p in self.passes for t in p.thresholds), default=0)
+        self.steps = max(map(search_steps, self.passes))
         self.weights = BankedMemory(count, (folding.cols, folding.rows))
         self.params = BankedMemory(count, (folding.lanes, 2))
         self.tables = BankedMemory(count, (folding.lanes,), 1 << self.steps)
-        self.acc_bits = max(p.sums.acc_bits for p in self.passes)
+        self.neurons = BankedMemory(count, (folding.lanes, 2))
+        self.front = FRONT if any(p.neurons for p in self.passes) or (sizes and sizes.neurons) else 0
+        self.acc_bits = max(p.acc_bits for p in self.passes)
         if sizes:
             self.acc_bits = max(self.acc_bits, sizes.acc_bits)
         self.regions, self.features = self._allocate()
@@ -107,36 +77,36 @@ class _Compiler:
 
     # Regions ---------------------------------------------------------------------------------------------------
 
-    def _region(self, base: int, shape: Shape) -> Region:
+    def _region(self, base: int, shape: Shape, edge: str) -> Region:
         h, w, _ = shape
         row = -(-w // self.folding.ways)
-        return Region(base, row, row * h, shape)
+        return Region(base, row, row * h, row * h * self.edges[edge].steps, shape)
 
-    def words(self, shape: Shape) -> int:
-        """Words a way that an image takes."""
-        return self._region(0, shape).plane * self.blocks(shape[2])
+    def words(self, shape: Shape, edge: str) -> int:
+        """Words a way that an edge takes, with all its time steps."""
+        return self._region(0, shape, edge).plane * self.blocks(shape[2])
 
     def blocks(self, channels: int) -> int:
         return -(-channels // self.folding.rows)
 
     def _allocate(self) -> tuple[dict[str, Region], int]:
         """First fit in the order of the passes; an edge keeps its words until its last reader has run."""
-        fixed = 2 * self.words(self.input_shape)  # the next image arrives while this one runs
-        regions = {INPUT: self._region(0, self.input_shape)}
+        fixed = 2 * self.words(self.input_shape, INPUT)  # the next image arrives while this one runs
+        regions = {INPUT: self._region(0, self.input_shape, INPUT)}
         ends = {s.edge: i for i, p in enumerate(self.passes) for s in p.sums.sources}
         live: list[tuple[int, int, int]] = []  # first word, end, last pass
         most = fixed
         for i, entry in enumerate(self.passes):
             if entry.codes is None:
                 continue
-            size, at = self.words(entry.stored), fixed
+            size, at = self.words(entry.stored, entry.codes), fixed
             live = sorted(r for r in live if r[2] >= i)
             for first, end, _ in live:
                 if at + size <= first:
                     break
                 at = max(at, end)
             live.append((at, at + size, ends.get(entry.codes, i)))
-            regions[entry.codes] = self._region(at, entry.stored)
+            regions[entry.codes] = self._region(at, entry.stored, entry.codes)
             most = max(most, at + size)
         return regions, most
 
@@ -163,37 +133,46 @@ class _Compiler:
         for start in starts:
             if entry.kind is Kind.POOL:
                 weights, first = 0, len(self.segments)
-                source = self.regions[entry.sums.sources[0].edge]
-                self._segment(entry.sums.sources[0].edge, source, start // step, 1)
+                for time in range(entry.steps):
+                    self._segment(entry.sums.sources[0], time, start // step, 1)
+                    self._stop()
             else:
                 weights, first = self._block(entry, start)
             width = min(entry.sums.shape[2] - start, step)
             chunks = -(-width // self.folding.lanes)
-            params, tables = self._params(entry, start, chunks), self._tables(entry, start, chunks)
+            places = self._places(entry, start, chunks)
             for row in range(entry.stack):
                 last = start == starts[-1] and row + 1 == entry.stack
                 final = last and index + 1 == len(self.passes)
                 begins = start == 0 and row == 0
                 self._sweep(entry, start, row, chunks, weights, first, sync and begins, final)
-                self._drain(entry, start, row, chunks, params, tables, last and route, final)
+                self._drain(entry, start, row, chunks, places, last and route, final)
                 self.origin.append((entry, start, row))
 
-    def _segment(self, edge: str, region: Region, block: int, blocks: int) -> None:
-        self.segments.append(Segment(region.base + block * region.plane, blocks - 1, int(edge == INPUT), 0))
+    def _segment(self, source: Source, time: int, block: int, blocks: int) -> None:
+        region = self.regions[source.edge]
+        base = region.base + (source.step + time) * region.image + block * region.plane
+        self.segments.append(Segment(base, blocks - 1, int(source.edge == INPUT), 0, 0))
+
+    def _stop(self) -> None:
+        """The last segment is the last one of its time step."""
+        self.segments[-1] = replace(self.segments[-1], stop=1)
 
     def _block(self, entry: Pass, start: int) -> tuple[int, int]:
         """The segments and weights of the output channels from `start` on; their first word and segment."""
         first = len(self.segments)
-        for source in entry.sums.sources:
-            blocks = input_blocks(source, start, self.folding)
-            if blocks is None:
-                continue
-            low, high = blocks
-            self._segment(source.edge, self.regions[source.edge], low, high - low)
-            rest = source.doublings - exponent_of(source, self.w_bits)
-            if rest:
-                self.segments.append(Segment(0, rest - 1, 0, 1))
-                self.doubling = True
+        for time in range(entry.steps):
+            for source in entry.sums.sources:
+                blocks = input_blocks(source, start, self.folding)
+                if blocks is None:
+                    continue
+                low, high = blocks
+                self._segment(source, time, low, high - low)
+                rest = source.doublings - exponent_of(source, self.w_bits)
+                if rest:
+                    self.segments.append(Segment(0, rest - 1, 0, 1, 0))
+                    self.doubling = True
+            self._stop()
         words = weight_words(entry, start, self.folding, self.w_bits)
         return self.weights.add(words, entry.banked, alone=self._rewritable(entry)), first
 
@@ -202,11 +181,22 @@ class _Compiler:
         step = entry.sums.window.stride[1]
         return self.folding.pix == 2 and step % self.folding.ways != 0 and entry.sums.shape[1] > 1
 
+    def _cycles(self, entry: Pass, chunks: int) -> tuple[int, int]:
+        """Cycles of a chunk in the drain, 0 for one, and of all that a captured output gives."""
+        steps, pixels = search_steps(entry), 2 if self._paired(entry) else 1
+        if entry.hold:
+            # Of a row's last output there may be one pixel of two.
+            least = chunks * (1 if entry.sums.shape[1] % 2 else pixels)
+            steps = max(steps, 0 if least >= NEURON_CYCLES else -(-NEURON_CYCLES // least))
+            return steps, chunks * pixels * max(1, steps) * entry.times
+        cool = chunks * pixels * max(1, steps)
+        return steps, max(cool, NEURON_CYCLES) if entry.neurons else cool
+
     def _sweep(
         self, entry: Pass, start: int, row: int, chunks: int, weights: int, first: int, sync: bool, final: bool
     ) -> None:
         """The sweep of a block of channels from `start` on, over the rows of the image from `row` on."""
-        sums, paired, steps = entry.sums, self._paired(entry), _steps(entry)
+        sums, paired = entry.sums, self._paired(entry)
         x = self.regions[sums.sources[0].edge]
         (kh, kw), (sy, sx), (top, left) = sums.window.kernel, sums.window.stride, sums.window.pad
         y0 = row * sy - top
@@ -242,18 +232,18 @@ class _Compiler:
                     row_step=sy * x.row,
                     plane=x.plane,
                     pad=sums.pad_code,
-                    cool=chunks * (2 if paired else 1) * max(1, steps),
-                    gap=THRESHOLD_GAP if steps else GAP,
+                    cool=self._cycles(entry, chunks)[1],
+                    gap=self.front + (THRESHOLD_GAP if search_steps(entry) else GAP),
                 ),
             )
         )
 
     def _drain(
-        self, entry: Pass, start: int, row: int, chunks: int, params: int, tables: int, route: bool, final: bool
+        self, entry: Pass, start: int, row: int, chunks: int, places: dict[str, int], route: bool, final: bool
     ) -> None:
         """What becomes of the same sweep's sums."""
         rows, lanes, logits = self.folding.rows, self.folding.lanes, entry.kind is Kind.LOGITS
-        y = self.regions[entry.codes] if entry.codes else Region(0, 0, 0, entry.sums.shape)
+        y = self.regions[entry.codes] if entry.codes else Region(0, 0, 0, 0, entry.sums.shape)
         at = row * entry.pitch + start  # channel of the feature memory
         base = y.base + at // rows * y.plane
         if logits:
@@ -273,31 +263,32 @@ class _Compiler:
                     plane=1 if logits else y.plane,
                     chunk=at % rows // lanes if not logits else 0,
                     chunks=chunks - 1,
-                    params=params,
                     rounding=entry.rounding,
                     lo=entry.lo,
                     span=entry.span,
-                    tables=tables,
-                    steps=_steps(entry),
+                    steps=self._cycles(entry, chunks)[0],
                     scale=entry.scale,
+                    times=entry.times - 1,
+                    image=0 if entry.last else y.image,
+                    hold=entry.hold,
+                    **places,
+                    **neuron_settings(entry),
                 ),
             )
         )
 
-    def _params(self, entry: Pass, start: int, chunks: int) -> int:
-        """Words of bias and shift, one a lane, for the channels from `start` on."""
-        if entry.kind is Kind.POOL:
-            return 0
-        words = param_words(entry, start, chunks, self.folding.lanes)
-        return self.params.add(made(words), entry.banked, alone=self._rewritable(entry))
-
-    def _tables(self, entry: Pass, start: int, chunks: int) -> int:
-        """Threshold tables, one a lane, for the channels from `start` on."""
-        steps = _steps(entry)
-        if not steps:
-            return 0
-        words = table_words(entry, start, chunks, self.folding.lanes, self.acc_bits + 1)
-        return self.tables.add(made(words), entry.banked, 1 << steps, alone=self._rewritable(entry))
+    def _places(self, entry: Pass, start: int, chunks: int) -> dict[str, int]:
+        """The first words of parameters, threshold tables and neurons for the channels from `start` on; 0 for none."""
+        lanes, how = self.folding.lanes, {"banked": entry.banked, "alone": self._rewritable(entry)}
+        steps, found = search_steps(entry), {"params": 0, "tables": 0, "neurons": 0}
+        if entry.kind is not Kind.POOL:
+            found["params"] = self.params.add(made(param_words(entry, start, chunks, lanes)), **how)
+        if steps:
+            words = table_words(entry, start, chunks, lanes, self.acc_bits + 1)
+            found["tables"] = self.tables.add(made(words), align=1 << steps, **how)
+        if entry.neurons:
+            found["neurons"] = self.neurons.add(made(neuron_words(entry, start, chunks, lanes)), **how)
+        return found
 
     def _rewritable(self, entry: Pass) -> bool:
         """Whether it is of the coarse head: its program must not follow from its words."""
@@ -329,7 +320,7 @@ class _Compiler:
         network, lanes, route = self.network, self.folding.lanes, self.network.route
         counts = [len(b.classes) for b in route.branches] if route else [len(network.classes)]
         banks = [
-            Bank(self.weights.first(i), self.params.first(i), self.tables.first(i), rows)
+            Bank(self.weights.first(i), self.params.first(i), self.tables.first(i), self.neurons.first(i), rows)
             for i, rows in enumerate(counts)
         ]
         for bank in banks:
@@ -338,13 +329,13 @@ class _Compiler:
         region, edge = self.regions[INPUT], self.edges[INPUT]
         h, w, channels = region.shape
         config = Config(
-            height=h - 1,
+            height=h * edge.steps - 1,
             width=w - 1,
             chunks=-(-channels // lanes) - 1,
             row=region.row,
             plane=region.plane,
             base=0,
-            base2=self.words(region.shape),
+            base2=self.words(region.shape, INPUT),
             lo=edge.type.lo,
             coarse=len(route.branches) if route else 0,
             scores=route.capacity if route else len(network.classes),
@@ -371,6 +362,7 @@ class _Compiler:
             branches=len(banks),
             doubling=int(self.doubling),
             unroll=self.unroll,
+            **neuron_sizes([(p, p.banked or self._rewritable(p)) for p in self.passes], self.neurons.size),
         )
         if self.sizes:
             self.sizes.need(network.name, least)
@@ -390,9 +382,5 @@ class _Compiler:
             self.weights,
             self.params,
             self.tables,
+            self.neurons,
         )
-
-
-def _steps(entry: Pass) -> int:
-    """Steps of the search in a pass's thresholds; 0 without any."""
-    return threshold_steps(entry.thresholds[0].shape[1]) if entry.kind is Kind.THRESHOLD else 0

@@ -58,8 +58,11 @@ class Section:
         type_ = self.edges[edge].type
         return signed_bits(type_.lo, type_.hi)
 
-    def identity(self, edges: Sequence[str], name: str) -> Sums:
-        """Edges one behind the other along the channels, as sums of single products; `name` is the edge they make."""
+    def identity(self, edges: Sequence[str], name: str, step: int = 0) -> Sums:
+        """Edges one behind the other along the channels, as sums of single products; `name` is the edge they make.
+
+        `step` is the first of their time steps that is read.
+        """
         counts = [self.shape(edge)[2] for edge in edges]
         sources, bias = [], np.zeros(sum(counts), np.int64)
         for i, edge in enumerate(edges):
@@ -67,6 +70,6 @@ class Section:
             weights = np.zeros((sum(counts), 1, 1, counts[i]), np.int64)
             weights[at + np.arange(counts[i]), 0, 0, np.arange(counts[i])] = 1
             bias[at : at + counts[i]] += self.edges[edge].type.lo
-            sources.append(Source(self.stored(edge), (weights,), weights[:, 0, 0] != 0))
+            sources.append(Source(self.stored(edge), (weights,), weights[:, 0, 0] != 0, step=step))
         h, w, _ = self.shape(edges[0])
         return Sums(tuple(sources), Window(), 0, (h, w, sum(counts)), (bias,), self.acc_bits(name), 2)

@@ -69,20 +69,34 @@ class Sizes:
     branches: int
     doubling: int
     unroll: int  # rows of a column where one tap reads several, 0 where none does
+    timed: int = 0  # whether edges have several time steps
+    neurons: int = 0  # words of thresholds and leaks, 0 without neurons
+    mem_bits: int = 2  # of membranes, the most and the least
+    mem_min: int = 2
+    guard_min: int = 0
+    guard_max: int = 0
+    leak_min: int = 0
+    leak_max: int = 0
+    most: int = 1  # spikes a step
+    later: int = 0  # whether resets may come a step later
 
     def need(self, name: str, least: Sizes) -> None:
         """Raise RtlError unless an engine of this size can run what needs `least`."""
         for f in fields(self):
             have, need = getattr(self, f.name), getattr(least, f.name)
-            if have > need if f.name == "shift_min" else have < need:
+            if have > need if f.name.endswith("_min") else have < need:
                 raise RtlError(f"{name}: needs {f.name} {need}; this engine has {have}: build a larger one")
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where an edge lies: `base` word of each way, words a row and a plane; a plane is a block of Rows channels."""
+    """Where an edge lies: `base` word of each way, words a row, an image and a plane.
+
+    A plane is a block of Rows channels of the images of all time steps, one below the other.
+    """
 
     base: int
     row: int
+    image: int
     plane: int
     shape: Shape

@@ -16,8 +16,10 @@ def threshold_steps(count: int) -> int:
     return count.bit_length()
 
 
-def threshold_table(thresholds: IntArray, bits: int) -> IntArray:
+def threshold_table(thresholds: IntArray, bits: int, steps: int = 0) -> IntArray:
     """Tables int64 (channels, 2**steps) of sorted `thresholds` (channels, count), each filled up with "never".
+
+    `steps` is as many as the thresholds need, or more.
 
     "Never" is the greatest number of `bits` bits with sign, the width of a word; accumulators must be less. Raises
     RtlError where a threshold does not fit.
@@ -29,7 +31,7 @@ def threshold_table(thresholds: IntArray, bits: int) -> IntArray:
             "build the engine with wider ones"
         )
     channels, count = thresholds.shape
-    table = np.full((channels, 1 << threshold_steps(count)), never, np.int64)
+    table = np.full((channels, 1 << max(steps, threshold_steps(count))), never, np.int64)
     table[:, :count] = thresholds
     return table
 

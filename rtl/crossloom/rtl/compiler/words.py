@@ -17,6 +17,7 @@ class Kind(IntEnum):
     THRESHOLD = 1
     LOGITS = 2
     POOL = 3
+    SPIKES = 4
 
 
 class After(IntEnum):
@@ -34,17 +35,27 @@ class Memory(IntEnum):
     PARAMS = 1
     TABLES = 2
     ROWS = 3
+    NEURONS = 4
+
+
+class Reset(IntEnum):
+    """What a spike does to its membrane."""
+
+    NONE = 0
+    SUBTRACT = 1
+    ZERO = 2
 
 
 # Bits of each enum: there is room for operators and memories to come.
-ENUM_BITS: Mapping[type[IntEnum], int] = {Kind: 4, After: 3, Memory: 4}
+ENUM_BITS: Mapping[type[IntEnum], int] = {Kind: 4, After: 3, Memory: 4, Reset: 2}
 
 
 @dataclass(frozen=True)
 class Sweep:
     """One pass over an image for one block of output channels: what the sequencer and the window read.
 
-    For oy, for ox (by Pix where `paired`), for segment, for dy, for dx, for input block: one array cycle. Addresses
+    For oy, for ox (by Pix where `paired`), for segment, for dy, for dx, for input block: one array cycle; segments of
+    all time steps follow each other. Addresses
     are words of a feature bank, coordinates pixels; `x0`, `y0` <= 0 are the first window's corner, `row0` its row.
     """
 
@@ -75,7 +86,7 @@ class Sweep:
     row_step: int  # step_y rows
     plane: int  # words from one block of Rows channels to the next
     pad: int  # stored code outside the image
-    cool: int  # cycles that draining one output takes
+    cool: int  # cycles that draining one step of an output takes
     gap: int  # and those that the next sweep must leave after the last one
 
 
@@ -83,13 +94,15 @@ class Sweep:
 class Segment:
     """Input blocks that one tap reads: `blocks` (less 1) words from `base` on, a plane apart.
 
-    With `shift` none: the accumulators double in `blocks` cycles.
+    With `shift` none: the accumulators double in `blocks` cycles. With `stop` what is summed up leaves after it: a time
+    step's last one.
     """
 
     base: int
     blocks: int
     image: int  # lies in the image's own buffer
     shift: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,18 @@ class Drain:
     span: int
     tables: int  # first threshold word
     steps: int  # of a threshold's search
-    scale: int  # of its counts
+    scale: int  # of its counts, or of spikes
+    times: int  # time steps, less 1
+    image: int  # words from a step's image to the next; 0 keeps the last one alone
+    hold: int  # sums of one step serve all
+    lif: int  # neurons are between sums and quantizer
+    neurons: int  # their first word
+    guard: int  # fraction bits of a membrane below the sums'
+    limit: int  # bits of a membrane
+    reset: int
+    later: int  # a step later
+    strict: int
+    most: int  # spikes a step
 
 
 @dataclass(frozen=True)
@@ -140,6 +164,7 @@ class Bank:
     weights: int
     params: int
     tables: int
+    neurons: int
     rows: int
 
 
@@ -164,18 +189,20 @@ _BITS: dict[type, dict[str, int]] = {
             "gap": 8,
         },
     },
-    Segment: {"base": _ADDRESS, "blocks": 12, "image": 1, "shift": 1},
+    Segment: {"base": _ADDRESS, "blocks": 12, "image": 1, "shift": 1, "stop": 1},
     Drain: {
         **dict.fromkeys(("base", "row", "plane", "params", "tables"), _ADDRESS),
         **{"kind": ENUM_BITS[Kind], "after": ENUM_BITS[After], "banked": 1, "paired": 1},
         **{"out_h": _SIDE, "out_w": _SIDE, "chunk": 8, "chunks": 8},
         **{"rounding": 2, "lo": 33, "span": 32, "steps": 5, "scale": 17},
+        **{"times": 12, "image": _ADDRESS, "hold": 1, "lif": 1, "neurons": _ADDRESS, "guard": 5, "limit": 6},
+        **{"reset": ENUM_BITS[Reset], "later": 1, "strict": 1, "most": 8},
     },
     Config: {
         **{"height": _SIDE, "width": _SIDE, "chunks": 12, "row": _ADDRESS, "plane": _ADDRESS, "base": _ADDRESS},
         **{"base2": _ADDRESS, "lo": 32, "coarse": 17, "scores": 17, "fine": _ADDRESS},
     },
-    Bank: {"weights": _ADDRESS, "params": _ADDRESS, "tables": _ADDRESS, "rows": 17},
+    Bank: {"weights": _ADDRESS, "params": _ADDRESS, "tables": _ADDRESS, "neurons": _ADDRESS, "rows": 17},
 }
 
 

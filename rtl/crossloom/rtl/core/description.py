@@ -23,7 +23,7 @@ from ..registers.register_map import Field, Register, RegisterMap
 from .contents import identities_of
 
 FILE = DESCRIPTION
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 64 << 20  # of a description, which is untrusted
 _MOST = (1 << 31) - 1  # words of a memory, sweeps, rows
 
@@ -120,7 +120,7 @@ def _names(kind: type) -> list[str]:
 
 def _layout(value: Any) -> BankLayout:
     def place(item: Any) -> Place:
-        at = dict.fromkeys(("channel", "weights", "params", "tables"), count(_MOST))
+        at = dict.fromkeys(("channel", "weights", "params", "tables", "neurons"), count(_MOST))
         return made(Place, item, {"layer": text, "kind": lambda number: Kind(whole(number)), "banked": flag, **at})
 
     def folding(item: Any) -> Folding:
@@ -130,7 +130,7 @@ def _layout(value: Any) -> BankLayout:
         return found
 
     sizes = dict.fromkeys(_names(Sizes), count(_MOST)) | {
-        **dict.fromkeys(("x_bits", "w_bits", "acc_bits", "code_bits", "scale_bits"), count(64)),
+        **dict.fromkeys(("x_bits", "w_bits", "acc_bits", "code_bits", "scale_bits", "mem_bits", "mem_min"), count(64)),
         **dict.fromkeys(("shift_min", "shift_max"), count(64, -64)),
     }
     return made(

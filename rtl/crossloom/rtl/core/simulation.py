@@ -77,7 +77,7 @@ class CoreModel(Core):
         self._taps = self._chunks = -1
         if trace:
             self._taps = self.model.record("tap_valid_o", "tap_sweep_o")
-            names = ("sweep", "chunk", "y", "x", "raw", "code")
+            names = ("sweep", "chunk", "y", "x", "time", "raw", "membrane", "code")
             self._chunks = self.model.record("trace_valid_o", *(f"trace_{name}_o" for name in names))
         self._frames: Beats | None = None  # of the last run that finished
 
@@ -108,7 +108,7 @@ class CoreModel(Core):
     def edges(self) -> dict[str, IntArray]:
         """Every edge (N, *shape) but the input of the last run; RtlError unless traced and run."""
         words, frames = self._traced(self._chunks)
-        layout, shape = frame_layout(self.network), self.network.input.shape
+        layout, shape = frame_layout(self.network), self.network.edges["input"].image_shape
         codes = unpack(frames, layout.input_bits, layout.input_signed, math.prod(shape))
         return edges_of(self.program, words, codes.reshape(len(frames), *shape))
 

@@ -11,7 +11,7 @@ from .contents import core_parameters
 WRAPPER = "crossloom_core"
 _TRACES = (
     *("tap_valid_o", "tap_sweep_o", "trace_valid_o", "trace_sweep_o", "trace_chunk_o", "trace_y_o", "trace_x_o"),
-    *("trace_raw_o", "trace_code_o"),
+    *("trace_time_o", "trace_raw_o", "trace_membrane_o", "trace_code_o"),
 )
 _BUSES = {"s_axi": "aximm", "s_axis": "axis", "m_axis": "axis"}
 # AMD's attributes (UG994, "HDL Parameters for Interface Inference"): VLNV, interface, signal; then parameters.

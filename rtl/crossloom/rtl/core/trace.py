@@ -51,11 +51,14 @@ def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> di
     """
     images = len(codes)
     lanes = program.folding.lanes
-    sweep, chunk, y, x = (words[:, i].astype(np.int64) for i in range(1, 5))
-    size = -(-lanes * program.sizes.acc_bits // 32)
-    raw = _fields(words[:, 5 : 5 + size], lanes, program.sizes.acc_bits, signed=True)
-    code = _fields(words[:, 5 + size :], lanes, program.sizes.x_bits, signed=False)
-    edges: dict[str, IntArray] = {INPUT: codes.reshape(images, *program.network.input.shape).astype(np.int64)}
+    sweep, chunk, y, x, time = (words[:, i].astype(np.int64) for i in range(1, 6))
+    bits = program.sizes.acc_bits, program.sizes.mem_bits, program.sizes.x_bits
+    at = 6 + np.cumsum([0, *(-(-lanes * width // 32) for width in bits)])
+    raw, membrane, code = (
+        _fields(words[:, at[i] : at[i + 1]], lanes, width, signed=i < 2) for i, width in enumerate(bits)
+    )
+    types = program.network.edges
+    edges: dict[str, IntArray] = {INPUT: codes.reshape(images, *types[INPUT].image_shape).astype(np.int64)}
     for index, (entry, start, row) in enumerate(zip(program.passes, program.channels, program.rows, strict=True)):
         rows = np.flatnonzero(sweep == index)
         # All images have as many chunks of a sweep.
@@ -63,24 +66,26 @@ def edges_of(program: Program, words: NDArray[np.uint32], codes: IntArray) -> di
         if each * images != len(rows) or (images and not each):
             raise _not_whole(program, "chunks", index, len(rows), images)
         image = np.arange(len(rows)) // max(1, each)
-        kept = [(entry.raw, raw), (entry.codes, code + entry.lo)]
+        neurons = entry.neurons.edge if entry.neurons else None
+        kept = [(entry.raw, raw), (neurons, membrane), (entry.codes, code + entry.lo)]
         for name, values in kept:
             if name is None or (values is raw and entry.kind is Kind.POOL):
                 continue
-            # As it is kept: a flattened edge still as the image that it was.
-            shape = entry.sums.shape
-            here = edges.setdefault(name, np.zeros((images, *shape), np.int64))
+            # As it is kept: a flattened edge still as the image that it was. Of one step, the last one counts.
+            shape, steps = entry.sums.shape, types[name].steps
+            here = edges.setdefault(name, np.zeros((images, steps, *shape), np.int64))
             for lane in range(lanes):
                 channel = start + chunk[rows] * lanes + lane
                 inside = channel < shape[2]
                 at = rows[inside]
-                here[image[inside], y[at] * entry.stack + row, x[at], channel[inside]] = values[at, lane]
-    edges = {name: edge.reshape(images, *program.network.edges[name].shape) for name, edge in edges.items()}
-    for _, nodes, types in program.network.sections():
+                step = np.minimum(time[at], steps - 1)
+                here[image[inside], step, y[at] * entry.stack + row, x[at], channel[inside]] = values[at, lane]
+    edges = {name: edge.reshape(images, *types[name].image_shape) for name, edge in edges.items()}
+    for _, nodes, local in program.network.sections():
         for node in nodes:
             how = LOWERED[node.op.kind]
-            if (how.moves or how.before) and node.inputs[0] in edges:
-                source, edge = types[node.inputs[0]], types[node.name]
+            if (how.moves or how.before or how.after) and node.name not in edges and node.inputs[0] in edges:
+                source, edge = local[node.inputs[0]], local[node.name]
                 kernel = node.op.batch_kernel([source], edge)
                 edges[node.name] = kernel(edges[node.inputs[0]].astype(source.carrier)).astype(np.int64)
     del edges[INPUT]

@@ -8,7 +8,7 @@ import numpy as np
 
 from crossloom.sim.types import IntArray
 
-from ..compiler.program import Program
+from ..compiler.program import FRONT, Program
 from ..compiler.words import After, Kind, Sweep
 from .array import array_latency
 
@@ -76,7 +76,7 @@ def least_cycles(program: Program) -> int:
     """Cycles from the first to the last tap if no sweep waits for another: neither latency nor interval is less."""
     found = 0
     for sweep in program.sweeps:
-        taps, outputs = output_taps(program, sweep), (sweep.out_h + 1) * outputs_of_row(sweep)
+        taps, outputs = output_taps(program, sweep), captures(program, sweep)
         found += taps + (outputs - 1) * max(taps, sweep.cool)
     return found
 
@@ -103,14 +103,17 @@ def _image(program: Program, branch: int, clock: _Clock) -> tuple[tuple[SweepCyc
         if sweep.banked:
             ready = max(ready, known)
         first = max(ready + 1, clock.earliest if taps == 1 else 0)
-        outputs = (sweep.out_h + 1) * outputs_of_row(sweep)
+        outputs = captures(program, sweep)
         last = max(first + taps - 1, clock.earliest) + (outputs - 1) * max(taps, sweep.cool)
         found.append(SweepCycles(program.passes[index].name, taps * outputs, first, last))
         ready, clock.earliest = last + 2, last + sweep.cool + sweep.gap
         # The last output of a row may be one pixel of two.
-        whole = np.arange(outputs) % outputs_of_row(sweep) != outputs_of_row(sweep) - 1
+        output = np.arange(outputs) // times_of(program, sweep)
+        whole = output % outputs_of_row(sweep) != outputs_of_row(sweep) - 1
         chunks = (drain.chunks + 1) * np.where(whole | (sweep.out_w % 2 == 1), 1 + sweep.paired, 1)
-        steps, late = (drain.steps, SEARCH_WRITE + drain.steps) if drain.kind == Kind.THRESHOLD else (1, WRITE)
+        chunks *= drain.times + 1 if drain.hold else 1
+        late = SEARCH_WRITE + drain.steps if drain.kind == Kind.THRESHOLD else WRITE
+        steps, late = max(1, drain.steps), late + (FRONT if program.sizes.neurons else 0)
         captured = last + FETCH + (0 if drain.kind == Kind.POOL else _sums_after(program)) + CAPTURE
         ends = captured - np.arange(outputs)[::-1] * max(taps, sweep.cool)
         number = np.arange(chunks.max())
@@ -126,12 +129,23 @@ def _image(program: Program, branch: int, clock: _Clock) -> tuple[tuple[SweepCyc
     return tuple(found), clock.sent
 
 
+def times_of(program: Program, sweep: Sweep) -> int:
+    """Time steps of an output, each of which is captured."""
+    return sum(s.stop for s in program.segments[sweep.first_segment : sweep.last_segment + 1])
+
+
+def captures(program: Program, sweep: Sweep) -> int:
+    """How often sums or maxima of a sweep are captured: outputs, or pairs of them, times their steps."""
+    return (sweep.out_h + 1) * outputs_of_row(sweep) * times_of(program, sweep)
+
+
 def outputs_of_row(sweep: Sweep) -> int:
     """Outputs, or pairs of them, in a row."""
     return -(-(sweep.out_w + 1) // (2 if sweep.paired else 1))
 
 
 def output_taps(program: Program, sweep: Sweep) -> int:
-    """Array cycles of one output: taps by blocks of input channels, and those that double the sums."""
+    """Array cycles of a step of an output: taps by blocks of input channels, and those that double the sums."""
     segments = program.segments[sweep.first_segment : sweep.last_segment + 1]
-    return (sweep.kernel_h + 1) * (sweep.kernel_w + 1) * sum(s.blocks + 1 for s in segments)
+    taps = (sweep.kernel_h + 1) * (sweep.kernel_w + 1) * sum(s.blocks + 1 for s in segments)
+    return taps // times_of(program, sweep)

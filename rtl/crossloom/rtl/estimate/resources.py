@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,8 +13,10 @@ from crossloom.sim.types import signed_bits
 
 from ..compiler.memory_files import data_memories
 from ..compiler.program import Program
+from ..compiler.sizes import Sizes
 from ..errors import RtlError
 from .array import array_lut
+from .cycles import times_of
 
 # Words by depth of half a BRAM36, which two memories may share; below this depth LUTs hold a memory.
 _SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
@@ -25,6 +28,7 @@ _SMALLER = {
     "weights": "narrower or fewer weights",
     "params": "fewer channels",
     "tables": "fewer thresholds",
+    "neurons": "fewer channels",
 }
 
 
@@ -65,18 +69,21 @@ def memory_bram36(program: Program) -> dict[str, float]:
 
 
 def layer_words(program: Program, memory: str) -> dict[str, int]:
-    """Words of "weights", "params" or "tables" of every layer that has some, all branches counted."""
+    """Words of "weights", "params", "tables" or "neurons" of every layer that has some, all branches counted."""
     found: dict[str, int] = {}
     for entry, row, sweep, drain in zip(program.passes, program.rows, program.sweeps, program.drains, strict=True):
         # Sweeps over other rows read the same words.
         if row or sweep.pool or (memory == "tables" and not entry.thresholds):
             continue
         taps = 1 if sweep.hold else (sweep.kernel_h + 1) * (sweep.kernel_w + 1)
+        # The steps of an output read the same weights, and so do all taps of some.
         segments = program.segments[sweep.first_segment : sweep.last_segment + 1]
+        segments = segments[: 1 if sweep.hold else len(segments) // times_of(program, sweep)]
         words = {
             "weights": taps * sum(s.blocks + 1 for s in segments if not s.shift),
             "params": drain.chunks + 1,
             "tables": drain.chunks + 1 << drain.steps,
+            "neurons": (drain.chunks + 1) * drain.lif,
         }[memory]
         found[entry.name] = found.get(entry.name, 0) + words * (len(program.banks) if sweep.banked else 1)
     return found
@@ -89,8 +96,15 @@ def estimate_lut(program: Program) -> int:
     # Per bit: accumulators, their choice for the drain, window and maxima, requantization, scores.
     lane = 3.8 * s.acc_bits + 1.8 * (s.shift_max - s.shift_min) + 30 * bool(s.tables)
     rest = 1.35 * columns + 4.4 * inputs + f.lanes * lane
+    rest += f.lanes * _neuron_lut(s) if s.neurons else 0
     array = array_lut(f.rows, f.cols, f.pix, s.x_bits, s.w_bits, f.dsp)
     return int(array + rest + memory_luts(program) + 6 * s.sweeps + _REGISTERS_AND_STREAMS)
+
+
+def _neuron_lut(s: Sizes) -> float:
+    """LUTs of a lane of neurons: a membrane's adders and its bits in memory; more where layers differ."""
+    choices = math.log2(s.guard_max - s.guard_min + 1) + math.log2(s.leak_max - s.leak_min + 1)
+    return s.mem_bits * (7 + 3 * (s.most - 1) + 3 * s.later + 1.5 * choices + 3 * (s.mem_min < s.mem_bits))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from .leaky import LEAKYRELU
 from .linear import CONV2D, DENSE
 from .pool import MAXPOOL, SUMPOOL
 from .quantize import REQUANT, THRESHOLD
+from .time import COUNT, FIRST, LAST, LIF
 
 LOWERED: dict[str, Lowered] = {
     "dense": DENSE,
@@ -18,6 +19,10 @@ LOWERED: dict[str, Lowered] = {
     "concat": CONCAT,
     "flatten": FLATTEN,
     "leakyrelu": LEAKYRELU,
+    "lif": LIF,
+    "count": COUNT,
+    "last": LAST,
+    "first": FIRST,
 }
 
 __all__ = ["LOWERED", "Lowered", "Read", "ReadOf"]

@@ -33,7 +33,8 @@ def _concat(section: Section, name: str, read_of: ReadOf) -> Pass:
     sums, type_ = section.identity(section.node(name).inputs, name), section.edges[name].type
     shift = (np.zeros(sums.shape[2], np.int64),)
     lo, span = type_.lo, type_.hi - type_.lo
-    return Pass(name, Kind.REQUANT, sums, section.banked, codes=name, lo=lo, span=span, shift=shift)
+    steps = section.edges[name].steps
+    return Pass(name, Kind.REQUANT, sums, section.banked, codes=name, lo=lo, span=span, shift=shift, steps=steps)
 
 
 ADD = Lowered(sums=_add, joins=True)

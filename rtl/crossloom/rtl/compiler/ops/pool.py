@@ -20,7 +20,8 @@ def _maxpool(section: Section, name: str, read_of: ReadOf) -> Pass:
     window = Window(op.kernel_size, op.stride, (op.pad[0], op.pad[2]))
     shape, type_ = stored_shape(section.edges[name].shape), section.edges[name].type
     sums = Sums((Source(section.stored(source), (nothing,), nothing[:, 0, 0] != 0),), window, 0, shape, (), 2, 1)
-    return Pass(name, Kind.POOL, sums, section.banked, codes=name, lo=type_.lo, span=type_.hi - type_.lo)
+    steps, span = section.edges[name].steps, type_.hi - type_.lo
+    return Pass(name, Kind.POOL, sums, section.banked, codes=name, lo=type_.lo, span=span, steps=steps)
 
 
 def _sumpool(section: Section, name: str) -> Sums:

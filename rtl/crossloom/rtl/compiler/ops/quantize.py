@@ -13,7 +13,7 @@ from crossloom.sim.ops import Requant, Threshold
 from crossloom.sim.types import IntArray, Rounding
 
 from ...errors import RtlError
-from ..passes import Pass, Sums, useful_shifts
+from ..passes import Neurons, Pass, Sums, useful_shifts
 from ..section import Section
 from ..thresholds import requant_thresholds
 from ..words import Kind
@@ -33,10 +33,10 @@ def _requant(section: Section, name: str, read_of: ReadOf) -> Pass:
                 f"layer {name!r}: {out.hi - out.lo + 1} codes behind {read.between[0][1].kind}; the engine has "
                 f"thresholds for {1 << TABLE_BITS}: quantize to {TABLE_BITS} bits or less"
             )
-        rows = [requant_thresholds(_rows(name, op.shift, sums), op.rounding, out) for op in ops]
+        rows = [requant_thresholds(rows_of(name, op.shift, sums), op.rounding, out) for op in ops]
         return _thresholds(section, name, read, rows, 1)
-    least, most = useful_shifts(sums.acc_bits, out)
-    shift = tuple(np.clip(_rows(name, op.shift, sums), least, most) for op in ops)
+    least, most = useful_shifts(read.acc_bits, out)
+    shift = tuple(np.clip(rows_of(name, op.shift, sums), least, most) for op in ops)
     rounding = list(Rounding).index(ops[0].rounding)
     return _quantized(section, name, Kind.REQUANT, read, shift=shift, shifts=(least, most), rounding=rounding)
 
@@ -44,7 +44,18 @@ def _requant(section: Section, name: str, read_of: ReadOf) -> Pass:
 def _threshold(section: Section, name: str, read_of: ReadOf) -> Pass:
     ops = cast("list[Threshold]", section.ops(name))
     read = read_of(section.node(name).inputs[0])
-    return _thresholds(section, name, read, [_rows(name, op.thresholds, read.sums) for op in ops], ops[0].step)
+    rows = [rows_of(name, op.thresholds, read.sums) for op in ops]
+    if read.neurons and not read.between and _are_spikes(read.neurons, rows):
+        return _quantized(section, name, Kind.SPIKES, read, scale=ops[0].step)
+    return _thresholds(section, name, read, rows, ops[0].step)
+
+
+def _are_spikes(neurons: Neurons, rows: list[IntArray]) -> bool:
+    """Whether thresholds (C, count) of every bank are those at which the neurons spike."""
+    how = neurons.how
+    spikes = np.arange(1, how.most + 1)
+    wanted = [(theta + int(how.strict))[:, None] * spikes for theta in neurons.theta]
+    return all(np.array_equal(one, other) for one, other in zip(wanted, rows, strict=True))
 
 
 def _thresholds(section: Section, name: str, read: Read, rows: list[IntArray], scale: int) -> Pass:
@@ -53,7 +64,7 @@ def _thresholds(section: Section, name: str, read: Read, rows: list[IntArray], s
     return _quantized(section, name, Kind.THRESHOLD, read, thresholds=thresholds, scale=scale)
 
 
-def _rows(name: str, values: IntArray, sums: Sums) -> IntArray:
+def rows_of(name: str, values: IntArray, sums: Sums) -> IntArray:
     """Values (1 or channels, ...) for every channel of the sums."""
     channels = sums.shape[2]
     if len(values) not in (1, channels):
@@ -67,7 +78,7 @@ def _rows(name: str, values: IntArray, sums: Sums) -> IntArray:
 def _quantized(section: Section, name: str, kind: Kind, read: Read, **how: Any) -> Pass:
     """The pass that writes an edge's codes."""
     out = section.edges[name].type
-    return Pass(name, kind, read.sums, section.banked, read.raw, name, out.lo, out.hi - out.lo, **how)
+    return read.quantized(name, kind, section.banked, codes=name, lo=out.lo, span=out.hi - out.lo, **how)
 
 
 REQUANT = Lowered(emit=_requant)
