@@ -8,8 +8,9 @@ from dataclasses import replace
 from crossloom.sim.network import INPUT, Network
 
 from ..errors import RtlError
+from .columns import place_columns, unrolled
 from .ops import LOWERED, Read
-from .passes import Pass, Shape, stored_shape, unrolled
+from .passes import Pass, Shape, stored_shape
 from .section import Section
 from .sizes import Folding
 from .whole_edges import place_whole
@@ -34,16 +35,18 @@ def lower(network: Network) -> list[Pass]:
 
 
 def passes_of(
-    network: Network, folding: Folding, unroll: int, lowered: Sequence[Pass] = ()
+    network: Network, folding: Folding, unroll: int | None = None, lowered: Sequence[Pass] = ()
 ) -> tuple[Shape, list[Pass]]:
     """The shape in which the input is stored, and the passes of a network, or those that were `lowered` from it.
 
-    They are as an array of this folding runs them, whose engine unrolls windows of `unroll` channels.
+    They are as an array of this folding runs them, whose engine unrolls windows of `unroll` channels, 0 for none; by
+    default of as many as the stored input has.
     """
     shape = stored_shape(network.input.shape)
-    shape, passes = place_whole(lowered or lower(network), shape, folding)
-    if folding.pix == 2 and unroll:
-        passes = [unrolled(entry, folding.rows, unroll, folding.ways - 1) for entry in passes]
+    shape, passes = place_columns(lowered or lower(network), shape, folding, network.edges[INPUT].steps)
+    shape, passes = place_whole(passes, shape, folding)
+    if folding.pix == 2 and unroll != 0:
+        passes = [unrolled(entry, folding, unroll or shape[2]) for entry in passes]
     return shape, passes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -154,30 +154,3 @@ def span_bits(edge: Edge) -> int:
 def code_bits(network: Network, passes: Sequence[Pass]) -> int:
     """Bits of the widest stored code of a network."""
     return max(span_bits(network.edges[edge]) for edge in (INPUT, *(p.codes for p in passes if p.codes)))
-
-
-def unrolled(entry: Pass, rows: int, unroll: int, most: int) -> Pass:
-    """The pass with its window's columns side by side in the array's rows, `unroll` rows each; as it is if it cannot.
-
-    It can where it is a convolution of the network's input, step 1, with one group, at most `most` columns, and all of
-    them fit `rows`.
-    """
-    source = entry.sums.sources[0]
-    weights = source.weights[0]
-    (kh, kw), stride = entry.sums.window.kernel, entry.sums.window.stride
-    # A dense layer has one window, whose columns would save nothing worth a mask.
-    if (
-        (entry.kind is Kind.POOL or len(entry.sums.sources) > 1 or source.edge != INPUT or source.same)
-        or (stride[1] != 1 or not 1 < kw <= most or weights.shape[3] > unroll or kw * unroll > rows)
-        or (not source.mask.all() or entry.sums.shape[1] == 1)
-    ):
-        return entry
-    wide = []
-    for bank in source.weights:
-        full = np.zeros((len(bank), kh, kw, unroll), np.int64)
-        full[..., : bank.shape[3]] = bank
-        wide.append(full.reshape(len(bank), kh, 1, kw * unroll))
-    mask = np.ones((len(weights), kw * unroll), bool)
-    window = Window((kh, 1), stride, entry.sums.window.pad)
-    sums = replace(entry.sums, sources=(Source(source.edge, tuple(wide), mask),), window=window)
-    return replace(entry, sums=sums, unrolled=True)

@@ -24,7 +24,7 @@ from .memories import (
     weight_words,
 )
 from .neurons import neuron_settings, neuron_sizes
-from .passes import Pass, Shape, Source, code_bits, stored_shape
+from .passes import Pass, Shape, Source, code_bits
 from .sizes import Folding, Region, Sizes
 from .words import After, Bank, Config, Drain, Kind, Segment, Sweep, Word, widths
 
@@ -49,8 +49,8 @@ class _Compiler:
     def __init__(self, network: Network, folding: Folding, sizes: Sizes | None, lowered: Sequence[Pass]) -> None:
         self.network, self.folding = network, folding
         # Columns of a window next to each other: two pixels and two more are in as many ways.
-        self.unroll = sizes.unroll if sizes else stored_shape(network.input.shape)[2]
-        self.input_shape, self.passes = passes_of(network, folding, self.unroll, lowered)
+        self.input_shape, self.passes = passes_of(network, folding, sizes.unroll if sizes else None, lowered)
+        self.unroll = sizes.unroll if sizes else self.input_shape[2]
         if not sizes and not any(p.unrolled for p in self.passes):
             self.unroll = 0
         self.edges = network.edges
