@@ -64,7 +64,7 @@ def designs() -> str:
             banks = f", {len(route.branches)} banks" if route else ""
             yield [
                 f"`{name}`",
-                f"{found['dataset']}, {artifact.golden.vectors} test images",
+                f"{artifact.golden.dataset.removesuffix(' test')}, {artifact.golden.vectors:,} test images",
                 f"{plain(100 * found['test_accuracy'])} % ({found['origin']})",
                 f"{counted.weight_bits} and {counted.activation_bits} bits",
                 f"{counted.macs:,} (counted)",
@@ -72,6 +72,31 @@ def designs() -> str:
             ]
 
     header = ["design", "data", "accuracy", "weights, activations", "products an image", "parameters"]
+    return table(header, rows())
+
+
+def spikes() -> str:
+    """README: the shipped designs that have time."""
+
+    def rows() -> Iterator[list[str]]:
+        for name in design_names():
+            found = json.loads((find_design(name).parent / "results.json").read_text(encoding="utf-8"))
+            if "spikes" not in found:
+                continue
+            of, energy = found["spikes"], found["spikes"]["energy_estimate"]
+            parts = [f"{percent(part['value'])} % of {key}" for key, part in found.get("parts", {}).items()]
+            low, high = (percent(edge, 1) for edge in found["interval"])
+            yield [
+                f"`{name}`",
+                "; ".join([f"{low} to {high} %", *parts]),
+                f"{of['steps']}, {of['encoder']}",
+                f"{of['spikes_mean']:,.0f}",
+                f"{of['synaptic_operations_mean']:,.0f}",
+                f"{energy['spiking']['total'] / 1e3:,.0f} and {energy['cnn_same_shapes']['total'] / 1e3:,.0f} nJ",
+            ]
+
+    header = ["spiking", "accuracy, 95 % interval (measured)", "steps, input", "spikes an image (simulated)",
+              "synaptic operations (simulated)", "energy, and of a CNN of these shapes (estimated)"]  # fmt: skip
     return table(header, rows())
 
 
@@ -312,7 +337,7 @@ def tile() -> str:
 FIGURES = {
     made.__name__: made
     for made in (
-        *(designs, hierarchy, growing, others),
+        *(designs, spikes, hierarchy, growing, others),
         *(small_pipeline, cores, core_notes),
         *(spiking, solvers, resistance, tile, driver, peer),
     )

@@ -25,6 +25,7 @@ from crossloom.training.inputs import to_float  # noqa: E402
 from crossloom.training.models import build_float, quantize  # noqa: E402
 from crossloom.training.prove import convert_model  # noqa: E402
 from crossloom.training.restore import restore  # noqa: E402
+from crossloom.training.spiking.fitting import encoder_of  # noqa: E402
 
 warnings.filterwarnings("ignore", category=UserWarning)
 
@@ -67,7 +68,8 @@ def test_a_shipped_design_is_restored(path: Path) -> None:
     artifact = load(path)
     restored = restore(artifact)
     shape = artifact.network.input.shape
-    again = convert_model(restored.model, "other", artifact.network.classes, shape, restored.values).network
+    given = shape, restored.values, encoder_of(restored.config)
+    again = convert_model(restored.model, "other", artifact.network.classes, *given).network
     assert weights_sha256(again) == weights_sha256(artifact.network)
 
 
