@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"torch", "brevitas", "sklearn", "PIL", "tqdm", "matplotlib", "hls4ml", "cocotb", "pynq"}
+HEAVY = {"torch", "brevitas", "sklearn", "PIL", "tqdm", "matplotlib", "hls4ml", "cocotb", "pynq", "h5py", "nir"}
 NETWORK = {
     "urllib",
     "socket",
@@ -33,6 +33,9 @@ NEEDS_TORCH = {
     "arguments", "batchnorm", "beforehand", "calls", "evaluation", "export", "growing", "hierarchical", "layers",
     "logits", "loop", "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs",
     "starting", "state", "steps", "tracing", "values", "walk", "workflow",
+    "importing/libraries/common", "importing/libraries/known", "importing/libraries/norse",
+    "importing/libraries/sinabs", "importing/libraries/snntorch", "importing/libraries/spikingjelly",
+    "importing/modules", "importing/running",
     "spiking/by_steps", "spiking/exporting", "spiking/layers", "spiking/lif", "spiking/neurons",
 }  # fmt: skip
 ALLOWED = {

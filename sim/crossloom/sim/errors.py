@@ -25,6 +25,10 @@ class ExportError(CrossloomError, ValueError):
     """A trained model that has no exact integer form, or whose integer form differs from it."""
 
 
+class ForeignError(CrossloomError, ValueError):
+    """A network of another program, a file or a module, that cannot be trusted, read or carried over to integers."""
+
+
 class DeviceError(CrossloomError, RuntimeError):
     """A back end that does not exist, cannot start here, or failed while running."""
 

@@ -1,0 +1,235 @@
+"""From the nodes and edges of a NIR file to a chain of layers: order by the edges, shapes by our own arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crossloom.sim import ForeignError
+from crossloom.sim.text import printable
+from crossloom.sim.types import AnyArray
+
+from .chain import Chain, Flat, Layer, Pool, Reals, Weights, reals
+from .nir_dialects import Unsaid, assumptions, check_dialect, dialect_step, neuron_of
+from .nir_file import NirFile
+from .shapes import after, same_padding
+
+NEURONS = ("LIF", "IF", "CubaLIF")
+
+
+def ordered(file: NirFile) -> list[str]:
+    """Return the names of the nodes from Input to Output, along the edges.
+
+    Raises ForeignError for a graph that is no chain: several inputs or outputs, branches, cycles, nodes apart.
+    """
+    ends: dict[str, list[str]] = {"Input": [], "Output": []}
+    for name, node in file.nodes.items():
+        if node["type"] in ends:
+            ends[node["type"]].append(name)
+    for kind, names in ends.items():
+        if len(names) != 1:
+            raise ForeignError(f"graph: {len(names)} {kind} nodes; needed one")
+    following: dict[str, list[str]] = {name: [] for name in file.nodes}
+    before: dict[str, list[str]] = {name: [] for name in file.nodes}
+    for a, b in file.edges:
+        for name in (a, b):
+            if name not in following:
+                raise ForeignError(f"graph: an edge to {_said(name)}, which is no node; needed edges between nodes")
+        following[a].append(b)
+        before[b].append(a)
+    _refuse_cycle(following)
+    (first,), (last,) = ends["Input"], ends["Output"]
+    for name, found in (*following.items(), *before.items()):
+        if len(found) > 1:
+            listed = ", ".join(_said(other) for other in found[:4])
+            raise ForeignError(f"node {_said(name)}: {len(found)} edges ({listed}); needed a chain: one in and one out")
+    chain, name = [first], first
+    while following[name]:
+        name = following[name][0]
+        chain.append(name)
+    if name != last:
+        raise ForeignError(f"node {_said(name)}: nothing follows it; needed a way to the Output")
+    apart = [name for name in file.nodes if name not in chain]
+    if apart:
+        raise ForeignError(f"node {_said(apart[0])}: not on the way from Input to Output; needed one chain")
+    return chain
+
+
+def _refuse_cycle(following: Mapping[str, list[str]]) -> None:
+    """Raise ForeignError naming the nodes of a cycle."""
+    done: set[str] = set()
+    for start in following:
+        path: list[str] = []
+        pending = [(start, 0)]
+        while pending:
+            name, depth = pending.pop()
+            del path[depth:]
+            if name in path:
+                shown = " -> ".join(_said(n) for n in [*path[path.index(name) :], name][:8])
+                raise ForeignError(
+                    f"graph: a cycle, {shown}; no operator carries one; needed a network that runs forward"
+                )
+            if name in done and depth:
+                continue
+            path.append(name)
+            done.add(name)
+            pending += [(other, depth + 1) for other in following[name]]
+
+
+def _said(name: str) -> str:
+    return repr(printable(name))
+
+
+def chain_of(file: NirFile, writer: str, step: float | None, shape: tuple[int, ...] | None, unsaid: Unsaid) -> Chain:
+    """Return the layers of a file of `writer`, whose steps are `step` seconds, on images (H, W, C) or (C,) features.
+
+    `shape` in the place of the file's. Raises ForeignError naming the node that cannot be carried over.
+    """
+    check_dialect(file, writer, unsaid)
+    names = ordered(file)
+    seconds = dialect_step(writer) if step is None else step
+    if not (seconds > 0 and np.isfinite(seconds)):
+        raise ForeignError(f"--step {seconds}: needed seconds above 0")
+    given = _input_shape(file.nodes[names[0]], shape)
+    layers: list[Layer] = []
+    current = given
+    for name in names[1:-1]:
+        node, where, plain = file.nodes[name], f"node {_said(name)}", printable(name)
+        kind = node["type"]
+        if kind in NEURONS:
+            layer: Layer = neuron_of(plain, node, writer, seconds, unsaid)
+        elif kind in _LAYERS:
+            layer = replace(_LAYERS[kind](where, node, current), name=plain)
+        else:
+            known = ", ".join((*_LAYERS, *NEURONS))
+            hint = " (a recurrent layer is one)" if kind == "NIRGraph" else ""
+            raise ForeignError(f"{where}: a {printable(kind)[:40]}{hint} has no integer form; known are {known}")
+        current = after(layer, current)
+        layers.append(layer)
+    if not layers:
+        raise ForeignError("graph: nothing between Input and Output; needed layers")
+    return Chain(writer, given, tuple(layers), assumptions(writer, unsaid))
+
+
+def _input_shape(node: Mapping[str, Any], given: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape of an image (H, W, C) or of features (C,): `given`, which must fit, or the file's."""
+    found = np.asarray(node["shape"]).reshape(-1) if "shape" in node else np.zeros(0)
+    shape = [int(n) for n in found.tolist()] if found.dtype.kind in "iuf" else []
+    if len(shape) in (2, 4) and shape[0] == 1:  # a batch of one, as norse writes it
+        shape = shape[1:]
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        if given is None:
+            raise ForeignError(
+                "graph: its Input has no shape of an image or of features; needed one; give it by --input"
+            )
+        return given
+    own = (shape[0],) if len(shape) == 1 else (shape[1], shape[2], shape[0])
+    if given is None:
+        return own
+    if given != own and not (len(own) == 1 and own[0] == int(np.prod(given))):
+        said = " x ".join(map(str, own))
+        raise ForeignError(
+            f"--input {' x '.join(map(str, given))}: the file's Input is {said}; give that, or leave it out"
+        )
+    return given
+
+
+def _numbers(where: str, node: Mapping[str, Any], what: str) -> Reals:
+    if what not in node or isinstance(node[what], dict | str):
+        raise ForeignError(f"{where}: a {node['type']} without {what}; needed it; write the file again")
+    return reals(where, node[what], what)
+
+
+def _affine(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
+    weight = _numbers(where, node, "weight")
+    if weight.ndim != 2 or 0 in weight.shape:
+        raise ForeignError(f"{where}: weights of shape {list(weight.shape)}; needed (out, in)")
+    bias = _numbers(where, node, "bias") if node["type"] == "Affine" else np.zeros(len(weight))
+    if bias.shape != (len(weight),):
+        raise ForeignError(f"{where}: biases of shape {list(bias.shape)}; needed [{len(weight)}]")
+    return Weights(where, weight, bias)
+
+
+def _conv(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
+    weight = _numbers(where, node, "weight")
+    if weight.ndim != 4 or 0 in weight.shape:
+        raise ForeignError(f"{where}: weights of shape {list(weight.shape)}; needed (out, in / groups, height, width)")
+    bias = _numbers(where, node, "bias") if "bias" in node else np.zeros(len(weight))
+    if bias.shape != (len(weight),):
+        raise ForeignError(f"{where}: biases of shape {list(bias.shape)}; needed [{len(weight)}]")
+    stride, dilation = (_pair(where, node, what, 1, {"dilation": 1}) for what in ("stride", "dilation"))
+    groups = int(np.asarray(node.get("groups", 1)).reshape(-1)[0])
+    weight = dilated(weight, dilation)
+    kernel = weight.shape[2], weight.shape[3]
+    padding = node.get("padding", np.zeros(2, np.int64))
+    if isinstance(padding, str):
+        if padding not in ("same", "valid") or (padding == "same" and stride != (1, 1)):
+            found = f"padding {padding[:20]!r} at stride {list(stride)}"
+            raise ForeignError(f"{where}: {found}; needed numbers, 'valid', or 'same' at stride 1")
+        pad = same_padding(kernel) if padding == "same" else (0, 0, 0, 0)
+    else:
+        vertical, horizontal = _pair(where, {**node, "padding": padding}, "padding", 0)
+        pad = vertical, vertical, horizontal, horizontal
+    if "input_shape" in node and len(shape) == 3:
+        own = [int(n) for n in np.asarray(node["input_shape"]).reshape(-1).tolist()]
+        if len(own) == 2 and tuple(own) != shape[:2]:
+            raise ForeignError(
+                f"{where}: its input_shape is {own}, what reaches it is {list(shape[:2])}; needed the same"
+            )
+    return Weights(where, weight, bias, stride, pad, groups)
+
+
+def dilated(weight: Reals, by: tuple[int, int]) -> Reals:
+    """Return kernels with zeros between their taps."""
+    if by == (1, 1):
+        return weight
+    out, per_group, kh, kw = weight.shape
+    if max((kh - 1) * by[0], (kw - 1) * by[1]) > 254:
+        raise ForeignError(f"a kernel of {kh} x {kw} at dilation {list(by)}; needed at most 255 x 255 with its gaps")
+    wide = np.zeros((out, per_group, (kh - 1) * by[0] + 1, (kw - 1) * by[1] + 1))
+    wide[:, :, :: by[0], :: by[1]] = weight
+    return wide
+
+
+def _pool(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
+    if _pair(where, node, "padding", 0, {"padding": 0}) != (0, 0):
+        raise ForeignError(f"{where}: a padded {node['type']}; needed none")
+    kernel = _pair(where, node, "kernel_size", 1)
+    return Pool(where, "sum" if node["type"] == "SumPool2d" else "avg", kernel, _pair(where, node, "stride", 1))
+
+
+def _pair(
+    where: str, node: Mapping[str, Any], what: str, least: int, defaults: Mapping[str, int] | None = None
+) -> tuple[int, int]:
+    """Two integers, height and width, of a node that may have one for both."""
+    value = node.get(what, (defaults or {}).get(what))
+    found: AnyArray = np.asarray(value).reshape(-1)
+    if value is None or found.dtype.kind not in "iuf" or len(found) not in (1, 2):
+        raise ForeignError(f"{where}: {what} is missing or no pair; needed one for height and width")
+    whole = [int(n) for n in found.tolist() if np.isfinite(n)]
+    if len(whole) != len(found) or (found != whole).any() or min(whole) < least or max(whole) > 255:
+        raise ForeignError(f"{where}: {what} {found.tolist()}; needed integers from {least} to 255")
+    return whole[0], whole[-1]
+
+
+def _flatten(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
+    start, end = (
+        int(np.asarray(node.get(what, default)).reshape(-1)[0]) for what, default in (("start_dim", 0), ("end_dim", -1))
+    )
+    axes = len(shape)
+    if start % max(axes, 1) != 0 or end % max(axes, 1) != axes - 1:
+        raise ForeignError(f"{where}: flattens axes {start} to {end} of {axes}; needed all of them: 0 to -1")
+    return Flat(where)
+
+
+_LAYERS: dict[str, Callable[[str, Mapping[str, Any], tuple[int, ...]], Layer]] = {
+    "Affine": _affine,
+    "Linear": _affine,
+    "Conv2d": _conv,
+    "SumPool2d": _pool,
+    "AvgPool2d": _pool,
+    "Flatten": _flatten,
+}
