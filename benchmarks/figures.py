@@ -344,6 +344,42 @@ FIGURES = {
 }
 
 
+def imports() -> str:
+    """docs/spiking.md: spikes that differ between models of other libraries and their integers."""
+    names = {"snntorch": "snnTorch", "spikingjelly": "SpikingJelly", "sinabs": "sinabs", "norse": "norse"}
+
+    def rows() -> Iterator[list[str]]:
+        for library, cases in results("imports").items():
+            for case, kinds in cases.items():
+                for kind, found in sorted(kinds.items(), reverse=True):
+                    grid, free, fine = (found[key] for key in ("grid", "free_8", "free_16"))
+                    shares = (f"{percent(f['share'], 3)} %" for f in (free, fine))
+                    accuracies = (
+                        f"{percent(f['accuracy_original'], 1)}, {percent(f['accuracy'], 1)} %" for f in (grid, free)
+                    )
+                    exact = f"{grid['spikes_differing']:,} of {grid['spikes']:,}"
+                    on, off = accuracies
+                    yield [
+                        f"{names[library]} `{case.partition(',')[0]}`{case.partition(',')[1]}{case.partition(',')[2]}",
+                        kind,
+                        exact,
+                        on,
+                        *shares,
+                        off,
+                    ]
+
+    header = [
+        "neurons (measured)",
+        "network",
+        "spikes that differ, on a grid",
+        "accuracy before, after",
+        "free, 8 bits",
+        "free, 16 bits",
+        "accuracy at 8 bits",
+    ]
+    return table(header, rows())
+
+
 def written(text: str) -> str:
     """A page with its figures as they are now; KeyError for figures that nobody makes."""
     return BLOCK.sub(lambda found: found[1] + FIGURES[found[2]]() + found[3], text)

@@ -112,6 +112,55 @@ def parser() -> argparse.ArgumentParser:
     cost = command("cost", "count parameters, products, widths and memory per layer")
     cost.add_argument("design", help=DESIGN)
 
+    take = command("import", "bring a network of another program to exact integers, and measure what that changes")
+    take.set_defaults(command="import-network")  # a module cannot be called import
+    take.add_argument("file", help="a NIR file (.nir)")
+    take.add_argument(
+        "--writer", help="the library that wrote it: snntorch, spikingjelly, sinabs, norse or spyx; crossloom for ours"
+    )
+    take.add_argument("--steps", type=int, help="time steps of an image; no file says them but ours")
+    take.add_argument("--step", type=float, metavar="SECONDS", help="of one time step (default: the writer's own)")
+    take.add_argument("--input", metavar="HxWxC", help="shape of the images, where the file says only their size")
+    take.add_argument(
+        "--encoder", choices=["direct", "rate"], default="direct", help="how images become steps (default: %(default)s)"
+    )
+    take.add_argument("--seed", type=int, default=0, help="of the encoder's draws (default: %(default)s)")
+    take.add_argument(
+        "--divisor",
+        type=float,
+        default=255,
+        help="an image value u is u / DIVISOR to the network (default: %(default)s)",
+    )
+    take.add_argument(
+        "--guard", type=int, default=16, help="fraction bits of membranes below the sums (default: %(default)s)"
+    )
+    take.add_argument("--round", action="store_true", help="round decays that are no 1 - 2^-k to the nearest")
+    take.add_argument(
+        "--weight-bits", type=int, help="of weights (default: up to 16 where they are exact so, else 8, rounded)"
+    )
+    take.add_argument("--reset", choices=["subtract", "zero", "none"], help="of the neurons (default: the writer's)")
+    take.add_argument("--no-norm-input", action="store_true", help="sinabs: inputs do not count by 1 - decay")
+    take.add_argument("--single", action="store_true", help="sinabs: at most one spike a step")
+    take.add_argument(
+        "--readout",
+        choices=["count", "last", "first"],
+        default="count",
+        help="of the last layer (default: %(default)s)",
+    )
+    take.add_argument("--classes", help="names, separated by commas (default: 0, 1, ...)")
+    take.add_argument(
+        "--data", help="images to measure on: mnist, fashion-mnist or digits, or files as verify takes them"
+    )
+    take.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    take.add_argument("--samples", type=int, default=1000, help="test images at most (default: %(default)s)")
+    take.add_argument("-o", "--out", help="file to write (default: runs/NAME/NAME.loom)")
+
+    give = command("export", "write a design for other programs")
+    give.add_argument("design", help=DESIGN)
+    give.add_argument("--format", choices=["nir"], default="nir", help="of the file (default: %(default)s)")
+    give.add_argument("--step", type=float, default=1e-4, help="seconds of a time step (default: %(default)s)")
+    give.add_argument("-o", "--out", help="file to write (default: NAME.nir here)")
+
     report = command("report", "write one HTML page: hierarchy, confusion, costs and errors of a design")
     report.add_argument("design", help=DESIGN)
     report.add_argument("--out", help="file to write (default: NAME-report.html here)")

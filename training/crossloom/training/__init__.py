@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from .hierarchy import discover as discover
     from .hierarchy import make_hierarchy as make_hierarchy
     from .hierarchy import read_hierarchy as read_hierarchy
+    from .importing.importer import RealInputs as RealInputs
+    from .importing.importer import import_model as import_model
+    from .importing.importer import import_nir as import_nir
+    from .importing.importer import write_imported as write_imported
+    from .importing.integers import ImportSettings as ImportSettings
+    from .importing.nir_own import export_nir as export_nir
     from .inputs import input_values as input_values
     from .inputs import to_float as to_float
     from .loop import train as train
@@ -58,6 +64,12 @@ _WHERE = {
     "discover": "hierarchy",
     "make_hierarchy": "hierarchy",
     "read_hierarchy": "hierarchy",
+    "RealInputs": "importing.importer",
+    "import_model": "importing.importer",
+    "import_nir": "importing.importer",
+    "write_imported": "importing.importer",
+    "ImportSettings": "importing.integers",
+    "export_nir": "importing.nir_own",
     "input_values": "inputs",
     "to_float": "inputs",
     "evaluate": "evaluation",

@@ -14,7 +14,7 @@ from crossloom.sim import Artifact, ForeignError, Network, make_golden, run, sav
 from crossloom.sim.types import AnyArray, IntArray, check_network_name
 
 from .chain import Chain
-from .integers import Converted, Settings, convert
+from .integers import Converted, ImportSettings, convert
 from .measuring import Measured, Original, by_rule, listed, measure
 from .nir_dialects import WRITERS, Unsaid
 from .nir_file import read_nir
@@ -33,7 +33,7 @@ class Imported:
 
     network: Network
     writer: str
-    settings: Settings | None = None
+    settings: ImportSettings | None = None
     rounded: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     measured: Measured | None = None
@@ -57,7 +57,7 @@ class Imported:
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class RealInputs:
     """Real inputs to measure on: uint8 (N, H, W, C) or (N, C), labels (N,) where they are known, the set's name."""
 
     images: AnyArray
@@ -68,12 +68,12 @@ class Images:
 def import_nir(
     path: str | os.PathLike[str],
     writer: str,
-    settings: Settings | None = None,
+    settings: ImportSettings | None = None,
     *,
     step: float | None = None,
     shape: tuple[int, ...] | None = None,
     unsaid: Unsaid | None = None,
-    images: Images | None = None,
+    images: RealInputs | None = None,
     classes: Sequence[str] = (),
     name: str = "",
     progress: Progress | None = None,
@@ -101,10 +101,10 @@ def import_nir(
 
 def import_model(
     model: Any,
-    settings: Settings,
+    settings: ImportSettings,
     *,
     shape: tuple[int, ...],
-    images: Images | None = None,
+    images: RealInputs | None = None,
     classes: Sequence[str] = (),
     name: str = "imported",
     progress: Progress | None = None,
@@ -126,10 +126,10 @@ def import_model(
 
 def _imported(
     chain: Chain,
-    settings: Settings,
+    settings: ImportSettings,
     name: str,
     classes: Sequence[str],
-    images: Images | None,
+    images: RealInputs | None,
     original: Original | None,
     progress: Progress | None,
 ) -> Imported:
@@ -154,7 +154,7 @@ def fitting(images: AnyArray, network: Network) -> AnyArray:
     return images
 
 
-def _library(chain: Chain, settings: Settings) -> Original:
+def _library(chain: Chain, settings: ImportSettings) -> Original:
     """The chain with neurons of the library that wrote it, where it is installed; else by its rule."""
     try:
         from .running import by_library
@@ -173,7 +173,7 @@ def _name(text: str) -> str:
 def write_imported(
     imported: Imported,
     path: str | os.PathLike[str],
-    images: Images | None = None,
+    images: RealInputs | None = None,
     more: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Artifact:

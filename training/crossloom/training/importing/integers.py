@@ -30,6 +30,7 @@ from crossloom.sim import (
 from crossloom.sim.builder import Section, finish
 from crossloom.sim.types import MAX_ACC_BITS, MAX_CODE_BITS, signed_bits
 
+from ..geometry import flat_order
 from .chain import Chain, Flat, Layer, Neuron, Pool, Reals, Weights
 from .grids import on_grid
 from .leaks import leaks
@@ -43,7 +44,7 @@ MOST = 15
 
 
 @dataclass(frozen=True)
-class Settings:
+class ImportSettings:
     """How a chain becomes integers.
 
     `steps` of time; `encoder` direct or rate, whose draws follow from `seed`; an image value u is `u / divisor` at the
@@ -75,7 +76,7 @@ class Converted:
     assumed: tuple[str, ...]
 
 
-def convert(chain: Chain, settings: Settings, name: str, classes: Sequence[str] = ()) -> Converted:
+def convert(chain: Chain, settings: ImportSettings, name: str, classes: Sequence[str] = ()) -> Converted:
     """Return the network of integers of a chain.
 
     `classes` are "0", "1", ... where none are given. Raises ForeignError naming the layer that has no integer form.
@@ -97,7 +98,7 @@ def convert(chain: Chain, settings: Settings, name: str, classes: Sequence[str] 
     return Converted(network, build.spikes, build.guards, tuple(build.rounded), assumed)
 
 
-def _check_settings(settings: Settings) -> None:
+def _check_settings(settings: ImportSettings) -> None:
     known = (("encoder", settings.encoder, ENCODERS), ("readout", settings.readout, READOUTS))
     for what, found, names in known:
         if found not in names:
@@ -116,7 +117,7 @@ class _Build:
     `order` (flat edges): code j of the edge is element order[j] of the original, which flattens channels first.
     """
 
-    def __init__(self, chain: Chain, settings: Settings) -> None:
+    def __init__(self, chain: Chain, settings: ImportSettings) -> None:
         late = sum(neuron.late for neuron in chain.neurons)
         self.chain, self.settings, self.steps = chain, settings, settings.steps - late
         if not chain.neurons:
@@ -180,10 +181,9 @@ class _Build:
     def _flatten(self, name: str) -> None:
         if len(self.edge.shape) == 1:
             return
-        h, w, c = self.edge.shape
         self._stream(name)
+        self.order = flat_order(self.edge.shape)
         self.section.add(Flatten(), name=self.named(name))
-        self.order = tuple(np.arange(c * h * w).reshape(c, h, w).transpose(1, 2, 0).reshape(-1).tolist())
 
     def _stream(self, name: str) -> None:
         """Make codes of sums, all bits kept."""
@@ -279,7 +279,7 @@ class _Build:
         self.guards[layer.name] = found.guard
         if found.guard < self.settings.guard:
             self.assumed.append(f"layer {layer.name!r}: {found.guard} guard bits; its membranes have 48 bits with them")
-        if layer.spikes:
+        if self._compares(layer):
             name = self.named(layer.name)
             self.section.add(Threshold(found.lif.levels, 0, 1, 0), name=name)
             self.spikes[layer.name] = name

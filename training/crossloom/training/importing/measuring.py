@@ -13,7 +13,7 @@ from crossloom.sim.encoders import rate_codes
 from crossloom.sim.types import AnyArray, IntArray
 
 from .chain import Chain, Neuron, Reals
-from .integers import Converted, Settings
+from .integers import Converted, ImportSettings
 from .rules import Neurons, forward
 
 BATCH = 50
@@ -64,7 +64,7 @@ class Measured:
         return sum(layer.differing for layer in self.layers)
 
 
-def values_of(images: AnyArray, settings: Settings, first: int) -> Reals:
+def values_of(images: AnyArray, settings: ImportSettings, first: int) -> Reals:
     """Return what the original reads of uint8 images (N, H, W, C) or (N, C): (1 or steps, N, *shape), channels first.
 
     `first` is the number of the first image, from which rates draw.
@@ -79,7 +79,7 @@ def values_of(images: AnyArray, settings: Settings, first: int) -> Reals:
     return values.transpose(0, 1, 4, 2, 3) if values.ndim == 5 else values
 
 
-def by_rule(chain: Chain, settings: Settings, neurons: Neurons | None = None, name: str = "") -> Original:
+def by_rule(chain: Chain, settings: ImportSettings, neurons: Neurons | None = None, name: str = "") -> Original:
     """Return a chain's own layers in float64, its neurons by their stated rules, or by `neurons` in their place."""
 
     def computed(values: Reals) -> tuple[Spikes, AnyArray | None]:
@@ -98,7 +98,7 @@ def by_rule(chain: Chain, settings: Settings, neurons: Neurons | None = None, na
     return Original(name or "its rule in float64", computed)
 
 
-def _read(out: AnyArray, settings: Settings, spikes: bool) -> AnyArray | None:
+def _read(out: AnyArray, settings: ImportSettings, spikes: bool) -> AnyArray | None:
     """The answer (N, classes) of what the last layer gave at every step."""
     flat = out.reshape(*out.shape[:2], -1)
     if spikes and settings.readout == "last":
@@ -113,7 +113,7 @@ def measure(
     original: Original,
     converted: Converted,
     chain: Chain,
-    settings: Settings,
+    settings: ImportSettings,
     images: AnyArray,
     labels: IntArray | None,
     progress: Callable[[int], None] | None = None,

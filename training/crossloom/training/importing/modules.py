@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +15,12 @@ from torch.nn import functional as F
 from crossloom.sim import ForeignError
 
 from ..arguments import bare
+from ..batchnorm import folded
+from ..geometry import convolution_pads, pair
 from .chain import Chain, Flat, Layer, Neuron, Pool, Weights
 from .libraries.common import Library
 from .libraries.known import is_neuron, library_of, neuron
-from .nir_graph import dilated
-from .shapes import after, same_padding
+from .shapes import after, wide_kernel
 
 IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 CONTAINERS = ("SequentialState", "SeqToANNContainer", "MultiStepContainer", "Lift", "Repeat")
@@ -82,7 +83,9 @@ def _container(module: nn.Module) -> bool:
 def _sequence(module: nn.Module, path: str = "") -> list[_Step]:
     """The layers of a container, those inside other containers too."""
     found: list[_Step] = []
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # a child that stands twice, twice
+        if child is None:
+            continue
         place = f"{path}.{name}" if path else name
         found += _sequence(child, place) if _container(child) else [_Step(place, child)]
     return found
@@ -183,16 +186,25 @@ def _flat(node: fx.Node) -> Layer:
     return Flat(node.name)
 
 
+_PLAIN: dict[str, tuple[Any, ...]] = {
+    "padding": (0, (0, 0)),
+    "dilation": (1, (1, 1)),
+    "ceil_mode": (False,),
+    "return_indices": (False,),
+    "count_include_pad": (True,),
+    "divisor_override": (None,),
+}
+"""ImportSettings of a pooling function that change nothing."""
+
+
 def _pooled(kind: str) -> Callable[[fx.Node], Layer]:
     def made(node: fx.Node) -> Layer:
         given = dict(zip(("kernel_size", "stride", "padding"), node.args[1:], strict=False)) | dict(node.kwargs)
-        known = {"kernel_size", "stride", "padding"}
-        if set(given) - known or given.get("padding", 0) not in (0, (0, 0)):
-            raise ForeignError(
-                f"model: {node.name}: pooling with {', '.join(sorted(set(given) - known)) or 'padding'}; needed none"
-            )
-        kernel = _pair(given["kernel_size"])
-        return Pool(node.name, kind, kernel, _pair(given.get("stride") or kernel))
+        odd = [key for key, value in given.items() if value not in _PLAIN.get(key, (value,))]
+        if odd:
+            raise ForeignError(f"model: {node.name}: pooling with {odd[0]} {given[odd[0]]}; needed none")
+        kernel = pair(given["kernel_size"])
+        return Pool(node.name, kind, kernel, pair(given.get("stride") or kernel))
 
     return made
 
@@ -209,10 +221,6 @@ _FUNCTIONS: dict[Any, Callable[[fx.Node], Layer]] = {
 }
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (int(value[0]), int(value[1])) if isinstance(value, Sequence) else (int(value), int(value))
-
-
 def _layer(name: str, module: nn.Module, before: list[Layer], shape: tuple[int, ...]) -> Layer | None:
     """Return a module as a layer; None where it changes nothing, or is absorbed by the weights before it."""
     where = f"layer {name!r}"
@@ -221,7 +229,7 @@ def _layer(name: str, module: nn.Module, before: list[Layer], shape: tuple[int, 
     if isinstance(module, nn.Linear):
         return Weights(name, _array(module.weight), _bias(module))
     if isinstance(module, nn.Conv2d):
-        return _conv(name, module)
+        return _conv(name, module, shape)
     if isinstance(module, nn.Flatten):
         return Flat(name)
     if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
@@ -244,39 +252,34 @@ def _bias(module: nn.Linear | nn.Conv2d) -> Any:
     return np.zeros(len(module.weight)) if module.bias is None else _array(module.bias)
 
 
-def _conv(name: str, module: nn.Conv2d) -> Layer:
-    where = f"layer {name!r}"
+def _conv(name: str, module: nn.Conv2d, shape: tuple[int, ...]) -> Layer:
     if module.padding_mode != "zeros":
-        raise ForeignError(f"{where}: padding_mode {module.padding_mode!r}; needed 'zeros'")
-    weight = dilated(_array(module.weight), _pair(module.dilation))
-    if isinstance(module.padding, str):
-        pad = same_padding((weight.shape[2], weight.shape[3])) if module.padding == "same" else (0, 0, 0, 0)
-    else:
-        vertical, horizontal = _pair(module.padding)
-        pad = vertical, vertical, horizontal, horizontal
-    return Weights(name, weight, _bias(module), _pair(module.stride), pad, module.groups)
+        raise ForeignError(f"layer {name!r}: padding_mode {module.padding_mode!r}; needed 'zeros'")
+    weight = wide_kernel(_array(module.weight), pair(module.dilation))
+    kernel = weight.shape[2], weight.shape[3]
+    pad = convolution_pads(module, kernel, (shape[0], shape[-2]))
+    return Weights(name, weight, _bias(module), pair(module.stride), pad, module.groups)
 
 
 def _absorb(where: str, module: nn.BatchNorm2d | nn.BatchNorm1d, before: list[Layer]) -> None:
     """Multiply a batch norm into the weights before it."""
-    if not before or not isinstance(before[-1], Weights) or module.running_var is None or module.running_mean is None:
-        raise ForeignError(f"{where}: a batch norm that follows no weights; needed it right behind a layer of weights")
+    if not before or not isinstance(before[-1], Weights) or module.running_var is None:
+        raise ForeignError(
+            f"{where}: a batch norm that follows no weights, or keeps no statistics; needed it right behind weights"
+        )
     last = before[-1]
-    scale = 1 / np.sqrt(_array(module.running_var) + module.eps)
-    scale = scale if module.weight is None else scale * _array(module.weight)
-    shift = 0.0 if module.bias is None else _array(module.bias)
-    bias = (last.bias - _array(module.running_mean)) * scale + shift
-    before[-1] = replace(last, weight=last.weight * scale.reshape(-1, *(1,) * (last.weight.ndim - 1)), bias=bias)
+    weight, bias = folded(torch.from_numpy(last.weight), torch.from_numpy(last.bias), module)
+    before[-1] = replace(last, weight=weight.numpy(), bias=bias.numpy())
 
 
 def _pool(name: str, module: Any) -> Layer:
     where = f"layer {name!r}"
-    if _pair(getattr(module, "padding", 0)) != (0, 0):
+    if pair(getattr(module, "padding", 0)) != (0, 0):
         raise ForeignError(f"{where}: padding {module.padding}; needed 0")
     if getattr(module, "ceil_mode", False) or getattr(module, "divisor_override", None) is not None:
         raise ForeignError(f"{where}: ceil_mode or divisor_override; needed neither")
-    if _pair(getattr(module, "dilation", 1)) != (1, 1):
+    if pair(getattr(module, "dilation", 1)) != (1, 1):
         raise ForeignError(f"{where}: dilation {module.dilation}; needed 1")
     kind = "max" if isinstance(module, nn.MaxPool2d) else "avg" if isinstance(module, nn.AvgPool2d) else "sum"
-    kernel = _pair(module.kernel_size)
-    return Pool(name, kind, kernel, _pair(kernel if module.stride is None else module.stride))
+    kernel = pair(module.kernel_size)
+    return Pool(name, kind, kernel, pair(kernel if module.stride is None else module.stride))

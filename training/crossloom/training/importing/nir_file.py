@@ -15,7 +15,7 @@ import numpy as np
 from crossloom.sim import ForeignError, MissingExtraError
 from crossloom.sim.text import printable
 
-MAX_FILE_BYTES = 256 << 20
+MAX_NIR_BYTES = 256 << 20
 MAX_BYTES = 512 << 20
 """Of all arrays, unpacked."""
 MAX_ENTRIES = 50_000
@@ -59,8 +59,8 @@ def read_nir(path: str | os.PathLike[str]) -> NirFile:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ForeignError(f"{shown}: cannot be read ({why}); needed a .nir file; check the path") from None
-    if size > MAX_FILE_BYTES:
-        raise ForeignError(f"{shown}: {size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+    if size > MAX_NIR_BYTES:
+        raise ForeignError(f"{shown}: {size:,} bytes; at most {MAX_NIR_BYTES:,} are read")
     try:
         with h5py.File(path, "r") as file:
             found = _Reader(h5py, shown).group("", file, 0)

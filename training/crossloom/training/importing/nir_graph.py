@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from crossloom.sim import ForeignError
 from crossloom.sim.text import printable
 from crossloom.sim.types import AnyArray
 
+from ..geometry import convolution_pads
 from .chain import Chain, Flat, Layer, Pool, Reals, Weights, reals
 from .nir_dialects import Unsaid, assumptions, check_dialect, dialect_step, neuron_of
 from .nir_file import NirFile
-from .shapes import after, same_padding
+from .shapes import after, wide_kernel
 
 NEURONS = ("LIF", "IF", "CubaLIF")
 
@@ -162,17 +164,16 @@ def _conv(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
         raise ForeignError(f"{where}: biases of shape {list(bias.shape)}; needed [{len(weight)}]")
     stride, dilation = (_pair(where, node, what, 1, {"dilation": 1}) for what in ("stride", "dilation"))
     groups = int(np.asarray(node.get("groups", 1)).reshape(-1)[0])
-    weight = dilated(weight, dilation)
-    kernel = weight.shape[2], weight.shape[3]
+    if max((n - 1) * d for n, d in zip(weight.shape[2:], dilation, strict=True)) > 254:
+        raise ForeignError(f"{where}: kernel {list(weight.shape[2:])} at dilation {list(dilation)}; at most 255 x 255")
+    weight = wide_kernel(weight, dilation)
     padding = node.get("padding", np.zeros(2, np.int64))
-    if isinstance(padding, str):
-        if padding not in ("same", "valid") or (padding == "same" and stride != (1, 1)):
-            found = f"padding {padding[:20]!r} at stride {list(stride)}"
-            raise ForeignError(f"{where}: {found}; needed numbers, 'valid', or 'same' at stride 1")
-        pad = same_padding(kernel) if padding == "same" else (0, 0, 0, 0)
-    else:
-        vertical, horizontal = _pair(where, {**node, "padding": padding}, "padding", 0)
-        pad = vertical, vertical, horizontal, horizontal
+    if isinstance(padding, str) and (padding not in ("same", "valid") or (padding == "same" and stride != (1, 1))):
+        found = f"padding {printable(padding)[:20]!r} at stride {list(stride)}"
+        raise ForeignError(f"{where}: {found}; needed numbers, 'valid', or 'same' at stride 1")
+    given = padding if isinstance(padding, str) else _pair(where, {**node, "padding": padding}, "padding", 0)
+    # Of a stride of 1, as 'same' needs it, the size of the image does not matter.
+    pad = convolution_pads(SimpleNamespace(padding=given), (weight.shape[2], weight.shape[3]), (0, 0))
     if "input_shape" in node and len(shape) == 3:
         own = [int(n) for n in np.asarray(node["input_shape"]).reshape(-1).tolist()]
         if len(own) == 2 and tuple(own) != shape[:2]:
@@ -180,18 +181,6 @@ def _conv(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
                 f"{where}: its input_shape is {own}, what reaches it is {list(shape[:2])}; needed the same"
             )
     return Weights(where, weight, bias, stride, pad, groups)
-
-
-def dilated(weight: Reals, by: tuple[int, int]) -> Reals:
-    """Return kernels with zeros between their taps."""
-    if by == (1, 1):
-        return weight
-    out, per_group, kh, kw = weight.shape
-    if max((kh - 1) * by[0], (kw - 1) * by[1]) > 254:
-        raise ForeignError(f"a kernel of {kh} x {kw} at dilation {list(by)}; needed at most 255 x 255 with its gaps")
-    wide = np.zeros((out, per_group, (kh - 1) * by[0] + 1, (kw - 1) * by[1] + 1))
-    wide[:, :, :: by[0], :: by[1]] = weight
-    return wide
 
 
 def _pool(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:

@@ -28,6 +28,7 @@ from crossloom.sim import (
 from crossloom.sim.network import INPUT
 from crossloom.sim.ops import Op
 
+from ..geometry import flat_order
 from .chain import Reals
 
 
@@ -121,8 +122,8 @@ class _Groups:
             half = np.full(_shape(self.edges[self.at]), 0.5)
             self.found.append(Group(f"{node.name}.any", "Threshold", {"threshold": half}))
         elif isinstance(op, Flatten):
-            h, w, c = source.shape
-            self.order = np.argsort(np.arange(c * h * w).reshape(c, h, w).transpose(1, 2, 0).reshape(-1))
+            order = flat_order(source.shape) if len(source.shape) == 3 else None
+            self.order = None if order is None else np.argsort(order)
             self.add("Flatten", {"input_type": {"input": _shape(source)}, "start_dim": 0, "end_dim": -1}, node)
         elif self._changes_nothing(op, source):
             self._also(node)

@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from crossloom.sim import ForeignError
+
 from ..state import unchanged
 from .chain import Chain, Neuron, Reals
-from .integers import Settings
+from .integers import ImportSettings
 from .libraries.known import LIBRARIES, installed
 from .measuring import Original, Spikes, _read, by_rule
 from .modules import Model
 
 
-def by_library(chain: Chain, settings: Settings) -> Original:
+def by_library(chain: Chain, settings: ImportSettings) -> Original:
     """Return the layers of a file with neurons of the library that wrote it; by its rule where it cannot be had."""
     version = installed(chain.writer)
     odd = any(not n.spikes or n.late or (len(n.decay) > 1 and n.synapse is not None) for n in chain.neurons)
@@ -37,7 +39,7 @@ def by_library(chain: Chain, settings: Settings) -> Original:
     return by_rule(chain, settings, neurons, f"neurons of {library.name} {version}")
 
 
-def by_model(model: Model, settings: Settings) -> Original:
+def by_model(model: Model, settings: ImportSettings) -> Original:
     """Return a user's model as the original: it runs itself, its layers of neurons are listened to."""
     version = installed(model.library.package)
     names = [neuron.name for neuron in model.chain.neurons]
@@ -56,8 +58,15 @@ def by_model(model: Model, settings: Settings) -> Original:
         try:
             with torch.no_grad(), unchanged(model.module):
                 model.module.eval()
-                x = torch.from_numpy(values.astype(np.float32))
-                model.library.run(model.module, model.neurons, x, settings.steps, model.calls > 1)
+                x = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+                try:
+                    model.library.run(model.module, model.neurons, x, settings.steps, model.calls > 1)
+                except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                    text = next(iter(str(error).splitlines()), "") or type(error).__name__
+                    shape = list(values.shape[2:])
+                    raise ForeignError(
+                        f"model: it does not run on images of {shape} ({text[:200]}); needed one that does"
+                    ) from error
         finally:
             for handle in handles:
                 handle.remove()

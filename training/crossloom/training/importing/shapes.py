@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from crossloom.sim import ForeignError
 
-from .chain import Flat, Layer, Neuron, Pool, Weights
+from ..geometry import dilated
+from .chain import Flat, Layer, Neuron, Pool, Reals, Weights
 
 
-def same_padding(kernel: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The zeros (top, bottom, left, right) with which a stride of 1 keeps an image's size; the odd one comes after."""
-    (top, bottom), (left, right) = ((k // 2 - (k % 2 == 0), k // 2) for k in kernel)
-    return top, bottom, left, right
+def wide_kernel(weight: Reals, dilation: tuple[int, int]) -> Reals:
+    """Return weights (out, in, kh, kw) with the zeros of a dilation between their taps."""
+    moved = dilated(weight.transpose(0, 2, 3, 1), dilation)  # type: ignore[arg-type]  # of any dtype
+    return np.asarray(moved.transpose(0, 3, 1, 2), dtype=np.float64)
 
 
 def after(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
 
@@ -30,7 +31,7 @@ def is_neuron(module: nn.Module) -> bool:
     return library is not None and type(module).__name__ in library.neurons
 
 
-def neuron(where: str, module: nn.Module) -> Neuron:
+def neuron(name: str, module: nn.Module) -> Neuron:
     """Return the neurons of a library's module; raise ForeignError where no operator is their rule."""
     library = library_of(module)
     assert library is not None
@@ -38,9 +39,9 @@ def neuron(where: str, module: nn.Module) -> Neuron:
     if read is None:
         known = ", ".join(library.neurons)
         raise ForeignError(
-            f"layer {where!r}: {library.name}'s {type(module).__name__} has no integer form; known are {known}"
+            f"layer {name!r}: {library.name}'s {type(module).__name__} has no integer form; known are {known}"
         )
-    return read(where, module)
+    return replace(read(f"layer {name!r}", module), name=name)
 
 
 def installed(package: str) -> str | None:
