@@ -334,50 +334,54 @@ def tile() -> str:
     return "\n\n".join((cycles, equality, resources))
 
 
-FIGURES = {
-    made.__name__: made
-    for made in (
-        *(designs, spikes, hierarchy, growing, others),
-        *(small_pipeline, cores, core_notes),
-        *(spiking, solvers, resistance, tile, driver, peer),
-    )
-}
-
-
 def imports() -> str:
     """docs/spiking.md: spikes that differ between models of other libraries and their integers."""
     names = {"snntorch": "snnTorch", "spikingjelly": "SpikingJelly", "sinabs": "sinabs", "norse": "norse"}
 
     def rows() -> Iterator[list[str]]:
-        for library, cases in results("imports").items():
-            for case, kinds in cases.items():
-                for kind, found in sorted(kinds.items(), reverse=True):
-                    grid, free, fine = (found[key] for key in ("grid", "free_8", "free_16"))
-                    shares = (f"{percent(f['share'], 3)} %" for f in (free, fine))
-                    accuracies = (
-                        f"{percent(f['accuracy_original'], 1)}, {percent(f['accuracy'], 1)} %" for f in (grid, free)
-                    )
-                    exact = f"{grid['spikes_differing']:,} of {grid['spikes']:,}"
-                    on, off = accuracies
-                    yield [
-                        f"{names[library]} `{case.partition(',')[0]}`{case.partition(',')[1]}{case.partition(',')[2]}",
-                        kind,
-                        exact,
-                        on,
-                        *shares,
-                        off,
-                    ]
+        for library, case, kind, found in (
+            (library, case, kind, found)
+            for library, cases in results("imports").items()
+            for case, kinds in cases.items()
+            for kind, found in sorted(kinds.items(), reverse=True)
+        ):
+            neurons, _, options = case.partition(", ")
+            grid, free, fine = (found[key] for key in ("grid", "free_8", "free_16"))
+            yield [
+                f"{names[library]} `{neurons}`, {options}",
+                kind,
+                f"{grid['spikes_differing']:,} of {grid['spikes']:,}",
+                _before_after(grid),
+                f"{percent(free['share'])} %",
+                _before_after(free),
+                f"{percent(fine['share'], 3)} %",
+            ]
 
     header = [
         "neurons (measured)",
         "network",
-        "spikes that differ, on a grid",
-        "accuracy before, after",
+        "on a grid, spikes that differ",
+        "accuracy",
         "free, 8 bits",
+        "accuracy",
         "free, 16 bits",
-        "accuracy at 8 bits",
     ]
     return table(header, rows())
+
+
+def _before_after(found: dict[str, Any]) -> str:
+    """Accuracies of an original and of its integers."""
+    return f"{percent(found['accuracy_original'], 1)}, {percent(found['accuracy'], 1)} %"
+
+
+FIGURES = {
+    made.__name__: made
+    for made in (
+        *(designs, spikes, hierarchy, growing, others),
+        *(small_pipeline, cores, core_notes),
+        *(spiking, solvers, resistance, tile, driver, peer, imports),
+    )
+}
 
 
 def written(text: str) -> str:

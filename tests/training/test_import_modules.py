@@ -98,6 +98,16 @@ def test_a_model_over_all_steps_at_once_and_its_integers_spike_alike(make):
     exact(dense(make, start=2))
 
 
+@pytest.mark.parametrize("kind", [dense, conv])
+def test_events_are_images_with_steps(kind):
+    rng = np.random.default_rng(2)
+    events = RealInputs((rng.poisson(0.7, (40, 6, *SHAPE))).astype(np.uint8))
+    settings = replace(EXACT, encoder="events", divisor=1.0)
+    found = import_model(kind(leaky), settings, shape=SHAPE, images=events)
+    assert found.report()["spikes"] > 500 and found.report()["spikes_differing"] == 0
+    assert found.network.input.image_shape == (6, *SHAPE)
+
+
 class Loop(nn.Module):
     """A forward with its own loop and states, as snnTorch's tutorials write it."""
 

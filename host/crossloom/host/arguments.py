@@ -122,7 +122,10 @@ def parser() -> argparse.ArgumentParser:
     take.add_argument("--step", type=float, metavar="SECONDS", help="of one time step (default: the writer's own)")
     take.add_argument("--input", metavar="HxWxC", help="shape of the images, where the file says only their size")
     take.add_argument(
-        "--encoder", choices=["direct", "rate"], default="direct", help="how images become steps (default: %(default)s)"
+        "--encoder",
+        choices=["direct", "rate", "events"],
+        default="direct",
+        help="how images become steps, events being images with steps (default: %(default)s)",
     )
     take.add_argument("--seed", type=int, default=0, help="of the encoder's draws (default: %(default)s)")
     take.add_argument(

@@ -132,6 +132,8 @@ def _torch(artifact: Artifact, run_dir: Path, images: AnyArray, asked: bool) -> 
     if not (run_dir / "checkpoint.pt").is_file():
         if asked:
             raise InputError(f"{run_dir}: holds no checkpoint.pt; needed the folder of a training run")
+        if isinstance(artifact.info.get("imported"), dict):
+            return None, "imported: what it was ran beside it then, see 'imported' in its info"
         return None, f"no checkpoint at {run_dir}: train it with 'crossloom train {artifact.network.name}'"
     need_training()
     from crossloom.training.prove import RunMismatch, compare_run

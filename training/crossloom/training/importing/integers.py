@@ -37,7 +37,7 @@ from .leaks import leaks
 from .membranes import Membranes, counted, membranes
 
 READOUTS = ("count", "last", "first")
-ENCODERS = ("direct", "rate")
+ENCODERS = ("direct", "rate", "events")
 GUARD = 16
 MOST = 15
 """Spikes a step that are kept of neurons that may make any number."""
@@ -47,11 +47,12 @@ MOST = 15
 class ImportSettings:
     """How a chain becomes integers.
 
-    `steps` of time; `encoder` direct or rate, whose draws follow from `seed`; an image value u is `u / divisor` at the
-    network's input. `guard` fraction bits of membranes below the sums, fewer where 48 bits hold no more; `weight_bits`
-    where weights lie on no power-of-two grid (8 where None), and at most so many where given; `nearest`: decays that no
-    shift makes are rounded. `readout`: count of spikes, last membrane, or first spike; sums and integrators without
-    spikes are read at the last step. `most` spikes a step of neurons that may make any number.
+    `steps` of time; `encoder` direct, rate, whose draws follow from `seed`, or events, which bring their steps; a value
+    u of an image is `u / divisor` at the network's input. `guard` bits of membranes below the sums, fewer where
+    48 bits hold no more; `weight_bits` where weights lie on no power-of-two grid (8 where None), at most so many where
+    given; `nearest`: decays that no shift makes are rounded. `readout`: count of spikes, last membrane, or first spike;
+    sums and integrators without spikes are read at the last step. `most` spikes a step of neurons that may make any
+    number.
     """
 
     steps: int
@@ -128,6 +129,8 @@ class _Build:
             raise ForeignError(
                 f"steps: {settings.steps}; spikes leave one step late in {late} layers: needed at least {late + 1}"
             )
+        if late and settings.encoder == "events":
+            raise ForeignError("encoder: 'events' before spikes that leave one step late; needed direct or rate")
         self.rounded: list[str] = []
         self.assumed: list[str] = []
         self.spikes: dict[str, str] = {}
@@ -140,10 +143,11 @@ class _Build:
     def _input(self) -> tuple[Input, float]:
         settings, shape = self.settings, self.chain.shape
         values = np.arange(256, dtype=np.float64) / settings.divisor
-        if settings.encoder == "direct":
+        if settings.encoder != "rate":
             frac = round(np.log2(settings.divisor))
-            table = np.arange(256)[:, None]
-            return Input(shape, QType(0, 255, frac), table), 2.0**frac / settings.divisor
+            table, steps = np.arange(256)[:, None], self.steps if settings.encoder == "events" else 1
+            given = Input(shape, QType(0, 255, frac), table, settings.encoder, steps)
+            return given, 2.0**frac / settings.divisor
         levels = np.rint(values * 65536)
         if levels.max() > 65536:
             raise ForeignError(f"divisor: {settings.divisor}; a rate is at most 1: needed 255 or more")

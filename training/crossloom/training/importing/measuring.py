@@ -67,7 +67,7 @@ class Measured:
 def values_of(images: AnyArray, settings: ImportSettings, first: int) -> Reals:
     """Return what the original reads of uint8 images (N, H, W, C) or (N, C): (1 or steps, N, *shape), channels first.
 
-    `first` is the number of the first image, from which rates draw.
+    Events are (N, steps, H, W, C) or (N, steps, C). `first` is the number of the first image, from which rates draw.
     """
     values = images / np.float64(settings.divisor)
     if settings.encoder == "rate":
@@ -75,7 +75,7 @@ def values_of(images: AnyArray, settings: ImportSettings, first: int) -> Reals:
         index = np.arange(first, first + len(images))
         values = rate_codes(levels, settings.steps, settings.seed, index).swapaxes(0, 1).astype(np.float64)
     else:
-        values = values[None]
+        values = values.swapaxes(0, 1) if settings.encoder == "events" and settings.steps > 1 else values[None]
     return values.transpose(0, 1, 4, 2, 3) if values.ndim == 5 else values
 
 
