@@ -62,6 +62,11 @@ def test_a_file_of_ours_whose_numbers_were_changed_is_refused(tmp_path):
         with h5py.File(tmp_path / "b.nir", "a") as file:
             file[f"node/nodes/{name}/{key}"][...] *= 2
         refused(tmp_path / "b.nir", f"node '{name}': its {key} is not that of the integers", "crossloom")
+    export_nir(network, tmp_path / "b.nir")
+    with h5py.File(tmp_path / "b.nir", "a") as file:
+        del file["node/nodes/n1_membrane/metadata/reset"]
+        file["node/nodes/n1_membrane/metadata/reset"] = "zero"
+    refused(tmp_path / "b.nir", "node 'n1_membrane': the reset in its metadata is not", "crossloom")
     refused(tmp_path / "a.nir", "carries no integers of ours", "crossloom")
 
 

@@ -105,6 +105,15 @@ def test_nodes_without_an_integer_form_are_refused_by_name(tmp_path):
     refused(of("norse", tmp_path / "a.nir", conv(NEURONS["norse"], padded)), "node 'pool': a padded SumPool2d", "norse")
 
 
+def test_a_text_in_the_place_of_a_number_is_refused_by_name(tmp_path):
+    for key in ("conv/groups", "conv/stride", "conv/weight", "flat/end_dim", "pool/kernel_size", "fires/tau"):
+        path = of("snntorch", tmp_path / "a.nir", conv(NEURONS["snntorch"]))
+        with h5py.File(path, "a") as file:
+            del file[f"node/nodes/{key}"]
+            file[f"node/nodes/{key}"] = "text"
+        refused(path, f"node '{key.partition('/')[0]}': .*{key.partition('/')[2]}")
+
+
 def test_a_missing_or_other_shape_is_asked_for_by_its_option(tmp_path):
     nodes = conv(NEURONS["snntorch"])
     path = write(tmp_path / "a.nir", nodes)

@@ -163,7 +163,7 @@ def _conv(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
     if bias.shape != (len(weight),):
         raise ForeignError(f"{where}: biases of shape {list(bias.shape)}; needed [{len(weight)}]")
     stride, dilation = (_pair(where, node, what, 1, {"dilation": 1}) for what in ("stride", "dilation"))
-    groups = int(np.asarray(node.get("groups", 1)).reshape(-1)[0])
+    groups = _whole(where, node, "groups", 1)
     if max((n - 1) * d for n, d in zip(weight.shape[2:], dilation, strict=True)) > 254:
         raise ForeignError(f"{where}: kernel {list(weight.shape[2:])} at dilation {list(dilation)}; at most 255 x 255")
     weight = wide_kernel(weight, dilation)
@@ -174,12 +174,10 @@ def _conv(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
     given = padding if isinstance(padding, str) else _pair(where, {**node, "padding": padding}, "padding", 0)
     # Of a stride of 1, as 'same' needs it, the size of the image does not matter.
     pad = convolution_pads(SimpleNamespace(padding=given), (weight.shape[2], weight.shape[3]), (0, 0))
-    if "input_shape" in node and len(shape) == 3:
-        own = [int(n) for n in np.asarray(node["input_shape"]).reshape(-1).tolist()]
-        if len(own) == 2 and tuple(own) != shape[:2]:
-            raise ForeignError(
-                f"{where}: its input_shape is {own}, what reaches it is {list(shape[:2])}; needed the same"
-            )
+    own: AnyArray = np.asarray(node.get("input_shape", ())).reshape(-1)
+    if own.dtype.kind in "iuf" and len(own) == 2 and own.tolist() != list(shape[:2]):
+        found = f"its input_shape is {own.tolist()}, what reaches it is {list(shape[:2])}"
+        raise ForeignError(f"{where}: {found}; needed the same")
     return Weights(where, weight, bias, stride, pad, groups)
 
 
@@ -205,13 +203,19 @@ def _pair(
 
 
 def _flatten(where: str, node: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
-    start, end = (
-        int(np.asarray(node.get(what, default)).reshape(-1)[0]) for what, default in (("start_dim", 0), ("end_dim", -1))
-    )
+    start, end = _whole(where, node, "start_dim", 0), _whole(where, node, "end_dim", -1)
     axes = len(shape)
-    if start % max(axes, 1) != 0 or end % max(axes, 1) != axes - 1:
+    if start % axes != 0 or end % axes != axes - 1:
         raise ForeignError(f"{where}: flattens axes {start} to {end} of {axes}; needed all of them: 0 to -1")
     return Flat(where)
+
+
+def _whole(where: str, node: Mapping[str, Any], what: str, default: int) -> int:
+    """One integer of a node."""
+    found: AnyArray = np.asarray(node.get(what, default)).reshape(-1)
+    if found.dtype.kind not in "iu" or len(found) != 1 or abs(int(found[0])) > 1 << 20:
+        raise ForeignError(f"{where}: {what} is no integer; needed one; write the file again")
+    return int(found[0])
 
 
 _LAYERS: dict[str, Callable[[str, Mapping[str, Any], tuple[int, ...]], Layer]] = {

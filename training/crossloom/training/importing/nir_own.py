@@ -110,6 +110,14 @@ def _compare(file: NirFile, network: Network) -> None:
     for name, group in wanted.items():
         node = file.nodes[name]
         same = node["type"] == group.kind
+        said = node.get("metadata", {})
+        for key, value in group.said.items():
+            found = said.get(key) if isinstance(said, dict) else None
+            if not np.array_equal(np.asarray(found), np.asarray(value)):
+                raise ForeignError(
+                    f"node {printable(name)!r}: the {key} in its metadata is not that of its integers; needed a file "
+                    "as it was exported"
+                )
         for key, value in group.numbers.items():
             if isinstance(value, Mapping):
                 key, value = "input_type" if group.kind == "Flatten" else "shape", next(iter(value.values()))
