@@ -144,20 +144,47 @@ def test_a_file_is_compared_with_neurons_of_the_library_that_wrote_it(library, t
         assert report["against"].startswith("neurons of") and report["spikes_differing"] == 0
 
 
-@need("snntorch")
-def test_what_snntorch_writes_is_read_with_the_rule_of_the_model(tmp_path):
+def written(library, path):
+    """A dense model of a library that its own exporter wrote as NIR, and the model."""
     pytest.importorskip("nirtorch", reason="a spiking library is not installed: nirtorch")
     import nir
-    from snntorch.export_nir import export_to_nir
 
     torch.manual_seed(3)
-    model, _ = models("snntorch", leaky())
-    for layer, size in ((2, 16), (4, 3)):  # its exporter needs a number for each neuron
-        model[layer] = leaky(beta=torch.full((size,), 0.75))()
-        model[layer].threshold = torch.full((size,), 0.5)
-    on_grid(model)
-    nir.write(tmp_path / "a.nir", export_to_nir(model, torch.zeros(1, 2, 6, 6), ignore_dims=[0]))
-    file = import_nir(tmp_path / "a.nir", "snntorch", SIX, images=images(SHAPE))
-    module = import_model(model, SIX, shape=SHAPE, images=images(SHAPE))
+    if library == "spikingjelly":
+        from spikingjelly.activation_based import functional, neuron
+        from spikingjelly.activation_based.nir_exchange import export_to_nir
+
+        model, _ = models(library, lambda: neuron.LIFNode(4.0, v_threshold=0.25))
+        export_to_nir(on_grid(model), torch.zeros(1, 2, 6, 6), path)
+        functional.reset_net(model)
+        return model
+    if library == "snntorch":
+        from snntorch.export_nir import export_to_nir
+
+        model, _ = models(library, leaky())
+        for layer, size in ((2, 16), (4, 3)):  # its exporter needs a number for each neuron
+            model[layer] = leaky(beta=torch.full((size,), 0.75))()
+            model[layer].threshold = torch.full((size,), 0.5)
+        nir.write(path, export_to_nir(on_grid(model), torch.zeros(1, 2, 6, 6), ignore_dims=[0]))
+        return model
+    import norse.torch as norse
+    from norse.torch.utils.export_nir import to_nir
+
+    def cell(size):
+        numbers = {"tau_mem_inv": 250.0, "v_th": 0.25, "v_leak": 0.0, "v_reset": 0.0}
+        p = norse.LIFBoxParameters(**{key: torch.full((size,), value) for key, value in numbers.items()})
+        return norse.LIFBoxCell(p)
+
+    model = on_grid(norse.SequentialState(nn.Linear(72, 16), cell(16), nn.Linear(16, 3), cell(3)))
+    nir.write(path, to_nir(model, torch.zeros(1, 72)))
+    return model
+
+
+@pytest.mark.parametrize("library", [pytest.param(name, marks=need(name)) for name in LIBRARIES if name != "sinabs"])
+def test_what_a_library_writes_is_read_with_the_rule_of_the_model(library, tmp_path):
+    model = written(library, tmp_path / "a.nir")
+    shape = (72,) if library == "norse" else SHAPE
+    file = import_nir(tmp_path / "a.nir", library, SIX, images=images(shape))
+    module = import_model(model, SIX, shape=shape, images=images(shape))
     assert file.report()["spikes"] == module.report()["spikes"] > 50
     assert file.report()["spikes_differing"] == module.report()["spikes_differing"] == 0
