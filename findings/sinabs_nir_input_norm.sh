@@ -7,7 +7,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet numpy==1.26.4 nir==1.0.4 torch==2.13.0 pbr==7.1.3
+"$work/venv/bin/pip" install --quiet numpy==1.26.4 nir==1.0.4 torch==2.13.0 pbr==7.1.3 matplotlib==3.11.2
 # Without what sinabs asks for besides: samna, which installs itself again over the network when it is imported.
 "$work/venv/bin/pip" install --quiet --no-deps nirtorch==1.0 sinabs==3.1.3
 cd "$work"
@@ -21,7 +21,7 @@ from sinabs.nir import from_nir, to_nir
 
 counts = {}
 for norm in (True, False):
-    neurons = layers.LIFSqueeze(torch.tensor([10.0]), norm_input=norm, spike_threshold=torch.ones(1), batch_size=1)
+    neurons = layers.LIFSqueeze(tau_mem=torch.tensor([10.0]), norm_input=norm, spike_threshold=torch.ones(1), batch_size=1)
     model = torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False), neurons)
     torch.nn.init.ones_(model[0].weight)
     x = torch.ones(20, 2)

@@ -90,6 +90,7 @@ def test_the_text_says_layer_by_layer_what_differs_and_what_was_rounded(given, c
         (["import", "net.nir", *ARGS, "--input", "28x28"], "--input '28x28'"),
         (["import", "net.nir", *ARGS, "--input", "0x4x1"], "--input '0x4x1'"),
         (["import", "net.nir", *ARGS, "--samples", "0"], "--samples: 0"),
+        (["import", "net.nir", *ARGS, "--most", "0"], "most: 0 spikes a step"),
         (["import", "net.nir", *ARGS, "--data", "none.npz"], "none.npz"),
         (["import", "net.nir", *ARGS, "--single"], "input norms and single spikes are sinabs' alone"),
         (["import", "net.onx", *ARGS], "net.onx: no kind of file that is known; needed a .nir file"),

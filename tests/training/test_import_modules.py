@@ -127,6 +127,24 @@ class Loop(nn.Module):
         return torch.stack(found, 0), mem2
 
 
+class AllSteps(nn.Module):
+    """A forward over all steps at once, as SpikingJelly's examples write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(2),
+            nn.Linear(72, 16),
+            stand_ins.LIFNode(4.0, v_threshold=0.25),
+            nn.Linear(16, 3),
+            stand_ins.LIFNode(4.0, v_threshold=0.25),
+        )
+        self.layers[2].step_mode = self.layers[4].step_mode = "m"
+
+    def forward(self, x):
+        return self.layers(x.unsqueeze(0).repeat(6, 1, 1, 1, 1)).mean(0)
+
+
 class OneStep(nn.Module):
     """A forward of one step with functions between layers, a batch norm, and a view."""
 
@@ -144,6 +162,7 @@ class OneStep(nn.Module):
 
 def test_forwards_with_loops_states_functions_and_batch_norms_are_traced():
     assert [layer["name"] for layer in exact(on_grid(Loop())).report()["layers"]] == ["lif1", "lif2"]
+    assert [layer["name"] for layer in exact(on_grid(AllSteps())).report()["layers"]] == ["layers.2", "layers.4"]
     found = exact(on_grid(OneStep()))
     kinds = [node.op.kind for node in found.network.nodes]
     assert kinds == ["conv2d", "lif", "threshold", "maxpool", "flatten", "dense", "lif", "threshold", "count"]
@@ -162,9 +181,9 @@ def test_a_model_is_as_it_was_afterwards():
 
 
 def test_pools_before_neurons_and_windows_of_any_size_come_over():
-    neurons = [leaky(), leaky()]
-    model = nn.Sequential(nn.Conv2d(2, 5, 3), nn.AvgPool2d(2), neurons[0], nn.Flatten(), nn.Linear(20, 3), neurons[1])
-    exact(on_grid(model))
+    for pool in (nn.AvgPool2d(2), nn.MaxPool2d(2)):
+        model = nn.Sequential(nn.Conv2d(2, 5, 3), pool, leaky(), nn.Flatten(), nn.Linear(20, 3), leaky())
+        exact(on_grid(model))
     model = nn.Sequential(
         nn.Conv2d(2, 5, 3, padding=1), leaky(), nn.AvgPool2d(3), nn.Flatten(), nn.Linear(20, 3), leaky()
     )

@@ -9,11 +9,13 @@ import pytest
 from nir_files import NEURONS, conv, dense, lif, of, refused, write
 
 from crossloom.sim import run
+from crossloom.sim.identity import weights_sha256
 from crossloom.training.importing.importer import RealInputs, import_nir
 from crossloom.training.importing.integers import ImportSettings
 from crossloom.training.importing.nir_dialects import Unsaid
 from crossloom.training.importing.nir_file import read_nir
 from crossloom.training.importing.nir_graph import chain_of
+from crossloom.training.importing.nir_own import export_nir
 
 WRITERS = sorted(NEURONS)
 EXACT = ImportSettings(6, divisor=256.0)  # 6 steps of a leak of 2 bits in 16 guard bits: nothing is ever rounded
@@ -72,6 +74,54 @@ def test_convolutions_pools_and_the_order_of_flattened_channels_come_over(tmp_pa
     found = import_nir(path, writer, EXACT, images=images((6, 6, 2)))
     assert found.report()["spikes"] > 400 and found.report()["spikes_differing"] == 0 and found.rounded == ()
     assert found.network.input.shape == (6, 6, 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "out"),
+    [
+        ((4, 1, 3, 3), {"groups": 2, "padding": 1}, (6, 6)),
+        ((4, 2, 3, 2), {"stride": np.array([2, 1]), "padding": np.array([0, 1])}, (2, 7)),
+        ((4, 2, 2, 2), {"dilation": np.array([2, 3])}, (4, 3)),
+        ((4, 2, 4, 3), {"padding": "same"}, (6, 6)),
+        ((4, 2, 3, 3), {"padding": "valid"}, (4, 4)),
+    ],
+)
+def test_convolutions_of_every_kind_come_over(tmp_path, shape, settings, out):
+    kernel = (np.random.default_rng(1).integers(-20, 28, shape) / 32).astype(np.float32)
+    plain = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **settings}
+    nodes = conv(NEURONS["snntorch"])
+    nodes["conv"] = nir.Conv2d(None, kernel, **plain, bias=np.array([0.25, 0, -0.125, 0.5], np.float32))
+    nodes["conv"].input_shape = np.array([6, 6])
+    nodes["fires"], nodes["last"] = NEURONS["snntorch"]((4, *out)), nir_files.weights(3, 4 * out[0] * out[1])
+    nodes["flat"] = nir.Flatten({"input": np.array([4, *out])}, 0, -1)
+    del nodes["pool"]
+    found = import_nir(write(tmp_path / "a.nir", nodes), "snntorch", EXACT, images=images((6, 6, 2)))
+    assert found.report()["spikes"] > 400 and found.report()["spikes_differing"] == 0
+
+
+def test_thresholds_and_leaks_of_each_channel_come_over_also_behind_a_flatten(tmp_path):
+    theta, tau = np.arange(1.0, 5)[:, None, None] * np.ones((4, 6, 6)), np.ones((4, 6, 6))
+    tau *= np.array([1, 2, 2, 1])[:, None, None] * 2e-4
+    nodes = conv(NEURONS["snntorch"])
+    nodes["fires"] = nir.LIF(tau, tau / 1e-4, 0 * tau, theta, 0 * tau)
+    flat = np.arange(36.0) / 32 + 0.25
+    nodes = {
+        **{name: nodes[name] for name in ("input", "conv", "fires", "pool", "flat")},
+        "again": nir_files.lif((36,), 4e-4, 4, 1),
+        **{name: nodes[name] for name in ("last", "answer", "output")},
+    }
+    nodes["again"].v_threshold = flat
+    found = import_nir(write(tmp_path / "a.nir", nodes), "snntorch", EXACT, images=images((6, 6, 2)))
+    assert found.report()["spikes_differing"] == 0 and all(layer["spikes"] for layer in found.report()["layers"])
+    first, second = [node.op for node in found.network.nodes if node.op.kind == "lif"][:2]
+    assert first.leak.tolist() == [1, 2, 2, 1] and len(second.theta) == 36
+    assert second.theta.tolist() != sorted(second.theta.tolist())  # ours counts channels last
+    export_nir(found.network, tmp_path / "b.nir")
+    back = import_nir(tmp_path / "b.nir", "crossloom").network
+    assert weights_sha256(back) == weights_sha256(found.network)
+    assert np.array_equal(nir.read(tmp_path / "b.nir", type_check=False).nodes["again_membrane"].v_threshold, flat)
+    theta[0, 0, 0] = 3
+    refused(write(tmp_path / "a.nir", nodes), "node 'fires': v_threshold differs within a channel")
 
 
 @pytest.mark.parametrize(("alpha", "reset"), [(0.0, "subtract"), (0.5, "subtract"), (0.75, "zero")])

@@ -143,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
     )
     take.add_argument("--reset", choices=["subtract", "zero", "none"], help="of the neurons (default: the writer's)")
     take.add_argument("--no-norm-input", action="store_true", help="sinabs: inputs do not count by 1 - decay")
+    take.add_argument("--most", type=int, default=15, help="sinabs: spikes a step that are kept (default: %(default)s)")
     take.add_argument("--single", action="store_true", help="sinabs: at most one spike a step")
     take.add_argument(
         "--readout",

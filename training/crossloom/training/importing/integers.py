@@ -68,11 +68,15 @@ class ImportSettings:
 
 @dataclass(frozen=True, eq=False)
 class Converted:
-    """The network; by layer of neurons its edge of spikes and guard bits; what was rounded and assumed, in words."""
+    """The network; by layer of neurons its edge of spikes and guard bits; what was rounded and assumed, in words.
+
+    `orders`, of layers behind a flatten: code j of their edge is neuron order[j] of the original.
+    """
 
     network: Network
     spikes: dict[str, str]
     guards: dict[str, int]
+    orders: dict[str, tuple[int, ...]]
     rounded: tuple[str, ...]
     assumed: tuple[str, ...]
 
@@ -96,7 +100,7 @@ def convert(chain: Chain, settings: ImportSettings, name: str, classes: Sequence
     except NetworkError as error:
         raise ForeignError(f"{chain.writer} network: {error}") from error
     assumed = (*chain.assumed, *build.assumed)
-    return Converted(network, build.spikes, build.guards, tuple(build.rounded), assumed)
+    return Converted(network, build.spikes, build.guards, build.orders, tuple(build.rounded), assumed)
 
 
 def _check_settings(settings: ImportSettings) -> None:
@@ -135,6 +139,7 @@ class _Build:
         self.assumed: list[str] = []
         self.spikes: dict[str, str] = {}
         self.guards: dict[str, int] = {}
+        self.orders: dict[str, tuple[int, ...]] = {}
         self.input, self.factor = self._input()
         self.section = Section.of_input(self.input)
         self.order: tuple[int, ...] | None = None
@@ -287,6 +292,8 @@ class _Build:
             name = self.named(layer.name)
             self.section.add(Threshold(found.lif.levels, 0, 1, 0), name=name)
             self.spikes[layer.name] = name
+            if self.order is not None:
+                self.orders[layer.name] = self.order
         self.factor = 1.0
         self.delayed |= layer.late
 

@@ -131,6 +131,8 @@ def measure(
         for name, edge in converted.spikes.items():
             ours = _channels_first(found.edges[edge], network.edges[edge].steps)
             theirs = np.asarray(wanted[name])[late[name] : late[name] + len(ours)]
+            if name in converted.orders:
+                theirs = theirs[..., list(converted.orders[name])]
             counts[name][0] += int(theirs.sum())
             counts[name][1] += int((theirs.reshape(ours.shape) != ours).sum())
         if labels is not None:

@@ -118,7 +118,15 @@ def _traced(module: nn.Module) -> tuple[list[_Step], int]:
     for other in keys[1:]:
         if other != keys[0]:
             raise ForeignError("model: its steps do not go through the same layers; needed equal steps")
-    return chains[0], len(ends)
+    return chains[0], max(len(ends), _repeats(graph))
+
+
+def _repeats(graph: fx.Graph) -> int:
+    """How often a forward repeats its image along a new first axis, as models over all steps at once do; else 1."""
+    for node in graph.nodes:
+        if node.target in ("repeat", "expand") and all(isinstance(n, int) for n in node.args[1:2]):
+            return int(node.args[1])
+    return 1
 
 
 def _ends(value: Any) -> list[fx.Node]:
@@ -166,6 +174,10 @@ def _back(node: fx.Node, named: Mapping[str, nn.Module]) -> tuple[list[_Step], f
             raise ForeignError(
                 f"model: {node.name} takes result {node.args[1]} of a layer; needed its spikes, the first"
             )
+        return [], before
+    if node.target in ("unsqueeze", torch.unsqueeze) and node.args[1:] == (0,):
+        return [], before
+    if node.target in ("repeat", "expand") and _repeats(node.graph) > 1:
         return [], before
     made = _FUNCTIONS.get(node.target)
     if made is None:

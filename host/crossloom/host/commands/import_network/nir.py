@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> Report:
             weight_bits=args.weight_bits,
             nearest=args.round,
             readout=args.readout,
+            most=args.most,
         )
     found = import_nir(args.file, args.writer, settings, **given)
     network = found.network

@@ -40,7 +40,7 @@ def _run(model: nn.Module, neurons: Sequence[nn.Module], x: Tensor, steps: int, 
     from spikingjelly.activation_based import functional
 
     functional.reset_net(model)
-    if any(getattr(neuron, "step_mode", "s") == "m" for neuron in neurons):
+    if not at_once and any(getattr(neuron, "step_mode", "s") == "m" for neuron in neurons):
         model(x.expand(steps, *x.shape[1:]).contiguous())
     else:
         each_step(model, x, steps, at_once)
