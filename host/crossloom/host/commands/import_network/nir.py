@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crossloom.sim import ForeignError, InputError, Network
 from crossloom.sim.text import printable
 
+from ...images import recordings_for
 from ...pages import check_new_file
 from ...progress import bar
 from ...tables import percent, table
@@ -103,15 +104,19 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 def _images(args: argparse.Namespace, network: Network) -> RealInputs:
     """The first test images that --data names, with labels where they are known."""
-    from crossloom.training.data.given import TEST, given_images, named_test_images
+    from crossloom.training.data.given import given_images, named_test_images
+    from crossloom.training.data.labelled import TEST
     from crossloom.training.data.registry import NAMED_DATA
     from crossloom.training.importing.importer import RealInputs
 
-    features = len(network.input.shape) == 1
+    source, path = network.input, Path(args.data)
     if args.data in NAMED_DATA:
-        found, name = named_test_images(args.data, network.classes, args.data_dir), f"{args.data}{TEST}"
+        steps = source.steps if source.encoder == "events" else None
+        found, name = named_test_images(args.data, network.classes, args.data_dir, steps), f"{args.data}{TEST}"
     else:
-        found, name = given_images(Path(args.data), network.classes, features=features), Path(args.data).name[:80]
+        features, recordings = len(source.shape) == 1, recordings_for(source)
+        found = given_images(path, network.classes, features=features, recordings=recordings)
+        name = path.name[:80]
     rows = found.tests if found.tests is not None and found.named else slice(None)
     images, labels = found.images[rows], None if found.labels is None else found.labels[rows]
     if args.samples < len(images):
