@@ -152,7 +152,7 @@ def test_weights_off_every_grid_are_rounded_and_said_at_the_bits_asked_for(tmp_p
     nodes = dense(NEURONS["snntorch"])
     nodes["0"].weight = nodes["0"].weight + np.float32(0.001)
     path = write(tmp_path / "a.nir", nodes)
-    for bits, shown in ((None, 8), (5, 5)):
+    for bits, shown in ((None, 16), (5, 5)):
         found = import_nir(path, "snntorch", replace(EXACT, weight_bits=bits))
         (line,) = [line for line in found.rounded if "'0': weights" in line]
         assert f"weights to {shown} bits" in line

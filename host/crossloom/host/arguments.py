@@ -139,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
     )
     take.add_argument("--round", action="store_true", help="round decays that are no 1 - 2^-k to the nearest")
     take.add_argument(
-        "--weight-bits", type=int, help="of weights (default: up to 16 where they are exact so, else 8, rounded)"
+        "--weight-bits", type=int, help="of weights at most (default: 16; fewer are cheaper and change more spikes)"
     )
     take.add_argument("--reset", choices=["subtract", "zero", "none"], help="of the neurons (default: the writer's)")
     take.add_argument("--no-norm-input", action="store_true", help="sinabs: inputs do not count by 1 - decay")

@@ -13,7 +13,6 @@ from crossloom.sim.types import IntArray, bits_of
 
 from .chain import Reals
 
-DEFAULT_BITS = 8
 SPREAD = 8
 """How many bits a channel's scale may lie below the layer's largest."""
 FINEST = 40
@@ -30,16 +29,16 @@ class Grid:
 
 
 def on_grid(weight: Reals, bits: int | None, common: bool) -> Grid:
-    """Return weights (out, ...) as codes of up to `bits` bits, one power of two for each output channel.
+    """Return weights (out, ...) as codes of up to `bits` bits, 16 where None; one power of two an output channel.
 
-    Exact where they lie on a grid that `bits` bits hold, 16 where they are None; else rounded to nearest, ties to even,
-    at `bits`, 8 where they are None. `common`: one power of two for all.
+    Exact where they lie on a grid that so many bits hold; else rounded to nearest, ties to even. `common`: one power of
+    two for all.
     """
     rows = weight.reshape(len(weight), -1)
     most = MAX_WEIGHT_BITS if bits is None else bits
     fracs = _exact(rows, most, common)
     if fracs is None:
-        fracs = _rounded(rows, DEFAULT_BITS if bits is None else bits, common)
+        fracs = _rounded(rows, most, common)
     scaled = rows * 2.0 ** fracs[:, None]
     codes = np.rint(scaled).astype(np.int64)
     off = np.abs(codes / 2.0 ** fracs[:, None] - rows).max(initial=0.0)

@@ -49,8 +49,8 @@ class ImportSettings:
 
     `steps` of time; `encoder` direct, rate, whose draws follow from `seed`, or events, which bring their steps; a value
     u of an image is `u / divisor` at the network's input. `guard` bits of membranes below the sums, fewer where
-    48 bits hold no more; `weight_bits` where weights lie on no power-of-two grid (8 where None), at most so many where
-    given; `nearest`: decays that no shift makes are rounded. `readout`: count of spikes, last membrane, or first spike;
+    48 bits hold no more; `weight_bits` of weights at most (16 where None: fewer are cheaper, and change more spikes);
+    `nearest`: decays that no shift makes are rounded. `readout`: count of spikes, last membrane, or first spike;
     sums and integrators without spikes are read at the last step. `most` spikes a step of neurons that may make any
     number.
     """
