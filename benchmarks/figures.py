@@ -274,7 +274,7 @@ def spiking() -> str:
         `crossloom bench snn` ([snn.json](../benchmarks/snn.json)), one thread on two shared cores, processor time,
         medians of {found["runs"]} alternating runs: a training step of 784-256-10 neurons, 128 images, 25 steps, takes
         {step["crossloom"]:.1f} ms, snnTorch's {step["snntorch"]:.1f} and SpikingJelly's {step["spikingjelly"]:.1f} as
-        their tutorials write it: {step["crossloom"] / other:.2f} of the faster one. A step of 1,024 images needs {bptt}
+        their tutorials write it: {step["crossloom"] / other:.2f} of the faster one. A step of 2,048 images needs {bptt}
         MiB at {", ".join(peak["bptt"])} time steps with `"bptt"`, {sltt} with `"sltt"`. The integer simulator answers
         {speed["integer"] / speed["snntorch"]:.1f} times as many images a second as snnTorch's forward pass, once the
         table of its spike trains is made, which takes a tenth of a second (measured).""")

@@ -137,7 +137,7 @@ def _text(data: dict[str, Any], found: dict[str, float | None], runs: int) -> st
         rows.append([label, shown(whole), again, "" if not whole else f"{ours / whole:.2f}"])
     text = f"training step of 784-256-10, 128 images, 25 steps, one thread: CPU ms, measured, medians of {runs} runs\n"
     text += table(["", "as in its tutorials", "first layer once, by hand", "Crossloom takes, of that"], rows)
-    text += "\n\nmemory of a training step of 1,024 images above what is there before it, MiB (measured)\n"
+    text += "\n\nmemory of a training step of 2,048 images above what is there before it, MiB (measured)\n"
     peaks = data["peak_mib"]
     text += table(
         ["steps", *(mode.upper() for mode in MODES)],

@@ -8,7 +8,7 @@ from pathlib import Path
 from .memory import peak_mib
 from .snn_models import by_steps, crossloom
 
-IMAGES = 1024
+IMAGES = 2048
 
 
 def _resident_mib() -> float:
@@ -17,7 +17,7 @@ def _resident_mib() -> float:
 
 
 def main(mode: str, steps: int) -> None:
-    """Print the MiB by which memory grows at most in steps of training of 1,024 images."""
+    """Print the MiB by which memory grows at most in steps of training of 2,048 images."""
     import torch
 
     torch.set_num_threads(1)
