@@ -7,7 +7,7 @@
 //   later_i: s' = v_o - leak(v_o) - n_o * theta, or lost' = n_o > 0 where it resets to 0
 // sum_i, bias_i, acc_o signed AccBits bits; v_o signed VBits bits, a membrane MemBits bits, theta_i
 // unsigned MemBits, mask_i the bits of a membrane that are its sign. Without lif_i v_o = acc_o.
-// Latency: acc_o 1 cycle, v_o 2, n_o 3; s' is read 3 cycles after s. Throughput: one a cycle.
+// Latency: acc_o 1 cycle, v_o 2, n_o 3; s' is there 2 cycles after s. Throughput: one a cycle.
 // Model: crossloom.sim.ops.LIF. Testbench: tests/rtl/testbench_neurons.py (through neurons).
 module neuron_lane #(
   parameter  int unsigned AccBits  = 16,
@@ -52,10 +52,13 @@ module neuron_lane #(
   logic                      lost_q;
   logic [3:0]                leak_q, leak_late_q;
   logic [CellBits-1:0]       cell_q, cell_late_q;
+  logic [MemBits:0]          left;
+  logic                      now;  // it is left in this very cycle
+  assign now = en_i[2] & (cell_late_q == cell_i);
   always_ff @(posedge clk_i) begin
     if (en_i[0]) begin
       acc_q         <= sum_i + bias_i;
-      {lost_q, s_q} <= fresh_i ? '0 : mem[cell_i];
+      {lost_q, s_q} <= fresh_i ? '0 : now ? left : mem[cell_i];
       {theta_q, leak_q, cell_q} <= {theta_i, leak_i, cell_i};
     end
   end
@@ -93,9 +96,9 @@ module neuron_lane #(
     rest = v;
     n    = '0;
     for (int unsigned i = 0; i < Most; i++) begin
-      automatic logic signed [MemBits:0] left = (MemBits+1)'(rest) - (MemBits+1)'(theta_late_q);
-      if (SpikeBits'(i) < most_i && !left[MemBits] && !(strict_i && left == '0)) begin
-        rest = MemBits'(left);
+      automatic logic signed [MemBits:0] over = (MemBits+1)'(rest) - (MemBits+1)'(theta_late_q);
+      if (SpikeBits'(i) < most_i && !over[MemBits] && !(strict_i && over == '0)) begin
+        rest = MemBits'(over);
         n    = n + 1'b1;
       end
     end
@@ -114,12 +117,11 @@ module neuron_lane #(
     next = kept + ~leaked + MemBits'(!half);
     if (Later && later_i && reset_i == program_pkg::RESET_SUBTRACT) next = next - (v - rest);
   end
+  assign left = {Later & later_i & (reset_i == program_pkg::RESET_ZERO) & (n != '0), next};
   always_ff @(posedge clk_i) begin
     if (en_i[2]) begin
       n_o <= n;
-      mem[cell_late_q] <= {
-        Later & later_i & (reset_i == program_pkg::RESET_ZERO) & (n != '0), next
-      };
+      mem[cell_late_q] <= left;
     end
   end
 endmodule

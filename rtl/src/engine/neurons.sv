@@ -5,7 +5,7 @@
 // are those of drain_i, whose `limit` is the membrane's bits, MemMin .. MemBits. clipped_o counts
 // the membranes that saturate.
 // Latency: acc_o 1 cycle, v_o and clipped_o 2, n_o 3. Throughput: Lanes neurons a cycle, the same
-// ones again after 3 cycles.
+// ones again after 2 cycles.
 // Model: crossloom.sim.ops.LIF. Testbench: tests/rtl/testbench_neurons.py.
 module neurons #(
   parameter  int unsigned Lanes    = 4,

@@ -9,7 +9,7 @@
 // place_i comes out as place_o with its codes; which of these it is follows from drain_i, which
 // stays until a sweep's last chunk has left. acc_o and membrane_o are for who looks at the edges.
 // Latency: 5 cycles, 7 where there are Neurons; thresholds `steps` + 1 more. Throughput: a chunk a
-// cycle, or in `steps`; the same neurons again after 3 cycles.
+// cycle, or in `steps`; the same neurons again after 2 cycles.
 // Model: crossloom.sim.ops. Testbench: tests/rtl/testbench_engine_arithmetic.py.
 module post #(
   parameter  int unsigned Lanes     = 4,

@@ -18,7 +18,7 @@ from .thresholds import threshold_steps, threshold_table
 from .words import Kind
 
 # Cycles from one step of a neuron to its next, at least.
-NEURON_CYCLES = 3
+NEURON_CYCLES = 2
 
 
 @dataclass(frozen=True, eq=False)
