@@ -36,7 +36,8 @@ module engine_sim #(
   parameter  bit          Later     = 1'b0, // resets a step later
   parameter  int unsigned Unroll      = 0,
   localparam int unsigned IndexBits = Sweeps > 1 ? $clog2(Sweeps) : 1,
-  localparam int unsigned ClipBits  = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0)
+  localparam int unsigned ClipBits  = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0),
+  localparam int unsigned SpikeBits = $clog2(Lanes * Most + 1)
 ) (
   input  logic                     clk_i,
   input  logic                     rst_ni,
@@ -57,6 +58,7 @@ module engine_sim #(
   output logic                     idle_o,
   output logic                     image_o,
   output logic [ClipBits-1:0]      clipped_o,
+  output logic [SpikeBits-1:0]     spiked_o,
   output logic                     tap_valid_o,
   output logic [IndexBits-1:0]     tap_sweep_o,
   output logic                     trace_valid_o,
@@ -82,7 +84,7 @@ module engine_sim #(
     .clk_i, .rst_ni, .s_valid_i(s_valid), .s_ready_o(s_ready), .s_data_i(s_data),
     .s_status_i(status_i), .s_more_i(1'b0), .m_more_o(), .m_valid_o(m_valid), .m_ready_i(m_ready), .m_data_o(m_data),
     .m_last_o(m_last), .bank_we_i, .bank_memory_i, .bank_addr_i, .bank_part_i, .bank_data_i,
-    .idle_o, .image_o, .clipped_o, .tap_valid_o, .tap_sweep_o, .trace_valid_o, .trace_sweep_o,
+    .idle_o, .image_o, .clipped_o, .spiked_o, .tap_valid_o, .tap_sweep_o, .trace_valid_o, .trace_sweep_o,
     .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_time_o, .trace_raw_o, .trace_membrane_o,
     .trace_code_o
   );

@@ -56,5 +56,7 @@ def test_every_spike_and_membrane_is_the_simulators(core, sha):
     assert found.codes == sum(len(codes) * network.edges[name].image_size for name in edges)
     assert edges["spikes0"].shape == (20, 3, 6, 6, 8)
     assert 0.02 < edges["spikes0"].mean() < 0.5 and 0.02 < edges["spikes1"].mean() < 0.5
+    spikes = sum(int(edges[name].sum()) for name in ("spikes0", "spikes1"))
+    assert core.counters()["SPIKES"] == spikes > 0
     alone = core.run(codes[:1])[1]
     assert alone.latency == image_cycles(core.program).latency + 4

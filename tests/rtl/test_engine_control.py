@@ -44,7 +44,7 @@ PARTS = [
     ("loader", {"Rows": 3, "Lanes": 1, "Ways": 1, "XBits": 9, "FeatureBits": 7}),
     ("scores", {"Lanes": 4, "AccBits": 20, "Words": 6}),
     ("scores", {"Lanes": 3, "AccBits": 48, "Words": 4}),
-    *[("core_regs", BANKS | {"ClipBits": 3}, SHA)] * 2,
+    *[("core_regs", BANKS | {"ClipBits": 3, "SpikeBits": 4}, SHA)] * 2,
     ("sequencer", SPACE, SHA),
     *[("sequencer", SPACE | {"Sweeps": SIZES.sweeps, "Segments": SIZES.segments}, text) for text in TAPS],
     ("sequencer", SPACE, SPIKING[1]),

@@ -15,7 +15,7 @@ from crossloom.rtl.registers.core_map import CORE, COUNTERS, IDENTITY, VERSION
 @cocotb.test()
 async def core_regs(dut):
     """Random reads, writes, faults and counts, in every cycle what a model in Python says."""
-    (clip_bits,) = parameters("ClipBits")
+    clip_bits, spike_bits = parameters("ClipBits", "SpikeBits")
     *words, capacity = parameters("Weights", "Params", "Tables", "Branches", "Neurons", "Capacity")
     parts = parameters("WeightParts", "ParamParts", "TableParts")
     parts = [*parts, 1, *parameters("NeuronParts")]
@@ -23,7 +23,7 @@ async def core_regs(dut):
     offsets = {register.name: register.offset for register in CORE.registers}
     at = {offset: name for name, offset in offsets.items()}
     events = "drop", "image", "short", "long", "sent", "waiting"
-    inputs = [f"{name}_i" for name in (*events, "busy", "clipped", "wr_valid", "rd_valid")]
+    inputs = [f"{name}_i" for name in (*events, "busy", "clipped", "spiked", "wr_valid", "rd_valid")]
     await reset(dut, **dict.fromkeys(inputs, 0), wr_addr_i=0, wr_data_i=0, wr_strb_i=0, rd_addr_i=0)
     writable = {r.name for r in CORE.registers if r.access != "ro"}
     kept = {"TIMEOUT": CORE.registers[5].reset, "PACKET": 1, "BANK_PLACE": 0, "BANK_PART": 0, "BANK_HIGH": 0}
@@ -33,7 +33,7 @@ async def core_regs(dut):
     for cycle in range(6000):
         often = 0.5 if cycle // 500 % 2 else 0.9
         event = {name: random.random() < (often if name == "waiting" else 0.1) for name in events}
-        busy, clipped = random.random() < 0.4, random.getrandbits(clip_bits)
+        busy, clipped, spiked = random.random() < 0.4, random.getrandbits(clip_bits), random.getrandbits(spike_bits)
         write, read = random.random() < 0.5, random.random() < 0.7
         name = random.choice(["BANK_DATA", "ERROR", "TIMEOUT", "TIMEOUT", "PACKET", "WEIGHTS_7", *sorted(writable)])
         address = offsets[name] if random.random() < 0.9 else random.randrange(0, 1 << 12, 4)
@@ -52,7 +52,7 @@ async def core_regs(dut):
         target = random.choice(sorted(at)) if random.random() < 0.95 else random.randrange(0, 1 << 12, 4)
         for key, value in event.items():
             getattr(dut, f"{key}_i").value = value
-        dut.busy_i.value, dut.clipped_i.value = busy, clipped
+        dut.busy_i.value, dut.clipped_i.value, dut.spiked_i.value = busy, clipped, spiked
         dut.wr_valid_i.value, dut.wr_addr_i.value, dut.wr_data_i.value = write, address, data
         dut.wr_strb_i.value, dut.rd_valid_i.value, dut.rd_addr_i.value = strb, read, target
         await RisingEdge(dut.clk_i)
@@ -68,7 +68,7 @@ async def core_regs(dut):
             wanted = error
         elif 0x40 <= target < 0xA0:
             wanted = identity[(target - 0x40) // 4] if named or target < 0x80 else 0
-        elif 0xC0 <= target < 0xE0:
+        elif 0xC0 <= target < 0xC0 + 4 * len(counts):
             wanted = counts[(target - 0xC0) // 4]
         assert int(dut.rd_data_o.value) == wanted, (cycle, asked, hex(target))
         assert bool(dut.core_rst_no.value) != soft
@@ -102,7 +102,7 @@ async def core_regs(dut):
         stalled = stalled + 1 if event["waiting"] else 0
         late = event["waiting"] and 0 < kept["TIMEOUT"] <= stalled
         steps = [event["image"], event["sent"], event["short"], event["long"]]
-        steps += [sum(map(bool, faults)), busy, event["waiting"], clipped]
+        steps += [sum(map(bool, faults)), busy, event["waiting"], clipped, spiked]
         clear = done == "CONTROL" and data & 2
         counts = [0 if clear else count + int(step) for count, step in zip(counts, steps, strict=True)]
         strobe, soft = None, done == "CONTROL" and bool(data & 1)

@@ -88,6 +88,7 @@ module core #(
   output logic [Lanes-1:0][XBits-1:0]   trace_code_o
 );
   localparam int unsigned ClipBits  = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0);
+  localparam int unsigned SpikeBits = $clog2(Lanes * Most + 1);
   localparam int unsigned PerBeat   = 64 / FieldBits;
   localparam int unsigned Beats     = (Codes - 1) / PerBeat + 1;
 
@@ -101,6 +102,7 @@ module core #(
   logic [program_pkg::MEMORY_BITS-1:0] bank_memory;
   logic [19:0] bank_addr;
   logic [ClipBits-1:0] clipped;
+  logic [SpikeBits-1:0] spiked;
   logic        short_end, long_end, sent, waiting, busy;
   axil_bus #(.AddrBits(12)) u_bus (
     .clk_i(aclk), .rst_ni(aresetn), .aw_valid_i(s_axi_awvalid), .aw_ready_o(s_axi_awready),
@@ -114,7 +116,7 @@ module core #(
   assign s_axi_bresp = 2'b00;
   assign s_axi_rresp = 2'b00;
   core_regs #(
-    .Init(Init), .ClipBits(ClipBits), .Weights(Weights),
+    .Init(Init), .ClipBits(ClipBits), .SpikeBits(SpikeBits), .Weights(Weights),
     .WeightParts((Cols * Rows * WBits + 35) / 36), .Params(Params),
     .ParamParts((Lanes * (AccBits + 7) + 35) / 36), .Tables(Tables), .TableParts(2 * Lanes),
     .Neurons(Neurons), .NeuronParts((Lanes * (MemBits + 4) + 35) / 36), .Branches(Branches),
@@ -126,7 +128,7 @@ module core #(
     .bank_we_o(bank_we), .bank_memory_o(bank_memory), .bank_addr_o(bank_addr),
     .bank_part_o(bank_part), .bank_data_o(bank_data), .busy_i(busy), .drop_i(drop),
     .image_i(image), .short_i(short_end), .long_i(long_end), .sent_i(sent), .waiting_i(waiting),
-    .clipped_i(clipped)
+    .clipped_i(clipped), .spiked_i(spiked)
   );
 
   // Beats to frames.
@@ -177,7 +179,8 @@ module core #(
     .m_ready_i(result_ready), .m_data_o(result), .m_last_o(result_last), .m_more_o(result_more),
     .bank_we_i(bank_we), .bank_memory_i(bank_memory), .bank_addr_i(bank_addr),
     .bank_part_i(bank_part), .bank_data_i(bank_data), .idle_o(idle), .image_o(image),
-    .clipped_o(clipped), .tap_valid_o, .tap_sweep_o, .trace_valid_o, .trace_sweep_o,
+    .clipped_o(clipped), .spiked_o(spiked), .tap_valid_o, .tap_sweep_o,
+    .trace_valid_o, .trace_sweep_o,
     .trace_chunk_o, .trace_y_o, .trace_x_o, .trace_time_o, .trace_raw_o, .trace_membrane_o,
     .trace_code_o
   );

@@ -12,6 +12,7 @@
 module core_regs #(
   parameter              Init        = "",  // prefix of identity.mem: STRUCTURE, FIXED and WEIGHTS
   parameter int unsigned ClipBits    = 4,
+  parameter int unsigned SpikeBits   = 1,
   parameter int unsigned Weights     = 256,  // words of each memory that has banks, and their parts
   parameter int unsigned WeightParts = 8,
   parameter int unsigned Params      = 64,
@@ -47,19 +48,18 @@ module core_regs #(
   input  logic                long_i,
   input  logic                sent_i,     // a result's last beat was taken
   input  logic                waiting_i,  // the output waits for its reader
-  input  logic [ClipBits-1:0] clipped_i
+  input  logic [ClipBits-1:0] clipped_i,
+  input  logic [SpikeBits-1:0] spiked_i
 );
   import core_regs_pkg::*;
 
-  localparam int unsigned Counters = 8;
-  localparam int unsigned Errors   = 6;
-  localparam logic [6:0]  StructureBlock = STRUCTURE_0_OFFSET[11:5];
-  localparam logic [6:0]  FixedBlock     = FIXED_0_OFFSET[11:5];
-  localparam logic [6:0]  WeightsBlock   = WEIGHTS_0_OFFSET[11:5];
-  localparam logic [6:0]  CounterBlock   = FRAMES_IN_OFFSET[11:5];
+  localparam int unsigned Counters = 8, Errors = 6;
+  localparam logic [6:0] StructureBlock = STRUCTURE_0_OFFSET[11:5],
+    FixedBlock = FIXED_0_OFFSET[11:5], WeightsBlock = WEIGHTS_0_OFFSET[11:5],
+    CounterBlock = FRAMES_IN_OFFSET[11:5], MoreCounters = SPIKES_OFFSET[11:5];
 
-  logic control_hit, error_hit, timeout_hit, packet_hit, place_hit, part_hit, high_hit, data_hit,
-    weights_hit, known;
+  logic control_hit, error_hit, timeout_hit, packet_hit, place_hit, part_hit, high_hit;
+  logic data_hit, weights_hit, known;
   assign control_hit = wr_addr_i == CONTROL_OFFSET;
   assign error_hit   = wr_addr_i == ERROR_OFFSET;
   assign timeout_hit = wr_addr_i == TIMEOUT_OFFSET;
@@ -77,20 +77,18 @@ module core_regs #(
   logic [15:0] part_q, packet_q;
   logic [program_pkg::MEMORY_BITS-1:0] memory_q;
   logic [3:0]  high_q;
-  logic        soft_q, bank_we_q;
+  logic        soft_q, bank_we_q, there;
 
   // Elsewhere would be other words' banks, or the trunk.
-  logic there;
-  function automatic logic inside_of(input int unsigned words, input int unsigned parts,
-                                     input logic [19:0] word, input logic [15:0] part);
-    return (32'(word) < words) & (32'(part) < parts);
+  function automatic logic has(input int unsigned words, parts, input logic [35:0] place);
+    return (32'(place[35:16]) < words) & (32'(place[15:0]) < parts);
   endfunction
   always_comb begin
     case (memory_q)
-      program_pkg::MEMORY_WEIGHTS: there = inside_of(Weights, WeightParts, word_q, part_q);
-      program_pkg::MEMORY_PARAMS:  there = inside_of(Params, ParamParts, word_q, part_q);
-      program_pkg::MEMORY_TABLES:  there = inside_of(Tables, TableParts, word_q, part_q);
-      program_pkg::MEMORY_NEURONS: there = inside_of(Neurons, NeuronParts, word_q, part_q);
+      program_pkg::MEMORY_WEIGHTS: there = has(Weights, WeightParts, {word_q, part_q});
+      program_pkg::MEMORY_PARAMS:  there = has(Params, ParamParts, {word_q, part_q});
+      program_pkg::MEMORY_TABLES:  there = has(Tables, TableParts, {word_q, part_q});
+      program_pkg::MEMORY_NEURONS: there = has(Neurons, NeuronParts, {word_q, part_q});
       program_pkg::MEMORY_ROWS:    there = (32'(word_q) < Branches) & (part_q == '0)
                                          & (wr_data_i != '0) & (wr_data_i <= Capacity);
       default:                     there = 1'b0;
@@ -174,10 +172,11 @@ module core_regs #(
     end
   end
 
-  logic [31:0] counter_q [Counters];
+  logic [31:0] counter_q [Counters], spikes_q;
   always_ff @(posedge clk_i) begin
     if (~rst_ni | clear) begin
       for (int unsigned i = 0; i < Counters; i++) counter_q[i] <= '0;
+      spikes_q <= '0;
     end else begin
       if (image_i) counter_q[0] <= counter_q[0] + 1'b1;
       if (sent_i) counter_q[1] <= counter_q[1] + 1'b1;
@@ -187,13 +186,13 @@ module core_regs #(
       if (busy_i) counter_q[5] <= counter_q[5] + 1'b1;
       if (waiting_i) counter_q[6] <= counter_q[6] + 1'b1;
       if (|clipped_i) counter_q[7] <= counter_q[7] + 32'(clipped_i);
+      spikes_q <= Neurons > 0 ? spikes_q + 32'(spiked_i) : '0;
     end
   end
 
   // Reading.
-  logic [2:0] index;
-  assign index = rd_addr_i[4:2];
   always_comb begin
+    automatic logic [2:0] index = rd_addr_i[4:2];
     rd_known  = 1'b1;
     rd_data_o = '0;
     case (rd_addr_i)
@@ -212,6 +211,7 @@ module core_regs #(
         case (rd_addr_i[11:5])
           StructureBlock, FixedBlock, WeightsBlock: rd_data_o = name;
           CounterBlock:   rd_data_o = counter_q[index];
+          MoreCounters:   {rd_known, rd_data_o} = index == '0 ? {1'b1, spikes_q} : '0;
           default:        rd_known  = 1'b0;
         endcase
       end

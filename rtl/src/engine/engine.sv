@@ -45,7 +45,8 @@ module engine #(
   parameter               Init      = "",
   localparam int unsigned FeatureBits = Features > 1 ? $clog2(Features) : 1,
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1,
-  localparam int unsigned ClipBits    = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0)
+  localparam int unsigned ClipBits    = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0),
+  localparam int unsigned SpikeBits   = $clog2(Lanes * Most + 1)
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
@@ -64,6 +65,7 @@ module engine #(
   output logic                          idle_o,
   output logic                          image_o,       // an image begins
   output logic [ClipBits-1:0]           clipped_o,     // codes that a range replaced
+  output logic [SpikeBits-1:0]          spiked_o,      // spikes
   output logic                          tap_valid_o,
   output logic [IndexBits-1:0]          tap_sweep_o,
   output logic                          trace_valid_o,
@@ -194,7 +196,8 @@ module engine #(
     .done_o(sweep_done), .code_soon_o(chunk_soon), .code_valid_o(code_valid),
     .score_valid_o(score_valid), .addr_o(drain_addr), .way_o(drain_way), .slot_o(drain_slot),
     .chunk_o(trace_chunk_o), .y_o(trace_y_o), .x_o(trace_x_o), .time_o(trace_time_o),
-    .code_o(code), .raw_o(raw), .acc_o(trace_raw_o), .membrane_o(trace_membrane_o), .clipped_o
+    .code_o(code), .raw_o(raw), .acc_o(trace_raw_o), .membrane_o(trace_membrane_o), .clipped_o,
+    .spiked_o
   );
   assign {drain_we, trace_valid_o, trace_code_o} = {code_valid, code_valid | score_valid, code};
 

@@ -36,7 +36,8 @@ module post #(
   localparam int unsigned TableBits = Tables > 1 ? $clog2(Tables) : 1,
   localparam int unsigned LaneBits  = Lanes > 1 ? $clog2(Lanes) : 1,
   localparam int unsigned CellBits  = Cells > 1 ? $clog2(Cells) : 1,
-  localparam int unsigned ClipBits  = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0)
+  localparam int unsigned ClipBits  = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0),
+  localparam int unsigned SpikeBits = $clog2(Lanes * Most + 1)
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
@@ -64,7 +65,8 @@ module post #(
   output logic [Lanes-1:0][AccBits-1:0] raw_o,
   output logic [Lanes-1:0][AccBits-1:0] acc_o,
   output logic [Lanes-1:0][MemBits-1:0] membrane_o,
-  output logic [ClipBits-1:0]           clipped_o
+  output logic [ClipBits-1:0]           clipped_o,
+  output logic [SpikeBits-1:0]          spiked_o
 );
   localparam int unsigned Latency   = 4;  // of requant
   localparam int unsigned LaneClips = $clog2(Lanes + 1);
@@ -85,16 +87,15 @@ module post #(
   endfunction
 
   if (Neurons > 0) begin : gen_neurons
-    localparam int unsigned Front     = 2;  // cycles to the membranes
     localparam int unsigned VBits     = MemBits > AccBits ? MemBits : AccBits;
-    localparam int unsigned SpikeBits = $clog2(Most + 1);
+    localparam int unsigned CountBits = $clog2(Most + 1);
     localparam int unsigned SeenBits  = Lanes * (AccBits + MemBits);
     logic [Lanes-1:0][VBits-1:0]     v;
-    logic [Lanes-1:0][SpikeBits-1:0] n, fired;
+    logic [Lanes-1:0][CountBits-1:0] n, fired;
     logic [Lanes-1:0][AccBits-1:0]   acc, acc_late;
     logic [Lanes-1:0][MemBits-1:0]   membrane;
-    logic [LaneClips-1:0]            clip;
-    logic [SeenBits-1:0]             seen, seen_q, held_seen;
+    logic [LaneClips-1:0]            clip, clip_late;
+    logic [SeenBits-1:0]             now, seen, seen_q, held_seen;
     neurons #(
       .Lanes(Lanes), .AccBits(AccBits), .MemBits(MemBits), .MemMin(MemMin), .GuardMin(GuardMin),
       .GuardMax(GuardMax), .LeakMin(LeakMin), .LeakMax(LeakMax), .Most(Most), .Later(Later),
@@ -104,18 +105,15 @@ module post #(
       .valid_o(front_valid), .acc_o(acc), .v_o(v), .n_o(n), .clipped_o(clip)
     );
     delay #(
-      .Bits(PlaceBits + TableBits + Lanes * (XBits + 7)), .Cycles(Front)
+      .Bits(PlaceBits + TableBits + Lanes * (XBits + 7)), .Cycles(2)
     ) u_front (
       .clk_i, .d_i({place_i, table_i, code_i, shift_i}),
       .q_o({front_place, front_table, front_code, front_shift})
     );
-    delay #(.Bits(Lanes * SpikeBits), .Cycles(Latency - 1)) u_fired (
-      .clk_i, .d_i(n), .q_o(fired)
-    );
-    delay #(.Bits(LaneClips), .Cycles(Latency)) u_clip (
-      .clk_i, .d_i(clip), .q_o(saturated[LaneClips-1:0])
-    );
-    assign {saturated[ClipBits-1], front_bias} = '0;
+    delay #(.Bits(Lanes * CountBits), .Cycles(Latency - 1)) u_fired (.clk_i, .d_i(n), .q_o(fired));
+    delay #(.Bits(LaneClips), .Cycles(Latency)) u_clip (.clk_i, .d_i(clip), .q_o(clip_late));
+    assign saturated  = ClipBits'(clip_late);
+    assign front_bias = '0;
     always_comb begin
       for (int unsigned l = 0; l < Lanes; l++) begin
         front_sum[l] = AccBits'(v[l]);
@@ -125,10 +123,12 @@ module post #(
     end
     // What nothing but a simulation looks at.
     delay #(.Bits(Lanes * AccBits), .Cycles(1)) u_acc (.clk_i, .d_i(acc), .q_o(acc_late));
-    delay #(.Bits(SeenBits), .Cycles(Latency)) u_seen (
-      .clk_i, .d_i({acc_late, membrane}), .q_o(seen)
-    );
+    assign now = {acc_late, membrane};
+    delay #(.Bits(SeenBits), .Cycles(Latency)) u_seen (.clk_i, .d_i(now), .q_o(seen));
     always_ff @(posedge clk_i) begin
+      automatic logic [SpikeBits-1:0] all = '0;
+      for (int unsigned l = 0; l < Lanes; l++) all = all + SpikeBits'(fired[l]);
+      spiked_o <= valid && drain_i.kind == program_pkg::KIND_SPIKES ? all : '0;
       if (valid) seen_q <= seen;
       held_seen <= seen_q;
       if (searched | valid) {acc_o, membrane_o} <= searched ? held_seen : seen;
@@ -136,7 +136,7 @@ module post #(
   end else begin : gen_no_neurons
     assign {front_valid, front_sum, front_bias, front_shift} = {valid_i, sum_i, bias_i, shift_i};
     assign {front_place, front_table, front_code} = {place_i, table_i, code_i};
-    assign {spikes, saturated} = '0;
+    assign {spikes, saturated, spiked_o} = '0;
     assign {acc_o, membrane_o} = {raw_o, {Lanes*MemBits{1'b0}}};
     logic unused;
     assign unused = &{1'b0, theta_i, leak_i, cell_i, fresh_i};

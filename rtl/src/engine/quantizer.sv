@@ -37,7 +37,8 @@ module quantizer #(
   parameter               Init      = "",
   localparam int unsigned FeatureBits = Features > 1 ? $clog2(Features) : 1,
   localparam int unsigned IndexBits   = Sweeps > 1 ? $clog2(Sweeps) : 1,
-  localparam int unsigned ClipBits    = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0)
+  localparam int unsigned ClipBits    = $clog2(Lanes + 1) + (Neurons > 0 ? 1 : 0),
+  localparam int unsigned SpikeBits   = $clog2(Lanes * Most + 1)
 ) (
   input  logic                                  clk_i,
   input  logic                                  rst_ni,
@@ -69,7 +70,8 @@ module quantizer #(
   output logic [Lanes-1:0][AccBits-1:0]         raw_o,
   output logic [Lanes-1:0][AccBits-1:0]         acc_o,
   output logic [Lanes-1:0][MemBits-1:0]         membrane_o,
-  output logic [ClipBits-1:0]                   clipped_o
+  output logic [ClipBits-1:0]                   clipped_o,
+  output logic [SpikeBits-1:0]                  spiked_o
 );
   localparam int unsigned ParamBits  = Params > 1 ? $clog2(Params) : 1;
   localparam int unsigned TableBits  = Tables > 1 ? $clog2(Tables) : 1;
@@ -162,7 +164,7 @@ module quantizer #(
     .wr_lane_i(LaneBits'(bank_part_i >> 1)), .wr_addr_i(TableBits'(bank_addr_i)),
     .wr_data_i((AccBits+1)'({bank_data_i, half_q})), .code_soon_o, .code_valid_o, .score_valid_o,
     .place_o({addr_o, way_o, slot_o, chunk_o, y_o, x_o, time_o, last}), .code_o, .raw_o,
-    .acc_o, .membrane_o, .clipped_o
+    .acc_o, .membrane_o, .clipped_o, .spiked_o
   );
   assign done_o = (code_valid_o | score_valid_o) & last;
 endmodule

@@ -129,7 +129,9 @@ package core_regs_pkg;
   localparam logic [11:0] CYCLES_OFFSET = 12'h0d4;
   // ro: cycles in which the output waited
   localparam logic [11:0] STALLS_OFFSET = 12'h0d8;
-  // ro: codes clipped to their type's range
+  // ro: codes clipped to their type's range, and membranes to theirs
   localparam logic [11:0] SATURATIONS_OFFSET = 12'h0dc;
+  // ro: spikes that neurons made; 0 where there are none
+  localparam logic [11:0] SPIKES_OFFSET = 12'h0e0;
 endpackage
 // verilator lint_on UNUSEDPARAM

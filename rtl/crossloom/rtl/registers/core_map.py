@@ -28,7 +28,8 @@ COUNTERS = (
     ("ERRORS", "errors of any kind"),
     ("CYCLES", "cycles in which an image was inside"),
     ("STALLS", "cycles in which the output waited"),
-    ("SATURATIONS", "codes clipped to their type's range"),
+    ("SATURATIONS", "codes clipped to their type's range, and membranes to theirs"),
+    ("SPIKES", "spikes that neurons made; 0 where there are none"),
 )
 
 
