@@ -22,7 +22,6 @@ def test_spiking_designs_of_still_and_moving_images_are_shipped():
     assert {name: network.input.encoder for name, network in of.items() if network.timed} == {
         "digits-snn": "direct",
         "mnist-snn": "direct",
-        "mnist-snn": "direct",
         "nmnist-snn": "events",
     }
 
