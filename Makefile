@@ -8,6 +8,7 @@ STAMP := $(VENV)/.installed
 
 help:
 	@echo "make demo           train digits-sha, prove it bit for bit, run it and report (about 3 minutes)"
+	@echo "                    DESIGN=digits-snn: the same with spikes"
 	@echo "make test           the tests"
 	@echo "make test-long      the tests that take minutes as well"
 	@echo "make test-mutants   plant known bugs one at a time and name those that no test sees (a quarter of an hour)"
@@ -25,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/crossloom demo
+	$(BIN)/crossloom demo $(DESIGN)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -q -m "not long"

@@ -129,6 +129,17 @@ def test_demo_goes_the_whole_way_and_closes_with_the_line(capsys, tmp_path, monk
     assert "exists and is no earlier demo" in capsys.readouterr().err
 
 
+def test_demo_goes_the_same_way_with_spikes(capsys, tmp_path, monkeypatch):
+    found = workflow.find_recipe
+    monkeypatch.setattr(workflow, "find_recipe", lambda *a: override(found(*a), SHORT))
+    assert main(["demo", "digits-snn", "--out", str(tmp_path), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["differences"] == 0 and data["verify"]["differences"] == {"golden": 0, "torch": 0}
+    assert data["spikes"]["steps"] == 4 and data["spikes"]["spikes_mean"] > 0
+    assert main(["demo", "nonesuch", "--out", str(tmp_path)]) == 1
+    assert "demo: 'nonesuch'; needed one of digits-sha, digits-snn, digits-cnn" in capsys.readouterr().err
+
+
 def test_bench_measures_all_three_and_the_memory(capsys, monkeypatch):
     monkeypatch.setattr(bench, "SECONDS", 0.01)
     monkeypatch.setattr(bench, "MEMORY_IMAGES", 64)

@@ -11,7 +11,7 @@ from test_wheel import python310
 
 from crossloom.host.arguments import parser
 from crossloom.host.backends import BACKENDS
-from crossloom.host.commands.demo import DESIGN
+from crossloom.host.commands.demo import DESIGNS
 
 ROOT = Path(__file__).parents[2]
 # Without what an outer make hands down: its options and its variables.
@@ -93,7 +93,8 @@ def test_the_readme_lists_every_command_and_the_helps_name_what_there_is():
         told |= {word for other in others for word in (f"{words[0]} {other.split()[0]}", other.split()[0])}
     missing = set(commands(parser())) - told
     assert missing == set()
-    assert DESIGN in parser().format_help() and f"train {DESIGN}," in (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"train {DESIGNS[0]}," in makefile and all(f"DESIGN={name}" in makefile for name in DESIGNS[1:2])
     helps = dict(subparsers(parser()))
     for command in ("run", "verify"):
         assert all(device in helps[command].format_help() for device in BACKENDS), command

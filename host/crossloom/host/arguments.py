@@ -32,10 +32,11 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON object instead of text")
         return sub
 
-    demo = command("demo", "train digits-sha from its recipe, export it, prove it, run it and write its report")
+    demo = command("demo", "train a shipped design from its recipe, export it, prove it, run it and write its report")
     demo.add_argument(
-        "--out", default="runs/demo", help="the run goes to digits-sha in this folder (default: %(default)s)"
+        "recipe", nargs="?", default="digits-sha", help="digits-sha, digits-snn or digits-cnn (default: %(default)s)"
     )
+    demo.add_argument("--out", default="runs/demo", help="the run goes to a folder in this one (default: %(default)s)")
 
     train = command("train", "train a network from a TOML recipe and export it")
     train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml file")

@@ -6,11 +6,13 @@ import argparse
 import shutil
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from crossloom.sim import InputError, cost, load
+from crossloom.sim import Cost, InputError, cost, load
 from crossloom.sim.places import write_file
 
 from ..accelerator import Accelerator
@@ -24,11 +26,12 @@ from . import Report
 from .train import summary
 from .verify import verify
 
-DESIGN = "digits-sha"
+DESIGNS = "digits-sha", "digits-snn", "digits-cnn"
+"""Recipes that need no files, the first unless another one is named."""
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Train digits-sha afresh in its folder, verify every edge of every test image, and classify a few."""
+    """Train a design afresh in its folder, verify every edge of every test image, and classify a few."""
     need_training()
     from crossloom.training.hierarchy import tree
     from crossloom.training.workflow import find_dataset, find_recipe, train_and_export
@@ -37,15 +40,18 @@ def run(args: argparse.Namespace) -> Report:
         print(text, file=sys.stderr, flush=True)
 
     start = time.perf_counter()
-    folder = Path(args.out) / DESIGN
+    design: str = args.recipe
+    if design not in DESIGNS:
+        raise InputError(f"demo: {design[:80]!r}; needed one of {', '.join(DESIGNS)}; others go through train")
+    folder = Path(args.out) / design
     if folder.exists():
         if not (folder / "checkpoint.pt").is_file():
             raise InputError(f"{folder}: exists and is no earlier demo; name another folder with --out")
         shutil.rmtree(folder)
-    config = find_recipe(DESIGN)
+    config = find_recipe(design)
     dataset = find_dataset(config.data)
     quantization = config.quantization
-    say(f"training {DESIGN} on {len(dataset.train):,} real images of {dataset.name}, "
+    say(f"training {design} on {len(dataset.train):,} real images of {dataset.name}, "
         f"{quantization.weight_bits}-bit weights, {quantization.activation_bits}-bit activations ...")  # fmt: skip
     finished = train_and_export(config, dataset, folder, bars=bar)
     trained = time.perf_counter() - start
@@ -59,7 +65,8 @@ def run(args: argparse.Namespace) -> Report:
     labels = dataset.labels[dataset.test]
     right = float((found.labels == labels).mean())
     path = folder / "report.html"
-    write_file(path, page(measure(artifact, images, labels), f"crossloom report {finished.path.name}"), InputError)
+    figures = measure(artifact, images, labels)
+    write_file(path, page(figures, f"crossloom report {finished.path.name}"), InputError)
     counted = cost(artifact.network)
     total = sum(checks["differences"].values())
     data = {
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> Report:
         "macs_mean": int(found.macs.mean()),
         "macs_flat": counted.macs_flat,
         "macs_bcnn": counted.macs_bcnn,
+        "spikes": None if figures.spikes is None else figures.spikes.to_json(),
         "seconds": time.perf_counter() - start,
         "training_seconds": trained,
     }
@@ -80,12 +88,7 @@ def run(args: argparse.Namespace) -> Report:
             f"{quantization.weight_bits} and {quantization.activation_bits} bits",
             "from the recipe",
         ],
-        ["super-classes right", percent(data["coarse_accuracy"]), "measured, as above"],
-        [
-            "products an image",
-            f"{data['macs_mean']:,}",
-            f"counted; flat {counted.macs_flat:,}, B-CNN {counted.macs_bcnn:,}",
-        ],
+        *_own_rows(data, counted),
         [
             "proof against torch",
             f"{finished.proof.codes:,} codes",
@@ -100,7 +103,22 @@ def run(args: argparse.Namespace) -> Report:
         ["report", str(path), "open it in a browser"],
         ["time", f"{data['seconds']:.0f} s", "measured, on this machine"],
     ]
-    assert finished.trained.hierarchy is not None
-    grouped = tree(finished.trained.hierarchy, finished.trained.classes)
-    text = f"{grouped}\n\n{table([DESIGN, '', ''], rows)}\ndifferences: {total}"
+    text = f"{table([design, '', ''], rows)}\ndifferences: {total}"
+    if finished.trained.hierarchy is not None:
+        text = f"{tree(finished.trained.hierarchy, finished.trained.classes)}\n\n{text}"
     return Report(data, text, int(total > 0))
+
+
+def _own_rows(data: Mapping[str, Any], counted: Cost) -> Iterator[list[str]]:
+    """What there is to say of a hierarchy, of time, or of neither."""
+    if data["coarse_accuracy"] is not None:
+        yield ["super-classes right", percent(data["coarse_accuracy"]), "measured, as above"]
+        others = f"counted; flat {counted.macs_flat:,}, B-CNN {counted.macs_bcnn:,}"
+        yield ["products an image", f"{data['macs_mean']:,}", others]
+        return
+    yield ["products an image", f"{data['macs_mean']:,}", "counted"]
+    spikes = data["spikes"]
+    if spikes is not None:
+        yield ["time", f"{spikes['steps']} steps", "from the recipe; spikes and membranes of every one are verified"]
+        yield ["spikes an image", f"{spikes['spikes_mean']:,.0f}", "simulated, all test images"]
+        yield ["synaptic operations", f"{spikes['synaptic_operations_mean']:,.0f}", "simulated, for an image"]
