@@ -143,3 +143,26 @@ def test_a_device_that_fails_is_closed_and_told_in_one_line(capsys, monkeypatch,
     monkeypatch.setitem(backends.BACKENDS, "failing", Failing)
     assert main(["verify", str(flat), "--devices", "failing"]) == 1
     assert capsys.readouterr().err == "crossloom: core: gone\n" and closed == [True]
+
+
+def test_the_first_images_alone_are_verified_where_asked_and_the_others_counted(capsys, monkeypatch, flat):
+    wrong = another_answer("logits", 3)
+    late = planted(lambda found: wrong(found) if len(found.labels) > 3 else found)
+    monkeypatch.setitem(backends.BACKENDS, "late", late)
+    every = len(load(flat).golden.inputs)
+    for count in (1, 3, 4, every):
+        code, data = verified(capsys, flat, "--devices", "late", "--images", count)
+        assert (data["images"], data["left_out"], data["missing"]) == (count, every - count, 0)
+        assert (code, data["differences"]["late"]) == (int(count > 3), int(count > 3))
+    assert main(["verify", str(flat), "--images", "4"]) == 0
+    assert f"verified on the first 4 of {every} images, as --images asks" in capsys.readouterr().out
+    assert main(["verify", str(flat)]) == 0
+    assert "as --images asks" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("count", [0, -1, 10_000])
+def test_more_images_than_there_are_or_none_are_refused(capsys, flat, count):
+    assert main(["verify", str(flat), "--images", str(count)]) == 1
+    every = len(load(flat).golden.inputs)
+    told = f"crossloom: --images {count}: there are {every}; needed 1 or more of them; leave it out\n"
+    assert capsys.readouterr().err == told

@@ -223,3 +223,54 @@ def test_the_network_itself_is_held_to_strict_json_too(tmp_path):
 def test_golden_vectors_that_would_prove_nothing_are_refused(change, tmp_path):
     artifact = made("flat")
     refused(to_bytes(replace(artifact, golden=change(artifact.golden))), "images in full of", tmp_path)
+
+
+TIME = {
+    "steps of another layer": (1, {"steps": 4}, "node 'membranes' (lif): reads 4 time steps; needed 1 or its own 3"),
+    "more steps than any": (1, {"steps": 4097}, "steps: found 4097; needed an integer in 1..4096"),
+    "membranes too narrow": (1, {"bits": 5}, "theta: code 20 at [0]; the type holds 1..15"),
+    "another comparison": (
+        1,
+        {"strict": False},
+        "read by threshold 21 of channel 0; what resets it are its spikes: needed its own thresholds, 20",
+    ),
+    "more spikes a step": (
+        1,
+        {"strict": False, "most": 2},
+        "read by 1 thresholds a channel; what resets it are its spikes: needed its own thresholds, 2 a channel",
+    ),
+    "an unknown reset": (1, {"reset": "soft"}, "reset 'soft'; needed one of subtract, zero, none"),
+    "a leak of its own": (1, {"leak": 3}, "unknown key 'leak'"),
+    "no answer": (6, {"inputs": ["conv"]}, "output has shape [3, 3, 2]; needed [3], one row per class"),
+}
+
+
+@pytest.mark.parametrize("name", TIME)
+def test_time_and_neurons_that_were_altered_are_refused(name, tmp_path):
+    node, changes, words = TIME[name]
+    refused(edited("spiking", "network.json", lambda plain: plain["nodes"][node].update(changes)), words, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"encoder": "events", "steps": 5, "seed": 0}, "reads 5 time steps; needed 1 or its own 3"),
+        ({"encoder": "rate", "steps": 3, "seed": 0}, "input: type 0..3; the codes of encoder 'rate' are 0 and 1"),
+        ({"encoder": "poisson", "steps": 3, "seed": 0}, "encoder 'poisson'; needed one of"),
+        ({"encoder": "events", "steps": 3}, "input: key 'seed' is missing"),
+        ({"steps": 3}, "input: key 'encoder' is missing"),
+    ],
+)
+def test_an_encoder_that_was_put_in_is_refused(changes, words, tmp_path):
+    refused(edited("spiking", "network.json", lambda plain: plain["input"].update(changes)), words, tmp_path)
+
+
+def test_thresholds_that_are_not_those_that_reset_the_neurons_are_refused(tmp_path):
+    entry = "tensors/neurons.theta.npy"
+    theta = npy_array(entry, unzipped(to_bytes(made("spiking")))[entry])
+    other = {"tensors__neurons_dot_theta_dot_npy": npy_bytes(theta + np.array([0, 1]))}
+    refused(
+        replaced("spiking", **other),
+        "read by threshold 32 of channel 1; what resets it are its spikes: needed its own thresholds, 33",
+        tmp_path,
+    )

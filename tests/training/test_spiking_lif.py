@@ -217,6 +217,7 @@ def test_without_gradients_through_time_a_step_is_on_its_own():
         ({"rule": Rule(when="next", reset="none")}, "when next; a reset is needed"),
         ({"rule": Rule(reset="twice")}, "reset 'twice'; needed one of subtract, zero, none"),
         ({"rule": Rule(when="next", reset="zero", detach_reset=False)}, "needed True; leave it out"),
+        ({"rule": Rule(most=4, bits=3)}, "4 spikes a step in membranes of 3 bits; .* 4 bits or more"),
         ({"rule": Rule(surrogate="sigmoid")}, "surrogate 'sigmoid'; needed one of atan, triangle"),
         ({"leak": 16}, "leak: code 16 at \\[0\\]; the type holds 0..15"),
         ({"guard": 25}, "needed an integer in 0..24"),

@@ -217,6 +217,13 @@ def test_a_recipe_says_the_same_when_read_back():
         ({"sltt_steps": 9, "mode": "sltt"}, r"key 'sltt_steps': found 9 of 3 steps"),
         ({"rate_target": 0.2}, r"key 'rate_target': given, but rate_weight is 0"),
         ({"reset": "zero", "when": "next", "detach_reset": False}, r"key 'detach_reset': false beside reset"),
+        ({"mode": "sltt", "detach_reset": False}, r"key 'detach_reset': false beside mode \"sltt\", where no"),
+        ({"membrane_bits": 3, "most": 4}, r"key 'membrane_bits': found 3, too few for thresholds of 4 spikes a step"),
+        ({"steps": 1, "mode": "sltt"}, r"key 'mode': found 'sltt' beside steps = 1"),
+        ({"steps": 1, "learn": ["theta", "leak"]}, r"key 'learn': found 'leak' beside steps = 1"),
+        ({"steps": 1, "reset": "zero"}, r"key 'reset': found 'zero' beside steps = 1"),
+        ({"steps": 1, "when": "next"}, r"key 'when': found 'next' beside steps = 1"),
+        ({"steps": 1, "detach_reset": False}, r"key 'detach_reset': found false beside steps = 1"),
         ({"training": {"float_precision": "auto"}}, r"key 'float_precision': found 'auto' beside \[spiking\]"),
     ],
 )

@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--data-dir", help="folder of unpacked data sets, for designs that do not carry their test images"
     )
+    verify.add_argument("--images", type=int, metavar="N", help="verify on the first N of the images alone")
 
     grow = command("grow", "add a class to a hierarchical design, retraining one branch and the coarse head")
     grow.add_argument("design", help=DESIGN)

@@ -42,6 +42,15 @@ class TestImages:
         """How many rows of digests have no image here."""
         return self.vectors - len(np.unique(self.rows[self.rows >= 0]))
 
+    def first(self, count: int) -> TestImages:
+        """Return the first so many of them; raise InputError unless there are so many, and one or more."""
+        if not 1 <= count <= len(self.images):
+            raise InputError(
+                f"--images {count}: there are {len(self.images):,}; needed 1 or more of them; leave it out"
+            )
+        labels = None if self.labels is None else self.labels[:count]
+        return TestImages(self.images[:count], labels, self.rows[:count], self.vectors)
+
 
 def test_images(artifact: Artifact, args: argparse.Namespace, labelled: bool = False) -> TestImages:
     """Return the images of --data, or else those that the golden digests were made with.

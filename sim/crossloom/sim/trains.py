@@ -109,10 +109,12 @@ def dense_of_trains(lif: LIF, dense: Dense, x: Edge, spikes: Edge, output: Edge)
 
     def run(acc: AnyArray) -> AnyArray:
         nonlocal table, waiting
-        if waiting > 0:
+        if table is None and waiting > 0:
             waiting -= PATIENCE * acc.size
-            table = _Table.make(lif, x, digits) if waiting <= 0 else None
-        if table is None:
+            if waiting <= 0:
+                table = _Table.make(lif, x, digits)
+        known = table  # read once: another thread may put one there at any time
+        if known is None:
             found: AnyArray = product(spiking(acc).reshape(len(acc), *spikes.image_shape))
             return found
         sums = np.empty((each, len(weight), len(acc)), np.int64)
@@ -120,7 +122,7 @@ def dense_of_trains(lif: LIF, dense: Dense, x: Edge, spikes: Edge, output: Edge)
             # Neurons first, so that the words that meet a weight lie in one row.
             index = acc[start : start + images].reshape(-1, x.size).T.astype(np.intp, order="C")
             index += first
-            words = np.take(table.words, np.take(table.entries, index), axis=0)
+            words = np.take(known.words, np.take(known.entries, index), axis=0)
             some = (weight @ words.reshape(x.size, -1)).reshape(len(weight), -1, each)
             np.copyto(sums[:, :, start : start + images], some.transpose(2, 0, 1), casting="unsafe")
         sums += lift

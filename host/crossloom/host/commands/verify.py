@@ -198,7 +198,8 @@ def run(args: argparse.Namespace) -> Report:
     """Verify one design; exit code 1 on any difference."""
     design = find_design(args.design)
     artifact = load(design)
-    tests = test_images(artifact, args)
+    every = test_images(artifact, args)
+    tests = every if args.images is None else every.first(args.images)
     run_dir = Path(args.run_dir) if args.run_dir else Path("runs") / artifact.network.name
     devices = [name.strip() for name in args.devices.split(",") if name.strip()]
     for name in devices:
@@ -207,6 +208,7 @@ def run(args: argparse.Namespace) -> Report:
         raise InputError(f"--overlay: no device of {args.devices[:80]!r} takes one; name {' or '.join(BEHIND_PYNQ)}")
     overlays = {name: find_overlay(design, name, args.overlay) for name in BEHIND_PYNQ}
     data = verify(artifact, tests, run_dir, bool(args.run_dir), devices, overlays)
+    data["missing"], data["left_out"] = every.missing, len(every.images) - len(tests.images)
     rows: list[list[object]] = [
         [name, str(count), data["first"].get(name) or data["compared"].get(name, "")]
         for name, count in data["differences"].items()
@@ -218,6 +220,8 @@ def run(args: argparse.Namespace) -> Report:
     text = f"{data['name']}, SHA-256 {artifact.sha256}: digests of {data['vectors']:,} test images, {data['layers']} "
     text += f"edges each; it calls them '{printable(artifact.golden.dataset)}'\n"
     if args.data is not None:
-        text += _covered(tests)
+        text += _covered(every)
+    if data["left_out"]:
+        text += f"verified on the first {len(tests.images):,} of {len(every.images):,} images, as --images asks\n"
     text += table(["against", "differences", ""], rows) + f"\ndifferences: {total}"
     return Report(data, text, int(total > 0))

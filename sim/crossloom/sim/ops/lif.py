@@ -211,10 +211,21 @@ class LIF(Op):
         for reader in readers:
             if self.reset == "none" or not isinstance(reader, Threshold) or self.fits(reader):
                 continue
+            found, needed = self._unlike(reader)
             raise NetworkError(
-                f"{where}: read by thresholds from {int(reader.thresholds.min())}; what resets it are its spikes: "
-                f"needed its own thresholds, from {int(self.levels.min())}"
+                f"{where}: read by {found}; what resets it are its spikes: needed its own thresholds, {needed}"
             )
+
+    def _unlike(self, reader: Threshold) -> tuple[str, str]:
+        """What does not fit of a reader's thresholds, and what would, in words."""
+        rows, levels = reader.thresholds, self.levels
+        count = levels.shape[1]
+        if rows.shape[1] != count:
+            return f"{rows.shape[1]} thresholds a channel", f"{count} a channel"
+        shape = max(len(rows), len(levels)), count
+        read, own = (np.broadcast_to(every, shape).ravel() for every in (rows, levels))
+        at = int(np.argmax(read != own))
+        return f"threshold {int(read[at])} of channel {at // count}", f"{int(own[at])}"
 
     def fits(self, reader: Threshold) -> bool:
         """Whether it has these neurons' levels, one row standing for every channel."""

@@ -53,6 +53,11 @@ class LIFLayer(nn.Module):
             rule = replace(rule, reset="none", when="now", most=1, through_time=True)
         # What a network's operator refuses, this does.
         self._operator([1], [leak], guard, rule, rule.bits or MAX_ACC_BITS, steps)
+        if rule.bits is not None and rule.most >= 1 << (rule.bits - 1):
+            raise InputError(
+                f"lif: {rule.most} spikes a step in membranes of {rule.bits} bits; needed room for as many thresholds: "
+                f"{rule.most.bit_length() + 1} bits or more"
+            )
         if rule.surrogate not in SURROGATES:
             raise InputError(f"lif: surrogate {rule.surrogate!r}; needed one of {', '.join(SURROGATES)}")
         if rule.reset == "zero" and rule.when == "next" and not rule.detach_reset:

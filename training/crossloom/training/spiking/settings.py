@@ -83,6 +83,23 @@ def check_spiking(source: str, found: SpikingConfig) -> None:
         wrong("most", f"found {found.most} beside {rule}", 'reset "subtract" without strict', "write most = 1")
     if found.reset == "zero" and found.when == "next" and not found.detach_reset:
         wrong("detach_reset", 'false beside reset "zero" when "next"', "true", "remove it")
+    if found.mode == "sltt" and not found.detach_reset:
+        wrong("detach_reset", 'false beside mode "sltt", where no gradient reaches a reset', "true", "remove it")
+    if found.membrane_bits is not None and found.most >= 1 << (found.membrane_bits - 1):
+        what = f"found {found.membrane_bits}, too few for thresholds of {found.most} spikes a step"
+        wrong("membrane_bits", what, f"{found.most.bit_length() + 1} or more", "write more, or a smaller most")
+    if found.steps == 1 and found.from_steps is None:
+        idle = {
+            "reset": (found.reset, found.reset != "subtract"),
+            "when": (found.when, found.when != "now"),
+            "learn": ("leak", "leak" in found.learn),
+            "mode": (found.mode, found.mode != "bptt"),
+            "detach_reset": (found.detach_reset, not found.detach_reset),
+        }
+        for key, (value, given) in idle.items():
+            if given:
+                what = f"found {shown(value)} beside steps = 1, where nothing leaks or is reset"
+                wrong(key, what, "more steps for it, or from_steps", "remove it")
     if found.sltt_steps is not None and found.mode != "sltt":
         wrong(
             "sltt_steps", f"given, but mode is {shown(found.mode)}", 'mode "sltt" for it', "remove it, or change mode"
