@@ -58,6 +58,31 @@ def test_every_edge_of_each_of_many_test_images_equals_the_golden_vectors(name):
     assert np.array_equal(simulated_digests(artifact.network, images), artifact.golden.digests)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in DESIGNS if load(find_design(name)).network.timed])
+def test_every_spike_and_membrane_of_a_thousand_test_images_is_torchs(name):
+    pytest.importorskip("torch", reason="torch is not installed")
+    from crossloom.training.prove import convert_model, prove
+    from crossloom.training.restore import restore
+    from crossloom.training.spiking.fitting import encoder_of
+
+    network = load(find_design(name)).network
+    restored = restore(load(find_design(name)))
+    found = convert_model(
+        restored.model,
+        name,
+        network.classes,
+        network.input.shape,
+        restored.values,
+        encoder_of(restored.config),
+    )
+    assert weights_sha256(found.network) == weights_sha256(network)
+    images = shipped_designs.test_images(name)[0][:1000]
+    proof = prove(found, images)  # raises at the first code that differs
+    assert proof.edges == len(network.edges)
+    assert proof.codes == len(images) * sum(edge.image_size for edge in network.edges.values())
+
+
 @pytest.mark.parametrize("name", DESIGNS)
 def test_the_stated_accuracy_is_the_one_that_comes_out(name):
     artifact = load(find_design(name))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -180,10 +181,11 @@ GRADIENTS = [
 @pytest.mark.parametrize("rule", GRADIENTS, ids=str)
 def test_gradients_are_those_of_the_same_recurrence_by_autograd(rule):
     random = torch.Generator().manual_seed(5)
-    for rows, kind in itertools.product((1, 7), ("spikes", "membranes")):
+    for rows, kind, each, width in itertools.product((1, 7), ("spikes", "membranes"), ((), (C,)), (0.7, 2.0)):
+        rule = replace(rule, width=width)
         x = torch.randn(rows, N, C, generator=random, requires_grad=True)
-        theta = (0.5 + torch.rand(C, generator=random)).requires_grad_()
-        leak = torch.tensor(2.0, requires_grad=True)
+        theta = (0.5 + torch.rand(each, generator=random)).requires_grad_()
+        leak = (1.0 + 2 * torch.rand(each, generator=random)).requires_grad_()
         weights = torch.randn(7, N, C, generator=random)
         found = lif(x, Neurons(theta, leak, torch.ones(())), rule, 7, membranes=True)
         wanted = by_autograd(x, theta, leak, rule, 7)

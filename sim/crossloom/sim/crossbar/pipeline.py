@@ -108,7 +108,7 @@ def plan_network(
     Raises InputError for missing images, for cells that do not fit, and for a network with time steps.
     """
     if network.timed:
-        needed = 'needed a network without; run this one with device "integer" or "hls-native"'
+        needed = 'needed a network without; run this one with device "integer", "hls-native" or "rtl"'
         raise InputError(f"{network.name}: {network.timed}: arrays do not read time steps yet; {needed}")
     measured = (spec.calibrates or samples) and images is not None and len(images) > 0
     codes = layer_inputs(network, images) if measured and images is not None else {}
