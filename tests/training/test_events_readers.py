@@ -187,6 +187,8 @@ def test_a_packed_file_gives_its_recordings_with_times_summed_up(tmp_path):
         ({"dt": np.ones(2, int)}, "2 dt, 3 x, 3 y, 3 p, size of 2; needed one an event"),
         ({"x": np.ones(3)}, "x is float64 of shape [3]; needed integers"),
         ({"label": np.ones(2, int)}, "label is int64 of shape [2]; needed 1 integers"),
+        ({"split": np.array([2])}, "split of recording 0 is neither 0 nor 1; needed 0 for training, 1 for test"),
+        ({"split": np.array([-1])}, "split of recording 0 is neither 0 nor 1"),
         ({"x": None}, "no array 'x'; needed offset, dt, x, y, p, size"),
         ({"times": np.ones(3)}, "array 'times' is unknown"),
         ({"x": np.array([1, None, 2])}, "holds Python objects"),

@@ -74,4 +74,8 @@ def read_packed(path: Path) -> Packed:
         if values.dtype.kind not in "iu" or values.shape != (len(offset) - 1,):
             found = f"{name} is {values.dtype} of shape {list(values.shape)}"
             raise ConfigError(f"{where}: {found}; needed {len(offset) - 1} integers, one a recording; correct it")
+    odd = ~np.isin(extras.get("split", 0), (0, 1))
+    if odd.any():
+        found = f"split of recording {int(np.argmax(odd))} is neither 0 nor 1"
+        raise ConfigError(f"{where}: {found}; needed 0 for training, 1 for test; correct it")
     return Packed(where, int(size[1]), int(size[0]), {**arrays, "offset": offset}, extras)
