@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from handmade import spiking_network, with_node
 
 from crossloom.host.cli import main
@@ -109,3 +110,20 @@ def test_verify_tells_a_golden_code_that_is_wrong_with_its_step_neuron_and_both_
     assert (code, data["differences"]["golden"]) == (1, 1)
     wanted = f"edge neurons (lif), image 3, step 2, [1, 0, 1]: {right} instead of {right + 1}; made from conv "
     assert data["first"]["golden"].startswith(wanted) and wanted in text
+
+
+@pytest.mark.parametrize("command", [["crossbar", "mnist-snn"], ["fine-tune", "mnist-snn", "--rho", "1e-3"]])
+def test_commands_for_arrays_refuse_time_before_they_ask_for_images(capsys, command):
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("crossloom: mnist-snn: node 'conv1_lif' (lif): arrays do not read time steps yet; needed")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "report"])
+def test_a_design_whose_test_images_lie_elsewhere_says_how_to_give_them(capsys, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    assert main([command, "mnist-snn"]) == 1
+    said = capsys.readouterr().err
+    needed = "needed the folder of the data set's files; give it by --data-dir"
+    assert said == f"crossloom: test images 'mnist': they do not travel with the design; {needed}\n"

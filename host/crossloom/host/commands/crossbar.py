@@ -12,7 +12,18 @@ from typing import Any
 import numpy as np
 
 from crossloom.sim import InputError, load
-from crossloom.sim.crossbar import DEVICES, ArraySpec, Device, Physics, Sweep, overhead, steps, study, sweep
+from crossloom.sim.crossbar import (
+    DEVICES,
+    ArraySpec,
+    Device,
+    Physics,
+    Sweep,
+    check_untimed,
+    overhead,
+    steps,
+    study,
+    sweep,
+)
 from crossloom.sim.crossbar.nonlinear import SHAPES, CellLaw
 from crossloom.sim.crossbar.twin_layers import TwinPoint, compare_twins
 from crossloom.sim.places import write_file
@@ -69,6 +80,7 @@ def run(args: argparse.Namespace) -> Report:
     """Measure; with `args.out`, write a page as well."""
     design = find_design(args.design)
     artifact = load(design)
+    check_untimed(artifact.network)  # before anybody looks for its test images
     rho, methods = numbers("--rho", args.rho), args.methods.split(",")
     adc_bits = None if args.adc_bits == 0 else args.adc_bits
     base = ArraySpec(args.rows, args.columns, args.cell_bits, adc_bits=adc_bits)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossloom.sim import Artifact, InputError, load
-from crossloom.sim.crossbar import ArraySpec, Physics, method_spec, wilson
+from crossloom.sim.crossbar import ArraySpec, Physics, check_untimed, method_spec, wilson
 from crossloom.sim.identity import structure_sha256
 
 from ..designs import find_design
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> Report:
             raise InputError(f"--{option} {value}; needed at least 1")
     artifact = load(find_design(args.design))
     network = artifact.network
+    check_untimed(network)  # before anybody looks for its training images
     adc_bits = None if args.adc_bits == 0 else args.adc_bits
     base = ArraySpec(args.rows, args.columns, args.cell_bits, adc_bits=adc_bits)
     spec = method_spec(args.methods, base, args.active_rows)

@@ -10,7 +10,7 @@ from .layer import ArrayLayer, LayerPlan, build_layer, plan_layer
 from .nonlinear import CellLaw, ConvergenceError, NonlinearSolution, solve_nonlinear
 from .order import greedy_order, loss, swann_order
 from .order_cost import COSTS_7NM, Costs, Overhead, overhead
-from .pipeline import ArrayNetwork, NetworkPlan, build_network, correct, plan_network
+from .pipeline import ArrayNetwork, NetworkPlan, build_network, check_untimed, correct, plan_network
 from .spec import ArraySpec, Physics
 from .tile import Tile, make_tile
 from .twin_layers import TwinPoint, compare_twins, tile_config, twin_network
@@ -50,6 +50,7 @@ __all__ = [
     "build_network",
     "cell_losses",
     "cell_volts",
+    "check_untimed",
     "compare_twins",
     "correct",
     "drift",

@@ -94,6 +94,13 @@ def layer_inputs(network: Network, images: AnyArray) -> dict[tuple[int | None, s
     return codes
 
 
+def check_untimed(network: Network) -> None:
+    """Raise InputError for a network with time steps, which arrays do not read."""
+    if network.timed:
+        needed = 'needed a network without; run this one with device "integer", "hls-native" or "rtl"'
+        raise InputError(f"{network.name}: {network.timed}: arrays do not read time steps yet; {needed}")
+
+
 def plan_network(
     network: Network,
     spec: ArraySpec,
@@ -107,9 +114,7 @@ def plan_network(
     Layers are calibrated with what `layer_inputs` says that they read. `columns` and `samples` as in `plan_layer`.
     Raises InputError for missing images, for cells that do not fit, and for a network with time steps.
     """
-    if network.timed:
-        needed = 'needed a network without; run this one with device "integer", "hls-native" or "rtl"'
-        raise InputError(f"{network.name}: {network.timed}: arrays do not read time steps yet; {needed}")
+    check_untimed(network)
     measured = (spec.calibrates or samples) and images is not None and len(images) > 0
     codes = layer_inputs(network, images) if measured and images is not None else {}
     layers = {}

@@ -51,6 +51,9 @@ def named_test_images(
     if name not in NAMED_DATA:
         found = f"test images '{printable(name)}': not at hand"
         raise ConfigError(f"{found}; needed to go on; give them by --data")
+    if data_dir is None and NAMED_DATA[name].needs_folder:
+        found = f"test images '{printable(name)}': they do not travel with the design"
+        raise ConfigError(f"{found}; needed the folder of the data set's files; give it by --data-dir")
     data = load_dataset(DataConfig(name=name, path=data_dir), steps=steps)
     data = exclude(data, [c for c in data.classes if c not in classes])
     which = test_first(data) if dataset.endswith(ALL) else data.test
