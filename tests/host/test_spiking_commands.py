@@ -120,6 +120,13 @@ def test_commands_for_arrays_refuse_time_before_they_ask_for_images(capsys, comm
     assert said.count("\n") == 1
 
 
+def test_hls4ml_is_not_timed_on_a_network_that_it_refuses(capsys):
+    assert main(["bench", "hls", "digits-snn"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("crossloom: digits-snn: node 'conv1_lif' (lif): hls4ml, which is timed beside our kernels")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", ["verify", "report"])
 def test_a_design_whose_test_images_lie_elsewhere_says_how_to_give_them(capsys, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)

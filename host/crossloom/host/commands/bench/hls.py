@@ -39,6 +39,11 @@ def run(args: argparse.Namespace) -> Report:
         raise InputError(f"bench: --runs {args.runs}; needed at least {MIN_RUNS} for a median")
     design = str(find_design(args.design))
     artifact = load(find_design(args.design))
+    if artifact.network.timed:
+        timed = f"{artifact.network.name}: {artifact.network.timed}"
+        raise InputError(
+            f"{timed}: hls4ml, which is timed beside our kernels, reads no steps; needed a network without"
+        )
     if artifact.golden is None or artifact.golden.inputs is None:
         raise InputError(f"{args.design}: carries no test images to time with; needed a design with golden inputs")
     cold: dict[str, list[float]] = {device: [] for device in DEVICES}
