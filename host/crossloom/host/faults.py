@@ -17,7 +17,8 @@ def unexpected(command: str, error: BaseException) -> str:
         traceback.print_exception(error)
     what = printable(error, 120)
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "bad_alloc" in str(error):
-        return f"{command}: out of memory; needed more than is free here; use fewer or smaller images"
+        remedy = "use fewer or smaller images, smaller batches or fewer steps"
+        return f"{command}: out of memory; needed more than is free here; {remedy}"
     if isinstance(error, OSError):
         named = isinstance(error.filename, (str, bytes))
         at = f"{command}: {printable(os.fsdecode(error.filename))}" if named else command
