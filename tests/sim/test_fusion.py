@@ -18,8 +18,8 @@ from crossloom.sim import (
     random_codes,
     random_network,
     run,
-    trains,
 )
+from crossloom.sim.ops import trains
 from crossloom.sim.ops.lif import MAX_LEAK, RESETS, WHENS
 from crossloom.sim.random_networks import SPIKING_FROM
 from crossloom.sim.simulator import Simulator

@@ -10,9 +10,9 @@ import numpy as np
 
 from .encoders import latency_codes, rate_codes
 from .errors import InputError
-from .fusion import fusions
 from .network import INPUT, Input, Network, Node
 from .ops import Edge, Kernel
+from .ops.fusion import fusions
 from .result import Result, decide
 from .types import AnyArray, IntArray
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .network import Node
-from .ops import LIF, Count, Dense, Edge, Flatten, Kernel, Threshold
+from .base import Edge, Kernel
+from .join import Flatten
+from .lif import LIF
+from .linear import Dense
+from .quantize import Threshold
+from .reduce import Count
 from .trains import dense_of_trains, scratch
+
+if TYPE_CHECKING:
+    from ..network import Node
 
 
 @dataclass(frozen=True)

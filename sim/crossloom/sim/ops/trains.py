@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .ops import LIF, Dense, Edge, Kernel
-from .types import EXACT_FLOAT32, EXACT_FLOAT64, AnyArray, IntArray
+from ..types import EXACT_FLOAT32, EXACT_FLOAT64, AnyArray, IntArray
+from .base import Edge, Kernel
+from .lif import LIF
+from .linear import Dense
 
 MAX_ENTRIES = 1 << 21  # of 2 bytes
 MAX_TRAINS = 1 << 16
