@@ -140,7 +140,8 @@ def growing() -> str:
 
 def others() -> str:
     """README: speed, memory, resources."""
-    sim, hls, core, tile = results("sim"), results("hls"), results("rtl")["cifar-shape"], results("imc-tile")
+    sim, hls, cores, tile = results("sim"), results("hls"), results("rtl"), results("imc-tile")
+    core, spiking = cores["cifar-shape"], cores["mnist-snn"]
     ratios = [sim[batch]["integer"] / sim[batch]["brevitas"] for batch in ("1", "256")]
     rates = [round(sim[batch]["integer"], -2) for batch in ("1", "256")]
     speed = {way: hls[way]["images_per_s"] for way in ("hls-native", "hls4ml", "integer")}
@@ -169,6 +170,12 @@ def others() -> str:
             f"{folding['rows'] * folding['cols'] * folding['pix']:,} multipliers",
             f"{core['latency_cycles']:,} cycles an image (simulated), {core['lut']:,} LUT, {core['bram36']:g} BRAM36, "
             f"{core['dsp']} DSP48E1 of an xc7z020 (estimated)",
+            "`bench rtl`",
+        ],
+        [
+            f"`mnist-snn` on a generated core, {spiking['images']:,} test images",
+            f"{spiking['cycles_mean']:,.0f} cycles an image on average, {percent(spiking['accuracy'])} % (simulated); "
+            f"{spiking['lut']:,} LUT, {spiking['bram36']:g} BRAM36, {spiking['dsp']} DSP48E1 (estimated)",
             "`bench rtl`",
         ],
         [
@@ -220,7 +227,23 @@ def peer() -> str:
 
 def _cores() -> dict[str, Any]:
     """The generated cores that were measured, by name."""
-    return {name: core for name, core in results("rtl").items() if isinstance(core, dict) and "layers" in core}
+    return {
+        name: core
+        for name, core in results("rtl").items()
+        if isinstance(core, dict) and "layers" in core and "images" not in core
+    }
+
+
+def _spiking_cores() -> dict[str, Any]:
+    """The spiking ones, by name, in the order of the designs."""
+    found = {name: core for name, core in results("rtl").items() if isinstance(core, dict) and "images" in core}
+    return dict(sorted(found.items()))
+
+
+def _folding(core: dict[str, Any]) -> str:
+    """A core's folding as the command line has it."""
+    rows, cols, pix, lanes, dsp = (core["folding"][key] for key in ("rows", "cols", "pix", "lanes", "dsp"))
+    return f"{rows}x{cols}x{pix}x{lanes}{f'+{dsp}' if dsp else ''}"
 
 
 def cores() -> str:
@@ -228,9 +251,8 @@ def cores() -> str:
 
     def rows() -> Iterator[list[str]]:
         for name, core in _cores().items():
-            rows, cols, pix, lanes, dsp = (core["folding"][key] for key in ("rows", "cols", "pix", "lanes", "dsp"))
             yield [
-                f"`{name}`, {rows}x{cols}x{pix}x{lanes}{f'+{dsp}' if dsp else ''}",
+                f"`{name}`, {_folding(core)}",
                 f"{core['latency_cycles']:,} and {core['interval_cycles']:,} cycles",
                 f"{core['lut']:,} LUT, {core['ff']:,} FF, {core['bram36']:g} BRAM36, {core['dsp']} DSP",
                 f"{core['logic_ns']:.2f} ns",
@@ -262,6 +284,50 @@ def core_notes() -> str:
         `cifar-sha-shape`, with four branches in banks, takes
         {banks["latency_cycles"] / large["latency_cycles"]:.3f} times the cycles of `cifar-shape`; the weights of all
         banks fill {banks["bram36"]:g} of the device's {banks["budget"]["bram36"]} BRAM36.""")))  # fmt: skip
+
+
+def spiking_cores() -> str:
+    """docs/engine.md: cycles, spikes and resources of the cores of spiking networks."""
+
+    def rows() -> Iterator[list[str]]:
+        for name, core in _spiking_cores().items():
+            yield [
+                f"`{name}`, {_folding(core)}",
+                f"{core['images']:,} of {core['dataset']}",
+                f"{core['cycles_mean']:,.0f} and {core['cycles_max']:,}",
+                f"{core['spikes_mean']:,.0f}",
+                f"{percent(core['accuracy'])} %",
+                f"{core['lut']:,} LUT, {core['ff']:,} FF, {core['bram36']:g} BRAM36, {core['dsp']} DSP",
+                f"{core['logic_ns']:.2f} ns",
+            ]
+
+    found = _spiking_cores().values()
+    wrong, codes = sum(core["differences"] for core in found), sum(core["codes_compared"] for core in found)
+    answers, images = sum(core["answers_differing"] for core in found), sum(core["images"] for core in found)
+    header = ["`bench rtl`", "images", "cycles an image, mean and most (simulated)", "spikes (simulated)",
+              "accuracy (simulated)", "resources (estimated)", "logic (estimated)"]  # fmt: skip
+    told = paragraph(f"""
+        {answers:,} of the {images:,} answers differ from the integer simulator's, and {wrong:,} of {codes:,} codes,
+        spikes and membranes of the first {4 * len(found)} images.""")
+    return f"{table(header, rows())}\n\n{told}"
+
+
+def spiking_cost() -> str:
+    """docs/spiking.md: what mnist-snn takes on the engine, beside a published core."""
+
+    def row(name: str, words: str) -> list[str]:
+        core = results("rtl")[name]
+        return [
+            words,
+            f"{percent(core['accuracy'])} % (simulated, {core['images']:,} images)",
+            f"{core['cycles_mean']:,.0f} (simulated)",
+            f"{core['cycles_mean'] / 100:,.1f} us",
+            f"{core['lut']:,} LUT, {core['bram36']:g} BRAM36, {core['dsp']} DSP48E1 (estimated)",
+        ]
+
+    spiker = ["Spiker+ (published)", "93.85 %", "78,000", "780 us", "7,612 cells, 18 BRAM; 9,328 LUT (estimated)"]
+    header = ["MNIST", "accuracy", "cycles an image", "at 100 MHz", "resources"]
+    return table(header, [row("mnist-snn", "`mnist-snn`"), row("mnist-snn:lut", "`mnist-snn` without DSPs"), spiker])
 
 
 def spiking() -> str:
@@ -378,7 +444,7 @@ FIGURES = {
     made.__name__: made
     for made in (
         *(designs, spikes, hierarchy, growing, others),
-        *(small_pipeline, cores, core_notes),
+        *(small_pipeline, cores, core_notes, spiking_cores, spiking_cost),
         *(spiking, solvers, resistance, tile, driver, peer, imports),
     )
 }

@@ -1,17 +1,21 @@
 """The bench of generated cores: its keys, its figures against the model, what its file keeps."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from crossloom.host import find_design
 from crossloom.host.cli import main
 from crossloom.host.commands.bench import rtl as bench_rtl
+from crossloom.host.commands.bench.rtl_images import Images
 from crossloom.rtl.compiler.program import Folding, compile_network
 from crossloom.rtl.core.cocotb_speed import Speed, compare_speed
+from crossloom.rtl.estimate.choice import choose_folding
 from crossloom.rtl.estimate.pipeline import streaming
 from crossloom.rtl.sources import sources_sha256
-from crossloom.sim import MissingExtraError, cost, load
+from crossloom.sim import MissingExtraError, cost, load, run
 from crossloom.sim.frames import frame_beats
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
 
@@ -82,6 +86,28 @@ def test_text_says_where_every_figure_comes_from(capsys):
     assert "9 of 47,000 LUT" in text and "5.50 ns" in text
 
 
+def test_a_spiking_design_is_measured_over_its_test_images_on_a_chosen_array(capsys, monkeypatch, tmp_path):
+    whole = bench_rtl.images_of("digits-snn", None)
+    few = Images(whole.dataset, whole.images[:6], whole.labels[:6])
+    monkeypatch.setattr(bench_rtl, "images_of", lambda design, data_dir: few)
+    choice = "--designs", "digits-snn", "--lut", "5000", "--dsp", "0", "--no-cocotb"
+    code, data = _json(capsys, *choice, "--out", str(tmp_path / "rtl.json"))
+    found, network = data["digits-snn"], load(find_design("digits-snn")).network
+    assert code == 0 and found["differences"] == found["answers_differing"] == 0
+    chosen = choose_folding(network, "throughput", lut=5000, dsp=0)
+    assert found["folding"] == asdict(chosen.folding) and chosen.lut <= 5000
+    assert found["budget"]["lut"] == 5000 and found["budget"]["dsp"] == 0
+    assert (found["images"], found["dataset"]) == (6, "digits test")
+    assert found["cycles_max"] == found["latency_cycles"] == chosen.latency + 4
+    assert found["cycles_mean"] == round((found["latency_cycles"] + 5 * chosen.interval) / 6, 1)
+    wanted = run(network, few.images, edges=list(network.edges))
+    spikes = [edge for name, edge in wanted.edges.items() if name.endswith("lif_spikes")]
+    assert found["spikes_mean"] == round(sum(int(edge.sum()) for edge in spikes) / 6, 2) > 0
+    assert found["accuracy"] == round(float((wanted.labels == few.labels).mean()), 4)
+    told = bench_rtl.text(data)
+    assert "6 images of digits test" in told and "0 answers differ" in told
+
+
 def test_an_unknown_design_or_a_foreign_file_is_refused_before_any_work(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(bench_rtl, "measure", None)
     foreign = tmp_path / "thesis.json"
@@ -92,6 +118,8 @@ def test_an_unknown_design_or_a_foreign_file_is_refused_before_any_work(capsys, 
         (["--out", str(tmp_path / "no" / "x.json")], "no such folder"),
         (["--out", ""], "--out ''"),
         (["--designs", "", "--no-cocotb"], "--designs ''"),
+        (["--designs", "mnist-snn:lut"], "--data-dir"),
+        (["--designs", "digits-snn", "--lut", "60000"], "--lut 60000: an xc7z020 has 53,200"),
         (["--designs", " , ", "--no-cocotb"], "nothing to measure"),
     ):
         assert main(["bench", "rtl", *argv]) == 1
@@ -107,7 +135,7 @@ def test_without_designs_the_comparison_alone_is_measured(capsys):
 
 
 def test_differences_are_an_exit_code(capsys, monkeypatch):
-    def wrong(name, synth):
+    def wrong(name, synth, budget, images):
         return {"differences": 1, "codes_compared": 2}
 
     monkeypatch.setattr(bench_rtl, "measure", wrong)

@@ -323,9 +323,15 @@ def parser() -> argparse.ArgumentParser:
     bench = command("rtl", "measure generated cores: cycles of every layer, resources, speed beside cocotb", kinds)
     bench.add_argument(
         "--designs",
-        default="digits-sha,cifar-shape,cifar-shape-small,cifar-sha-shape",
-        help="which of them, comma-separated (default: %(default)s)",
+        default="digits-sha,cifar-shape,cifar-shape-small,cifar-sha-shape,digits-snn",
+        help="which of them, comma-separated; mnist-snn, mnist-snn:lut (without DSPs) and nmnist-snn besides, which "
+        "need --data-dir (default: %(default)s)",
     )
+    for resource, limit in (("lut", 6000), ("bram36", 140), ("dsp", 220)):
+        bench.add_argument(
+            f"--{resource}", type=int, help=f"how many a spiking design's chosen array may take (default: {limit})"
+        )
+    bench.add_argument("--data-dir", help="folder of unpacked data sets, for designs that do not carry their images")
     bench.add_argument("--no-synth", action="store_true", help="leave out the resources, which take minutes")
     bench.add_argument("--no-cocotb", action="store_true", help="leave out the comparison with cocotb")
     bench.add_argument("--out", help="write the JSON to this file as well; what was not measured again stays in it")

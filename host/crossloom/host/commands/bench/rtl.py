@@ -8,8 +8,8 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,17 @@ from crossloom.sim import run as simulate
 from crossloom.sim.cache import cache_folder
 from crossloom.sim.places import write_file
 from crossloom.sim.shapes import cifar_sha_shape, cifar_shape
+from crossloom.sim.types import AnyArray
 
-from ...designs import design_names, find_design
+from ...designs import find_design
 from ...folding_choice import compiled
 from ...pages import earlier_results
 from ...progress import during
 from ...tables import table
 from ...workers import worker_processes
 from .. import Report
-from ..synth import resources
+from ..synth import budget_of, resources
+from .rtl_images import Images, images_of, over_images, told
 
 if TYPE_CHECKING:
     from crossloom.rtl.compiler.program import Program
@@ -36,36 +38,59 @@ if TYPE_CHECKING:
 IMAGES = 4  # the last one's cycles are those of images that follow each other closely
 FRAMES = 20  # through cocotb
 _MODEL_SECONDS, _COCOTB_SECONDS = 300, 120  # what they take at most: only the bars ask
+COCOTB = "digits-cnn", "digits-sha"
 _RESOURCES = ("lut", "ff", "bram36", "dsp", "logic_ns")
 
 
-def _shipped() -> Network:
-    return load(find_design("digits-sha")).network
+@dataclass(frozen=True)
+class Design:
+    """A network, its folding, and where that is to be chosen what it may take; `images` of its test set besides."""
+
+    make: Callable[[], Network]
+    folding: str
+    budget: Mapping[str, int] | None = None
+    images: bool = False
 
 
-# What is measured, and with which folding.
-DESIGNS: dict[str, tuple[Callable[[], Network], str]] = {
-    "digits-sha": (_shipped, "8x8x2x4"),
-    "cifar-shape": (cifar_shape, "32x32x2x16+220"),
-    "cifar-shape-small": (cifar_shape, "32x24x2x8+220"),
-    "cifar-sha-shape": (cifar_sha_shape, "32x32x2x16+220"),
+def _shipped(name: str) -> Callable[[], Network]:
+    return lambda: load(find_design(name)).network
+
+
+def _spiking(name: str, **budget: int) -> Design:
+    return Design(_shipped(name), "throughput", {"lut": 6000} | budget, True)
+
+
+# What is measured, and with which folding. The name of a shipped design ends before a colon.
+DESIGNS = {
+    "digits-sha": Design(_shipped("digits-sha"), "8x8x2x4"),
+    "cifar-shape": Design(cifar_shape, "32x32x2x16+220"),
+    "cifar-shape-small": Design(cifar_shape, "32x24x2x8+220"),
+    "cifar-sha-shape": Design(cifar_sha_shape, "32x32x2x16+220"),
+    "digits-snn": _spiking("digits-snn"),
+    "mnist-snn": _spiking("mnist-snn"),
+    "mnist-snn:lut": _spiking("mnist-snn", dsp=0),
+    "nmnist-snn": _spiking("nmnist-snn"),
 }
 
 
-def measure(name: str, synth: bool) -> dict[str, Any]:
-    """Everything about one design."""
+def measure(name: str, synth: bool, budget: Mapping[str, int], images: Images | None = None) -> dict[str, Any]:
+    """Everything about one design; `budget` goes before its own where its folding is to be chosen."""
     from crossloom.rtl.estimate.pipeline import streaming
     from crossloom.rtl.sources import sources_sha256
 
-    make, folding = DESIGNS[name]
-    network = make()
-    program = compiled(network, folding)
+    design = DESIGNS[name]
+    network = design.make()
+    own = None if design.budget is None else {**design.budget, **budget}
+    program = compiled(network, design.folding, own)
+    codes = _codes(network, IMAGES) if images is None else input_codes(network.input, images.images[:IMAGES])
     data: dict[str, Any] = {
         "folding": asdict(program.folding),
         "sources_sha256": sources_sha256("core"),
-        "products": int(simulate(network, codes=_codes(network, 1)).macs[0]),
+        "products": int(simulate(network, codes=codes[:1]).macs[0]),
     }
-    data |= _simulated(name, program)
+    data |= _simulated(name, program, codes)
+    if images is not None:
+        data |= over_images(program, images)
     array = program.folding.rows * program.folding.cols * program.folding.pix
     ideal = streaming(network, array)
     data["streaming"] = {
@@ -76,27 +101,29 @@ def measure(name: str, synth: bool) -> dict[str, Any]:
     }
     if synth:
         found = resources(program)
-        data |= {key: found[key] for key in _RESOURCES} | {"logic_path": found["logic_path"], "budget": found["budget"]}
+        data |= {key: found[key] for key in (*_RESOURCES, "logic_path")} | {"budget": found["budget"] | (own or {})}
         data["resources_origin"] = "estimated: Yosys for an xc7z020, neither placed nor routed"
     return data
 
 
-def _codes(network: Network, count: int) -> Any:
+def _codes(network: Network, count: int) -> AnyArray:
     """Random images of all levels."""
     shape = (count, *network.input.shape)
     return input_codes(network.input, np.random.default_rng(0).integers(0, network.input.levels, shape, dtype=np.uint8))
 
 
-def _simulated(name: str, program: Program) -> dict[str, Any]:
+def _simulated(name: str, program: Program, codes: AnyArray) -> dict[str, Any]:
     """Cycles of the core in Verilator, and how many codes differ from the integer simulator's."""
     from crossloom.rtl.core.simulation import CoreModel
     from crossloom.rtl.estimate.cycles import image_cycles
     from crossloom.rtl.estimate.layers import layers_of, model_layers
 
-    network, codes = program.network, _codes(program.network, IMAGES)
+    network = program.network
     # In a process of its own: the peak is that of all programs that a process has run so far.
     with worker_processes(1) as pool:
-        built = during(f"{name}: building, seconds", _MODEL_SECONDS, pool.submit(_build, name).result)
+        built = during(
+            f"{name}: building, seconds", _MODEL_SECONDS, pool.submit(_build, name, str(program.folding)).result
+        )
     model = CoreModel(program, trace=True)
     try:
         start = time.perf_counter()
@@ -111,6 +138,7 @@ def _simulated(name: str, program: Program) -> dict[str, Any]:
     wrong = differences.total + int(differing(wanted, answers).sum())
     branch = 0 if answers.branch is None else int(answers.branch[-1])
     _, last = run.clocked()
+    kind = "test" if DESIGNS[name].images else "random"
     cycles, measured = image_cycles(program, branch), layers_of(program, ((int(n), int(a), int(b)) for n, a, b in taps))
     return {
         "latency_cycles": int(first.latency[0]),
@@ -135,17 +163,16 @@ def _simulated(name: str, program: Program) -> dict[str, Any]:
         "build_s": built and round(built[0], 1),
         "build_peak_gib": built and round(built[1], 2),
         "image_s": round(seconds, 4),
-        "origin": f"simulated: Verilated RTL, {IMAGES} random images; layers of the last; seconds measured",
+        "origin": f"simulated: Verilated RTL, {len(codes)} {kind} images; layers of the last; seconds measured",
     }
 
 
-def _build(name: str) -> tuple[float, float] | None:
+def _build(name: str, folding: str) -> tuple[float, float] | None:
     """Build a core's library: seconds, and GiB that its largest program took; None where it was built before."""
     from crossloom.rtl.core.simulation import CoreModel
 
-    make, folding = DESIGNS[name]
     before, start = {*cache_folder().glob("*.so")}, time.monotonic()
-    CoreModel(compiled(make(), folding), trace=True).close()
+    CoreModel(compiled(DESIGNS[name].make(), folding), trace=True).close()
     if not {*cache_folder().glob("*.so")} - before:
         return None
     # Linux counts KiB, macOS bytes.
@@ -187,16 +214,18 @@ def run(args: argparse.Namespace) -> Report:
     for name in names:
         if name not in DESIGNS:
             raise InputError(f"--designs {name[:40]!r}: unknown; needed some of: {', '.join(DESIGNS)}")
+    budget = budget_of(args)
+    images = {name: images_of(name.partition(":")[0], args.data_dir) for name in names if DESIGNS[name].images}
     path = Path(args.out) if args.out else None
     kept = earlier_results(path, "machine", "bench rtl") if path else {}
     data: dict[str, Any] = {}
     for name in names:
-        data[name] = measure(name, not args.no_synth)
+        data[name] = measure(name, not args.no_synth, budget, images.get(name))
     if not args.no_cocotb:
-        data["cocotb"] = {design: speed(design) for design in design_names()}
+        data["cocotb"] = {design: speed(design) for design in COCOTB}
         data["speedup_over_cocotb"] = min(found["speedup"] for found in data["cocotb"].values())
     data["machine"] = f"{platform.machine()}, {os.cpu_count()} processors"
-    wrong = sum(data[name]["differences"] for name in names)
+    wrong = sum(data[name]["differences"] + data[name].get("answers_differing", 0) for name in names)
     if path is not None:
         for name in names:
             # Resources that were left out this time are still those of the same core, or else worth nothing.
@@ -235,6 +264,8 @@ def _design(name: str, data: dict[str, Any]) -> str:
         f"an image, {data['interval_cycles']:,} between images (simulated; modelled {data['latency_model']:,} and "
         f"{data['interval_model']:,}); {data['differences']} of {data['codes_compared']:,} codes differ\n"
     )
+    if "images" in data:
+        found += told(data) + "\n"
     found += table(["layer", "multipliers", "modelled", "simulated", "busy", "own products"], rows)
     found += (
         f"\na pipeline of layers with {ideal['multipliers']:,} multipliers would take at best "
