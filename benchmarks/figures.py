@@ -312,6 +312,34 @@ def spiking_cores() -> str:
     return f"{table(header, rows())}\n\n{told}"
 
 
+def skipping() -> str:
+    """docs/engine.md: what skipping array cycles whose codes are all 0 would save."""
+    found = results("skipping")
+
+    def rows() -> Iterator[list[str]]:
+        for name, foldings in found["designs"].items():
+            for folding, of in foldings.items():
+                yield [
+                    f"`{name}`, {folding}",
+                    f"{of['taps']:,.0f}",
+                    f"{percent(of['zero'], 1)} %",
+                    f"{of['cycles']:,.0f}",
+                    f"{of['cycles_scanned']:,.0f} ({percent(1 - of['cycles_scanned'] / of['cycles'], 1)} % less)",
+                    f"{of['cycles_by_group']:,.0f} ({percent(1 - of['cycles_by_group'] / of['cycles'], 1)} % less)",
+                ]
+
+    header = ["array cycles an image (modelled)", "in all", "codes all 0", "with the drain's waits",
+              "four scanned a cycle", "a window's row and block a cycle"]  # fmt: skip
+    mnist, sha = found["designs"]["mnist-snn"], found["designs"]["digits-sha"]
+    single, pair, dense = mnist["16x8x1x4"], mnist["16x8x2x4"], sha["16x8x2x4"]
+    told = paragraph(f"""
+        So a pair of pixels and skipping stand in each other's way: with 16x8x1x4 `mnist-snn` would take
+        {single["cycles_scanned"]:,.0f} cycles with a scanner, with twice the multipliers {pair["cycles"]:,.0f} without
+        and {pair["cycles_scanned"]:,.0f} with one. ReLU networks on two pixels would gain little, `digits-sha`
+        {percent(1 - dense["cycles_scanned"] / dense["cycles"], 1)} % there.""")
+    return f"{table(header, rows())}\n\n{told}"
+
+
 def spiking_cost() -> str:
     """docs/spiking.md: what mnist-snn takes on the engine, beside a published core."""
 
@@ -444,7 +472,7 @@ FIGURES = {
     made.__name__: made
     for made in (
         *(designs, spikes, hierarchy, growing, others),
-        *(small_pipeline, cores, core_notes, spiking_cores, spiking_cost),
+        *(small_pipeline, cores, core_notes, spiking_cores, spiking_cost, skipping),
         *(spiking, solvers, resistance, tile, driver, peer, imports),
     )
 }

@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "spiking.md").read_text(encoding="u
 
 
 @pytest.mark.skipif(find_spec("snntorch") is None, reason="a spiking library is not installed: snnTorch")
-def test_the_snippet_makes_an_artifact_that_verifies_in_c_simulation(tmp_path, monkeypatch, capsys):
+def test_the_snippet_makes_an_artifact_that_verifies_in_c_simulation_and_in_rtl(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     names = {}
