@@ -64,7 +64,7 @@ def test_frames_of_an_image_that_is_read_whole_are_what_they_were():
 
 
 @pytest.mark.parametrize(
-    "name", ["digits-sha", "digits-cnn", 9, *(pytest.param(seed, marks=pytest.mark.long) for seed in (3, 12, 14))]
+    "name", ["digits-cnn", 9, *(pytest.param(name, marks=pytest.mark.long) for name in ("digits-sha", 3, 12, 14))]
 )
 def test_a_generated_top_answers_as_the_simulator_does(name, tmp_path, monkeypatch):
     if isinstance(name, int):
@@ -73,7 +73,7 @@ def test_a_generated_top_answers_as_the_simulator_does(name, tmp_path, monkeypat
     else:
         artifact = load(find_design(name))
         network = artifact.network
-        codes = input_codes(network.input, artifact.golden.inputs[:24])  # all of them: test_engine_networks.py
+        codes = input_codes(network.input, artifact.golden.inputs[:24])  # more of them: test_engine_networks.py
         ends = network.input.type.lo, network.input.type.hi
         codes = np.concatenate([*(np.full_like(codes[:1], end) for end in ends), codes])
     generate(compile_network(network, FOLDINGS[0]), tmp_path)

@@ -259,12 +259,15 @@ def design_sizes():
 
 
 @pytest.mark.parametrize("name", DESIGNS)
-def test_a_shipped_design_runs_exactly_on_all_its_test_images(name):
+@pytest.mark.parametrize(
+    "images", [slice(90), pytest.param(slice(90, None), marks=pytest.mark.long)], ids=["90", "rest"]
+)
+def test_a_shipped_design_runs_exactly_on_its_test_images(name, images):
     network, golden = design(name)
-    codes = input_codes(network.input, golden.inputs)
-    assert len(codes) == 360
+    codes = input_codes(network.input, golden.inputs[images])
+    assert len(golden.inputs) == 360
     compiled, found = check(network, DESIGNS[name], codes, design_sizes(), stalled=False, optimize=2)
-    branches = np.zeros(360, int) if found.answers.branch is None else found.answers.branch
+    branches = np.zeros(len(codes), int) if found.answers.branch is None else found.answers.branch
     for branch in np.unique(branches):
         cycles = image_cycles(compiled, int(branch))
         same = np.flatnonzero((branches[1:] == branch) & (branches[:-1] == branch)) + 1

@@ -301,7 +301,7 @@ async def quantizer(dut):
         return enable, memory, *place[1:3], random.getrandbits(PART_BITS)
 
     late = 9 if compiled.sizes.neurons else 7
-    for trial in range(4):
+    for trial in range(3):
         if trial:
             for _ in range(60):
                 writes = (
