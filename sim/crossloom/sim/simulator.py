@@ -301,8 +301,10 @@ def _tabled(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic])
     if images.size > MANY_VALUES and (table == start + step * np.arange(levels, dtype=dtype)[:, None]).all():
         # Most tables are of this kind, and three times as fast so.
         found: AnyArray = images.astype(dtype)
-        found *= step
-        found += start
+        if step != 1:
+            found *= step
+        if start != 0:
+            found += start
         return found
     if table.shape[1] == 1:
         return np.take(table[:, 0], images)

@@ -129,8 +129,8 @@ class LIF(Op):
 
         def run(acc: AnyArray) -> AnyArray:
             total: AnyArray = np.zeros(1, narrow)
-            for _, codes in walk(acc):
-                total = total + codes
+            for step, (_, codes) in enumerate(walk(acc)):
+                total = np.add(total, codes, out=total) if step else codes.astype(narrow)
             return total.astype(output.carrier).reshape(len(acc), *x.shape)
 
         return run
@@ -156,7 +156,8 @@ class LIF(Op):
             if zero:
                 np.multiply(v, codes == 0, out=v)
             else:
-                np.multiply(codes, theta, out=spare, dtype=work)
+                np.copyto(spare, codes)  # two passes of one width are faster than one of two
+                np.multiply(spare, theta, out=spare)
                 np.subtract(v, spare, out=v)
 
         def walk(acc: AnyArray) -> Iterator[tuple[AnyArray, AnyArray]]:
