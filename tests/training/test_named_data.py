@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_files import write_cifar10, write_cifar100
 from event_files import write_nmnist
 
 from crossloom.sim.errors import ConfigError
@@ -46,6 +47,7 @@ def named(name: str, **keys: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("CROSSLOOM_DATA", raising=False)
 
 
 @pytest.mark.parametrize("known", NAMED_DATA.values(), ids=lambda known: known.name)
@@ -53,9 +55,12 @@ def test_a_named_set_is_what_the_registry_says(tmp_path: Path, known: NamedData)
     if known.needs_folder:
         write_mnist(tmp_path)
         write_nmnist(tmp_path)
+        write_cifar10(tmp_path)
+        write_cifar100(tmp_path)
     data = known.load(tmp_path, 0.25, known.steps, None)
     assert (data.name, data.classes, data.levels) == (known.name, known.classes, known.levels)
     assert (data.shape[2], data.steps) == (known.channels, known.steps)
+    assert (data.superclasses is not None) is (known.name == "cifar100")
     assert len(data.validation) / (len(data.train) + len(data.validation)) == pytest.approx(0.25, abs=0.1)
     path = {"path": str(tmp_path)} if known.needs_folder else {}
     config = parse_config(named(known.name, validation=0.25, **path))
@@ -67,12 +72,42 @@ def test_a_folder_is_asked_of_a_set_that_needs_one_and_of_no_other(known: NamedD
     assert NAMED_DATA[known.name] is known
     bare = parse_config(named(known.name)).data
     if known.needs_folder:
-        with pytest.raises(ConfigError, match=f"missing for the data set '{known.name}'; needed the folder"):
+        with pytest.raises(
+            ConfigError, match=f"missing for the data set '{known.name}', and no folder .*; needed the folder"
+        ):
             load_dataset(bare)
     else:
         assert load_dataset(bare).name == known.name
         with pytest.raises(ConfigError, match=f"found 'x' beside name '{known.name}'.*remove the other"):
             parse_config(named(known.name, path="x"))
+
+
+def test_data_sets_are_found_in_a_given_folder_the_environments_and_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for place in ("cache/crossloom/data", "named", "given"):
+        write_cifar10(tmp_path / place, each=20 + 10 * len(found))
+        found.append(load_dataset(DataConfig(name="cifar10", path=str(tmp_path / place))).sha256)
+    assert len(set(found)) == 3
+    bare = DataConfig(name="cifar10")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert load_dataset(bare).sha256 == found[0]
+    monkeypatch.setenv("CROSSLOOM_DATA", str(tmp_path / "absent"))
+    assert load_dataset(bare).sha256 == found[0]
+    monkeypatch.setenv("CROSSLOOM_DATA", str(tmp_path / "named"))
+    assert load_dataset(bare).sha256 == found[1]
+    given = DataConfig(name="cifar10", path=str(tmp_path / "given"))
+    assert load_dataset(given).sha256 == found[2]
+    with pytest.raises(ConfigError, match=r"cifar10: no cifar-10-batches-py/batches.meta in .*absent"):
+        load_dataset(DataConfig(name="cifar10", path=str(tmp_path / "absent")))
+    with pytest.raises(ConfigError, match=r"no folder cifar-100-python in .*named or .*cache/crossloom/data; needed"):
+        load_dataset(DataConfig(name="cifar100"))
+    (tmp_path / "named" / "mnist").mkdir()
+    write_mnist(tmp_path / "named" / "FashionMNIST" / "raw")
+    assert load_dataset(DataConfig(name="fashion-mnist")).name == "fashion-mnist"
+    with pytest.raises(ConfigError, match=r"mnist: no train-images-idx3-ubyte.gz in .*named/mnist"):
+        load_dataset(DataConfig(name="mnist"))
 
 
 def test_mnist_files_are_read_from_the_folder_or_torchvisions_layout(tmp_path: Path) -> None:

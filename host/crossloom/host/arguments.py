@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     train = command("train", "train a network from a TOML recipe and export it")
     train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml file")
     train.add_argument("--data", help="folder of images by class, or an .npz, instead of the recipe's data set")
-    train.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    train.add_argument("--data-dir", help="folder of the data set's files (default: $CROSSLOOM_DATA, the cache)")
     train.add_argument("--out", help="folder for the run (default: runs/NAME)")
     train.add_argument("--seed", type=int, help="seed instead of the recipe's")
     train.add_argument("--exclude", action="append", default=[], metavar="CLASS", help="leave this class out (repeat)")
@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
         "--data",
         help="folder or .npz with the new class, and the old ones where the design's own data set is not at hand",
     )
-    grow.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    grow.add_argument("--data-dir", help="folder of the data set's files (default: $CROSSLOOM_DATA, the cache)")
     grow.add_argument("--keep-coarse", action="store_true", help="leave the coarse head as it is")
     grow.add_argument("--epochs", type=int, default=20, help="epochs of retraining (default: %(default)s)")
     grow.add_argument("--seed", type=int, help="seed instead of the design's")
@@ -110,6 +110,11 @@ def parser() -> argparse.ArgumentParser:
 
     cache = command("cache", "list the libraries that were compiled and kept, or remove them")
     cache.add_argument("--clear", action="store_true", help="remove them, and what earlier versions left")
+
+    data = command("data", "fetch the published files of a data set")
+    data.add_argument("action", choices=["fetch"], help="get its files where they are not there, checked by their MD5")
+    data.add_argument("name", help="mnist, fashion-mnist, cifar10 or cifar100")
+    data.add_argument("--to", help="folder of data sets (default: $CROSSLOOM_DATA, or the user's cache)")
 
     cost = command("cost", "count parameters, products, widths and memory per layer")
     cost.add_argument("design", help=DESIGN)
@@ -157,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
     take.add_argument(
         "--data", help="images to measure on: mnist, fashion-mnist or digits, or files as verify takes them"
     )
-    take.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    take.add_argument("--data-dir", help="folder of the data set's files (default: $CROSSLOOM_DATA, the cache)")
     take.add_argument("--samples", type=int, default=1000, help="test images at most (default: %(default)s)")
     take.add_argument("-o", "--out", help="file to write (default: runs/NAME/NAME.loom)")
 
@@ -297,7 +302,7 @@ def parser() -> argparse.ArgumentParser:
     tune.add_argument("--variation", action="store_true", help="program with the device's variation")
     tune.add_argument("--noise", action="store_true", help="read with the device's noise")
     tune.add_argument("--data", help="folder or .npz to train on, where the design's own data set is not at hand")
-    tune.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    tune.add_argument("--data-dir", help="folder of the data set's files (default: $CROSSLOOM_DATA, the cache)")
     tune.add_argument("--out", help="file to write (default: runs/NAME-tuned/NAME.loom)")
 
     kinds = commands.add_parser("bench", help="measure speed, memory, accuracy and resources").add_subparsers(
@@ -354,6 +359,6 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--jobs", type=int, default=1, help="trainings at a time (default: %(default)s)")
     bench.add_argument("--no-grow", action="store_true", help="leave out growing, which trains once for every class")
     bench.add_argument("--data", help="folder or .npz instead of the recipe's data set")
-    bench.add_argument("--data-dir", help="folder where mnist and fashion-mnist lie unpacked")
+    bench.add_argument("--data-dir", help="folder of the data set's files (default: $CROSSLOOM_DATA, the cache)")
     bench.add_argument("--out", default="runs/bench-sha", help="folder for runs and results (default: %(default)s)")
     return top

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     """Return the images to tune with: those named, or the data set that the design was trained on."""
     from crossloom.training.data.labelled import TEST
+    from crossloom.training.data.places import find_files
     from crossloom.training.data.registry import NAMED_DATA
     from crossloom.training.data.regroup import exclude
     from crossloom.training.restore import recipe_of
@@ -34,7 +35,8 @@ def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     data = replace(recipe_of(artifact).data, exclude=())  # what was left out may have been added since
     used = str(artifact.info.get("dataset", "")).removesuffix(TEST)
     known = NAMED_DATA.get(data.name or "")
-    if not args.data and (known is None or known.name != used or (known.needs_folder and not args.data_dir)):
+    there = known is not None and (not known.needs_folder or find_files(known, args.data_dir) is not None)
+    if not args.data and (known is None or known.name != used or not there):
         raise InputError(
             f"{args.design}: its training data ({used[:60]!r}) is not at hand; needed to tune with; name it by --data"
             f"{', or its folder by --data-dir' if data.name and data.name == used else ''}"

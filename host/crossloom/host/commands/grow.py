@@ -25,6 +25,7 @@ def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     """Return the images to grow with: those named, the data set that the design was trained on, or both together."""
     from crossloom.training.config import DataConfig
     from crossloom.training.data.labelled import TEST
+    from crossloom.training.data.places import find_files
     from crossloom.training.data.registry import NAMED_DATA
     from crossloom.training.data.regroup import with_class
     from crossloom.training.rules import read_section
@@ -41,7 +42,7 @@ def _dataset(artifact: Artifact, args: argparse.Namespace) -> Dataset:
     # A recipe that names one data set may have been trained on another, by --data.
     used = str(artifact.info.get("dataset", "")).removesuffix(TEST)
     named = NAMED_DATA.get(data.name or "")
-    if named is None or named.name != used or (named.needs_folder and not args.data_dir):
+    if named is None or named.name != used or (named.needs_folder and not find_files(named, args.data_dir)):
         at = f" ({used[:60]!r})" if used else ""
         raise InputError(
             f"{args.design}: its training data{at} is not at hand; needed the new class and every class it knows; "

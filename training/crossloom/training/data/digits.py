@@ -36,6 +36,6 @@ DIGITS = NamedData(
     tuple(str(digit) for digit in range(10)),
     levels=17,
     channels=1,
-    needs_folder=False,
+    folders=(),
     load=lambda _folder, validation, _steps, _bars: digits(validation),
 )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from crossloom.sim.errors import ConfigError
-
 from ..config import DataConfig
 from .labelled import Dataset
 from .named import Bars
 from .own import user_dataset
+from .places import files_of
 from .registry import NAMED_DATA
 from .regroup import exclude, tested_on
 
@@ -29,11 +28,8 @@ def load_dataset(data: DataConfig, least: int = 2, steps: int | None = None, bar
 
 
 def _source(data: DataConfig, least: int, steps: int | None, bars: Bars | None) -> Dataset:
-    known = NAMED_DATA[data.name] if data.name is not None else None
-    if data.path is None and (known is None or known.needs_folder):
-        found = f"missing for the data set {data.name!r}"
-        raise ConfigError(f"[data] key 'path': {found}; needed the folder with its files; write path or use --data-dir")
-    path = Path(data.path or "").expanduser()
-    if known is None:
-        return user_dataset(path, data.validation, least)
-    return known.load(path, data.validation, known.steps if known.steps == 1 or steps is None else steps, bars)
+    if data.name is None:
+        return user_dataset(Path(data.path or "").expanduser(), data.validation, least)
+    known = NAMED_DATA[data.name]
+    timed = known.steps if known.steps == 1 or steps is None else steps
+    return known.load(files_of(known, data.path), data.validation, timed, bars)

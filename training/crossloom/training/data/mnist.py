@@ -80,7 +80,7 @@ def _of_bytes(name: str, classes: tuple[str, ...], subfolder: str) -> NamedData:
         classes,
         levels=LEVELS,
         channels=1,
-        needs_folder=True,
+        folders=(subfolder, name),
         load=lambda folder, validation, _steps, _bars: idx_dataset(name, classes, subfolder, folder, validation),
     )
 

@@ -20,13 +20,19 @@ class NamedData:
 
     `load` gets the folder of its files, any path where it does not need one, the share of the training images that is
     kept for validation, how many steps of time recordings are counted in, and what makes progress bars, or None. What
-    it returns has this name, and these classes, levels and channels. `steps`: 1 for images, else what is usual.
+    it returns has this name, and these classes, levels and channels. `folders`: what the folder of its files is called
+    among other data sets, one of these; none where it needs no files. `steps`: 1 for images, else what is usual.
     """
 
     name: str
     classes: tuple[str, ...]
     levels: int
     channels: int
-    needs_folder: bool
+    folders: tuple[str, ...]
     load: Callable[[Path, float, int, Bars | None], Dataset]
     steps: int = 1
+
+    @property
+    def needs_folder(self) -> bool:
+        """Whether it is read from files."""
+        return bool(self.folders)

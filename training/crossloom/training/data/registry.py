@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .cifar import CIFAR10, CIFAR100
 from .digits import DIGITS
 from .events.sets import NMNIST, NMNIST_MODEL
 from .mnist import FASHION_MNIST, MNIST
 
-NAMED_DATA = {known.name: known for known in (DIGITS, MNIST, FASHION_MNIST, NMNIST, NMNIST_MODEL)}
+NAMED_DATA = {known.name: known for known in (DIGITS, MNIST, FASHION_MNIST, CIFAR10, CIFAR100, NMNIST, NMNIST_MODEL)}

@@ -184,9 +184,11 @@ def folder_recordings(folder: Path) -> tuple[Iterator[Recording], Ints, Ints, In
     return (read_bin(path) for path in paths), np.array(labels, np.int64), np.array(tests, np.int64), known
 
 
-def _of_events(name: str, load: Callable[[Path, float, int, Bars | None], Dataset]) -> NamedData:
-    return NamedData(name, CLASSES, levels=LEVELS, channels=2, needs_folder=True, load=load, steps=STEPS)
+def _of_events(
+    name: str, folders: tuple[str, ...], load: Callable[[Path, float, int, Bars | None], Dataset]
+) -> NamedData:
+    return NamedData(name, CLASSES, levels=LEVELS, channels=2, folders=folders, load=load, steps=STEPS)
 
 
-NMNIST = _of_events("nmnist", nmnist)
-NMNIST_MODEL = _of_events("nmnist-model", nmnist_model)
+NMNIST = _of_events("nmnist", ("nmnist", "N-MNIST"), nmnist)
+NMNIST_MODEL = _of_events("nmnist-model", ("MNIST", "mnist"), nmnist_model)
