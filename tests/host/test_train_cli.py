@@ -156,7 +156,7 @@ def test_bench_measures_all_three_and_the_memory(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["train", "nonesuch"], "recipe 'nonesuch': not found; shipped recipes: digits-cnn"),
+        (["train", "nonesuch"], "recipe 'nonesuch': not found; shipped recipes: cifar10-resnet20"),
         (["train", "absent.toml"], "absent.toml"),
         (["train", "digits-cnn", "--data", "absent.npz"], "absent.npz"),
     ],

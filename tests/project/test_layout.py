@@ -30,9 +30,9 @@ LOADERS = {"torch": "weights_only=True", "np": "allow_pickle=False", "numpy": "a
 # them works without torch, and nothing outside training imports them except inside a function.
 NEEDS_PYNQ = Path("host/crossloom/host/board/virtual/device.py")
 NEEDS_TORCH = {
-    "arguments", "batchnorm", "beforehand", "calls", "evaluation", "export", "growing", "hierarchical", "layers",
-    "logits", "loop", "models", "physics", "pools", "prove", "quantized", "quantizers", "restore", "runs",
-    "starting", "state", "steps", "tracing", "values", "walk", "workflow",
+    "arguments", "averaging", "batchnorm", "beforehand", "calls", "evaluation", "export", "growing", "hierarchical",
+    "layers", "logits", "loop", "models", "pace", "physics", "pools", "prove", "quantized", "quantizers", "restore",
+    "runs", "starting", "state", "stepping", "steps", "tracing", "values", "walk", "workflow",
     "importing/libraries/common", "importing/libraries/known", "importing/libraries/norse",
     "importing/libraries/sinabs", "importing/libraries/snntorch", "importing/libraries/spikingjelly",
     "importing/modules", "importing/running",

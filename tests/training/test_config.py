@@ -9,7 +9,7 @@ import pytest
 
 from crossloom.sim.errors import ConfigError
 from crossloom.training.config import bcnn_recipe, config_dict, flat_recipe, load_config, override, parse_config
-from crossloom.training.plan import make_hierarchy_plan, make_plan
+from crossloom.training.plan import make_hierarchy_plan, make_plan, weight_count
 
 RECIPE = Path(__file__).parents[2] / "training" / "configs" / "digits-cnn.toml"
 CONV = {"type": "conv", "channels": 4}
@@ -328,3 +328,18 @@ def test_head_and_branch_both_read_what_the_trunk_ends_with() -> None:
     assert plan.coarse[1].signed is False
     names = [step.name for part in (plan.trunk, plan.coarse, plan.branch) for step in part]
     assert len(set(names)) == len(names)
+
+
+def test_the_cifar_recipes_have_the_layers_they_say() -> None:
+    resnet = load_config(RECIPE.with_name("cifar10-resnet20.toml"))
+    plan = make_plan(resnet, (3, 32, 32), 10)
+    # 3x3 weights of 19 layers, 1x1 of the two projections, and the last layer's.
+    widths = [(3, 16), *[(16, 16)] * 6, (16, 32), *[(32, 32)] * 5, (32, 64), *[(64, 64)] * 5]
+    weights = sum(9 * a * b for a, b in widths) + 16 * 32 + 32 * 64 + 64 * 10
+    assert weight_count(plan.steps) == weights
+    sha = load_config(RECIPE.with_name("cifar10-sha.toml"))
+    tree = make_hierarchy_plan(sha, (3, 32, 32), 3, 6)
+    assert len(tree.branch) == 5 and tree.branch[-1].outputs == 6 and tree.coarse[-1].outputs == 3
+    for recipe in (resnet, sha):
+        assert parse_config(config_dict(recipe), recipe.source) == recipe
+        assert recipe.training.float_precision == recipe.training.precision == recipe.training.threads == "auto"

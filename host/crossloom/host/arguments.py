@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--with-baselines", action="store_true", help="train both baselines too, and state them in the artifact"
     )
+    train.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to train (default: %(default)s)")
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the run's folder")
 
     info = command("info", "say what a design is, how well it does and what it was built from")

@@ -11,8 +11,7 @@ from .arguments import refuse_size
 from .config import Config
 from .data.labelled import Dataset
 from .hierarchical import build_quantized_network
-from .hierarchy import Hierarchy
-from .loop import given_hierarchy
+from .hierarchy import Hierarchy, given_hierarchy
 from .plan import make_hierarchy_plan, make_plan, weight_count
 from .prove import convert_model
 from .spiking.fitting import check_time, encoder_of

@@ -83,9 +83,11 @@ class AugmentationConfig:
 class TrainingConfig:
     """The loop: `float_epochs` with batch norm, then `epochs` of quantization-aware training, each with its schedule.
 
-    `float_precision` "bfloat16" or "auto" (bfloat16 where the CPU has AMX) concerns the float phase alone. `threads`
-    0 leaves torch's own number; 1 is best for small networks, keeps its pace on a busy machine, and gives the same
-    weights whatever the number of cores.
+    `float_precision` and `precision` are those of the two phases; what is exported is chosen and proved in float32
+    always. `threads` 0 leaves torch's own number; 1 is best for small networks, keeps its pace on a busy machine, and
+    gives the same weights whatever the number of cores. "auto" takes what a step is fastest with, see `pace`.
+
+    `ema` is the decay of a running average of the weights, see `averaging`; 0: none.
 
     `init` is the folder of a finished run of the same layers, which the float phase begins with the weights of; see
     `starting.start_from` for neurons in place of its ReLUs.
@@ -98,10 +100,12 @@ class TrainingConfig:
     float_learning_rate: float = number(1e-7, 10.0, 4e-3)
     weight_decay: float = number(0.0, 10.0, 1e-4)
     label_smoothing: float = number(0.0, 0.9, 0.0)
-    schedule: str = choice("cosine", "constant", default="cosine")
+    schedule: str = choice("cosine", "one-cycle", "constant", default="cosine")
     seed: int = integer(0, 2**32 - 1, 1)
-    threads: int = integer(0, 1024, 0)
+    threads: int | str = integer(0, 1024, 0, or_word="auto")
     float_precision: str = choice("float32", "bfloat16", "auto", default="float32")
+    precision: str = choice("float32", "bfloat16", "auto", default="float32")
+    ema: float = number(0.0, 0.99999, 0.0)
     init: str | None = file_path(None)
     augmentation: AugmentationConfig = AugmentationConfig()
 
@@ -224,7 +228,14 @@ def parse_config(table: Mapping[str, Any], source: str = "recipe") -> Config:
     check_encoder(source, spiking, plain, quantization.normalization, tree, init)
     coarse = read_layers(source, "coarse", table.get("coarse"), 0) if hierarchy else ()
     branch = read_layers(source, "branch", table.get("branch"), 0) if hierarchy else ()
-    check_fits(source, spiking, (*layers, *coarse, *branch), hierarchy is not None, training.float_precision)
+    check_fits(
+        source,
+        spiking,
+        (*layers, *coarse, *branch),
+        hierarchy is not None,
+        training.float_precision,
+        training.precision,
+    )
     return Config(
         name=name,
         layers=layers,

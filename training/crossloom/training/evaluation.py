@@ -44,12 +44,13 @@ def evaluate(
     """
     training = model.training
     model.eval()
+    device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     right, coarse, loss = 0, 0, 0.0
     with torch.no_grad():
         done, (height, width, channels) = 0, dataset.shape
         for rows in evaluation_batches(part, (encoder.steps * height, width, channels)):
-            images = to_float(dataset.images[rows], values, encoder, done)
-            labels, done = torch.from_numpy(dataset.labels[rows]), done + len(rows)
+            images = to_float(dataset.images[rows], values, encoder, done).to(device)
+            labels, done = torch.from_numpy(dataset.labels[rows]).to(device), done + len(rows)
             batch_loss, batch_right, batch_coarse = assess(model, images, labels, 0.0, coarse_weight)
             right += int(batch_right.sum())
             coarse += int(batch_coarse.sum()) if batch_coarse is not None else 0

@@ -39,6 +39,10 @@ class Hierarchical(nn.Module):
     Float32 (N, C, H, W) in.
     """
 
+    _superclass: Tensor
+    _bank: Tensor
+    _row: Tensor
+
     def __init__(
         self,
         plan: HierarchyPlan,
@@ -53,9 +57,9 @@ class Hierarchical(nn.Module):
         self.head = nn.Sequential(OrderedDict(modules_of(plan.coarse, parts, plan.config.spiking)))
         branches = [modules_of(plan.branch, parts, plan.config.spiking) for _ in members]
         self.banks = nn.ModuleList(nn.Sequential(OrderedDict(branch)) for branch in branches)
-        self._superclass = torch.from_numpy(hierarchy.coarse)
-        self._bank = torch.zeros_like(self._superclass)
-        self._row = torch.zeros_like(self._superclass)
+        coarse = torch.from_numpy(hierarchy.coarse)
+        for name, values in (("_superclass", coarse), ("_bank", coarse * 0), ("_row", coarse * 0)):
+            self.register_buffer(name, values, persistent=False)
         for bank, classes in enumerate(members):
             self._bank[list(classes)] = bank
             self._row[list(classes)] = torch.arange(len(classes))
@@ -74,11 +78,11 @@ class Hierarchical(nn.Module):
         """Return float32 scores (N, classes); those of branches that an image did not take are -inf."""
         source = self.trunk(images)
         coarse = self.head(source)
-        taken = coarse.argmax(1) if self.routed else torch.zeros(len(images), dtype=torch.int64)
-        scores = torch.full((len(images), len(self._bank)), -torch.inf)
+        taken = coarse.argmax(1) if self.routed else self._bank.new_zeros(len(images))
+        scores = torch.full((len(images), len(self._bank)), -torch.inf, device=images.device)
         for bank in sorted(set(taken.tolist())):
             inside = (taken == bank).nonzero()[:, 0]
-            classes = torch.tensor(self.members[bank])
+            classes = torch.tensor(self.members[bank], device=images.device)
             scores[inside[:, None], classes] = self.banks[bank](rows_of(source, inside, len(images)))[
                 :, : len(classes)
             ].float()
@@ -97,7 +101,7 @@ class Hierarchical(nn.Module):
         wanted = self._superclass[labels]
         coarse_right = coarse.argmax(1) == wanted
         loss = coarse_weight * functional.cross_entropy(coarse, wanted, label_smoothing=smoothing)
-        right = torch.zeros(len(labels), dtype=torch.bool)
+        right = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
         bank_of = self._bank[labels]
         for bank in sorted(set(bank_of.tolist())):
             inside = (bank_of == bank).nonzero()[:, 0]

@@ -18,6 +18,7 @@ from crossloom.sim.errors import ConfigError, NetworkError
 from crossloom.sim.network import MAX_BRANCHES
 from crossloom.sim.types import MAX_NAME, check_identifier
 
+from .config import Config
 from .data.labelled import Dataset, Ints
 from .discovery import FloatArray, group_classes
 from .rules import shown, suggestion
@@ -278,3 +279,25 @@ def _identifier(name: str) -> str:
     text = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     text = re.sub(r"[^a-z0-9]+", "_", text).strip("_")
     return (text if text[:1].isalpha() else f"group_{text}".rstrip("_"))[:MAX_NAME]
+
+
+def given_hierarchy(config: Config, dataset: Dataset) -> Hierarchy | None:
+    """Return the super-classes that need no discovery: of the file, or of the data set. None: flat, or to discover."""
+    settings = config.hierarchy
+    if settings is None:
+        return None
+    if settings.source == "file":
+        assert settings.file is not None
+        return read_hierarchy(settings.file, dataset.classes)
+    own = from_dataset(dataset) if settings.source in ("auto", "dataset") else None
+    if own is None and settings.source == "dataset":
+        raise ConfigError(
+            f"{config.source}: [hierarchy] key 'source': \"dataset\", but {dataset.name} has no super-classes; needed "
+            'some; write source = "discover"'
+        )
+    if own is not None and (settings.superclasses is not None or settings.balanced):
+        raise ConfigError(
+            f"{config.source}: [hierarchy]: superclasses or balanced given, but {dataset.name} has super-classes of "
+            'its own; needed one of them; write source = "discover", or remove the keys'
+        )
+    return own

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,16 @@ from torch.nn import functional
 from crossloom.sim.errors import ConfigError
 
 from .augment import augment
-from .config import Config, TrainingConfig, config_dict
+from .averaging import Averages
+from .config import Config, config_dict
 from .data.labelled import Dataset, Images, Ints, check_classes
-from .evaluation import Evaluation, assess, evaluate, steps_of
+from .epoch_bar import epoch_bar
+from .evaluation import Evaluation, evaluate
 from .hierarchical import AnyNetwork, build_float_network, build_quantized_network, quantize
-from .hierarchy import Hierarchy, discover, from_dataset, read_hierarchy, write_hierarchy
+from .hierarchy import Hierarchy, discover, given_hierarchy, write_hierarchy
 from .inputs import input_values, to_float
 from .models import Network
+from .pace import Pace, candidates, choose, kept, pace_state
 from .phases import DISCOVER, FLOAT, Phase, phases_of
 from .runs import (
     CHECKPOINT,
@@ -43,11 +45,10 @@ from .runs import (
 )
 from .spiking.fitting import check_time, encoder_of
 from .starting import start_from
+from .stepping import checked_device, step
 from .steps import batches_of, evaluation_batches, learning_rate, optimizer, torch_threads
 
 __all__ = ["Evaluation", "TrainedModel", "evaluate", "load_run", "train"]
-
-_log = logging.getLogger(__name__)
 
 CALIBRATION_IMAGES = 256
 
@@ -61,6 +62,7 @@ def train(
     resume: bool = False,
     progress: bool = True,
     on_epoch: OnEpoch | None = None,
+    device: str = "cpu",
 ) -> TrainedModel:
     """Train the recipe on the data set, leaving `checkpoint.pt` and `log.jsonl` in `run_dir`; return the best network.
 
@@ -72,8 +74,11 @@ def train(
     as fractions, seconds, learning rate at its end, precision. Weights are a function of recipe, data, torch, kind of
     machine and thread count: with `resume` a run that was stopped anywhere ends in the same bits. Shuffling and
     augmentation draw from (seed, phase, epoch), so no generator's state has to survive; torch's own is left as it was.
+    What a recipe leaves to "auto" is chosen at the first epoch of a phase, whose record has the timings; a run that is
+    resumed on the same kind of machine keeps it. Networks are validated in float32 always.
 
-    `on_epoch` is called with each record, after it is on disk. `progress` shows a bar where there is a terminal.
+    `device` is "cpu" or "cuda". `on_epoch` is called with each record, after it is on disk. `progress` shows a bar
+    where there is a terminal.
     Raises ConfigError: layers that do not fit the images, a folder that holds another run, a loss that is not finite.
     """
     run_dir = Path(run_dir)
@@ -86,9 +91,10 @@ def train(
         raise ConfigError(
             f"{run_dir}: cannot be made ({error.strerror}); needed a folder to write in; choose another one"
         ) from None
+    where = checked_device(device, config)
     with torch_threads(config.training.threads):
-        run = _Run(config, dataset, run_dir, state)
-        with _Bar(run, progress) as tick:
+        run = _Run(config, dataset, run_dir, state, where)
+        with epoch_bar(run.total, len(run.history), progress) as tick:
             for record in run.epochs():
                 tick(record)
                 if on_epoch:
@@ -99,8 +105,10 @@ def train(
 class _Run:
     """Where a run stands: phase, epoch, super-classes, network, optimizer, best network so far."""
 
-    def __init__(self, config: Config, dataset: Dataset, run_dir: Path, state: dict[str, Any] | None) -> None:
-        self.config, self.dataset, self.run_dir = config, dataset, run_dir
+    def __init__(
+        self, config: Config, dataset: Dataset, run_dir: Path, state: dict[str, Any] | None, device: torch.device
+    ) -> None:
+        self.config, self.dataset, self.run_dir, self.device = config, dataset, run_dir, device
         height, width, channels = dataset.shape
         self.shape = (channels, height, width)
         self.hierarchy = given_hierarchy(config, dataset)
@@ -116,7 +124,6 @@ class _Run:
             self.test: dict[str, Any] | None = None
             self.model = self._build(self.phase)
             self.init_sha256 = self._start(config.training.init)
-            self.optimizer = optimizer(self.model.learned_parameters(), config.training)
         else:
             if not self.discovers and restored_hierarchy(state) != self.hierarchy:
                 raise ConfigError(
@@ -130,11 +137,7 @@ class _Run:
             self.history, self.best, self.test = state["history"], state["best"], state["test"]
             self.model = self._build(self.phase)
             load_weights(self.model, state["model"], str(run_dir / CHECKPOINT))
-            self.optimizer = optimizer(self.model.learned_parameters(), config.training)
-            self.optimizer.load_state_dict(state["optimizer"])
-            if state["threads"] != torch.get_num_threads():
-                _log.warning("%s: started with %d threads, resumed with %d: the weights may differ in their last bits",
-                             run_dir, state["threads"], torch.get_num_threads())  # fmt: skip
+        self._equip(state)
         write_log(run_dir, self.history)
         self._write_hierarchy()
 
@@ -142,6 +145,37 @@ class _Run:
     def total(self) -> int:
         """Epochs of all phases."""
         return sum(phase.epochs for phase in self.phases)
+
+    def _equip(self, state: Mapping[str, Any] | None = None) -> None:
+        """Give the phase's network its place, optimizer, average and pace, those of a checkpoint where it goes on."""
+        training = self.config.training
+        self.model.to(self.device)
+        self.optimizer = optimizer(self.model.learned_parameters(), training)
+        if state is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
+        self.averages = Averages(training.ema, self.model, None if state is None else state["averages"])
+        found = candidates(training, self.phase.quantized)
+        pace = kept(state, found, self.run_dir)
+        self.timings: dict[str, float] = {}
+        if pace is None and self.epoch < self.phase.epochs:
+            pace, self.timings = choose(found, self._seconds)
+        self.pace = pace or found[0]
+        torch.set_num_threads(self.pace.threads)
+
+    def _seconds(self, pace: Pace) -> float:
+        """Time a step on a copy of the network; nothing of the run changes."""
+        training, rows = self.config.training, self.dataset.train[: self.config.training.batch_size]
+        with torch.random.fork_rng(devices=[]):
+            model = copy.deepcopy(self.model).train()
+            steps = optimizer(model.learned_parameters(), training)
+            images = self._reads(self.dataset.images[rows], rows).to(self.device)
+            labels = torch.from_numpy(self.dataset.labels[rows]).to(self.device)
+            torch.set_num_threads(pace.threads)
+            started = time.perf_counter()
+            step(model, steps, images, labels, pace, 0.0, self._coarse_weight(), np.random.default_rng(0))
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            return time.perf_counter() - started
 
     def epochs(self) -> Iterator[dict[str, Any]]:
         """Run what is left, yielding each epoch's record once it is on disk."""
@@ -155,7 +189,8 @@ class _Run:
         """Make the next phase's network out of this one's."""
         before, self.phase, self.epoch = self.phase, phase, 0
         if before.name == DISCOVER:
-            self.hierarchy = self._discover()
+            with self.averages.applied(self.model):
+                self.hierarchy = self._discover()
             self._write_hierarchy()
         if not phase.quantized:
             self.model = self._build(self.phase)
@@ -166,8 +201,9 @@ class _Run:
             load_weights(self.model, self.best["model"], self.config.source)
             self.best = None
         else:
-            self.model = quantize(self.model, self._calibration())
-        self.optimizer = optimizer(self.model.learned_parameters(), self.config.training)
+            with self.averages.applied(self.model):
+                self.model = quantize(self.model.cpu(), self._calibration())
+        self._equip()
 
     def _reads(self, images: Images, number: Ints) -> Tensor:
         """What the phase's network reads of images with these numbers."""
@@ -200,8 +236,9 @@ class _Run:
         self.model.eval()
         with torch.no_grad():
             for rows in evaluation_batches(data.validation, data.shape):
-                answers = functional.softmax(self.model(self._reads(data.images[rows], rows)).double(), 1)
-                np.add.at(confusion, data.labels[rows], answers.numpy())
+                images = self._reads(data.images[rows], rows).to(self.device)
+                answers = functional.softmax(self.model(images).double(), 1)
+                np.add.at(confusion, data.labels[rows], answers.cpu().numpy())
         confusion /= confusion.sum(axis=1, keepdims=True)
         return discover(confusion, settings.superclasses, settings.balanced, data.classes)
 
@@ -231,22 +268,37 @@ class _Run:
         rng = np.random.default_rng([training.seed, *phase.stream, self.epoch])
         order = rng.permutation(data.train)
         batches = batches_of(order, training.batch_size)
-        narrow = not phase.quantized and _use_bfloat16(training)
         coarse_weight = self._coarse_weight()
         self.model.train()
         right, total_loss = 0, 0.0
-        for step, rows in enumerate(batches):
-            rate = learning_rate(training, phase.peak, (self.epoch + step / len(batches)) / phase.epochs)
+        for number, rows in enumerate(batches):
+            rate = learning_rate(training, phase.peak, (self.epoch + number / len(batches)) / phase.epochs)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             # An image has other numbers in every epoch, so that no spikes of its encoder are learned by heart.
-            number = rows + self.epoch * len(data.images)
-            images = self._reads(augment(data.images[rows], training.augmentation, rng), number)
-            loss, batch_right = self._step(images, torch.from_numpy(data.labels[rows]), narrow, coarse_weight, rng)
+            shown = rows + self.epoch * len(data.images)
+            images = self._reads(augment(data.images[rows], training.augmentation, rng), shown).to(self.device)
+            labels = torch.from_numpy(data.labels[rows]).to(self.device)
+            loss, answers = step(
+                self.model, self.optimizer, images, labels, self.pace, training.label_smoothing, coarse_weight, rng
+            )
+            if not math.isfinite(loss):
+                where = f"{phase.name} epoch {self.epoch + 1}"
+                raise ConfigError(
+                    f"{self.config.source}: the loss is {loss} in {where}; needed a finite one; lower the learning rate"
+                )
+            self.averages.update(self.model)
             total_loss += loss * len(rows)
-            right += batch_right
+            right += int(answers.sum())
         self.epoch += 1
-        found = evaluate(self.model, data, data.validation, self.values, coarse_weight, encoder_of(phase.config))
+        with self.averages.applied(self.model):
+            found = evaluate(self.model, data, data.validation, self.values, coarse_weight, encoder_of(phase.config))
+            better = phase.quantized and (
+                self.best is None or (found.accuracy, -found.loss) > (self.best["accuracy"], -self.best["loss"])
+            )
+            if better:
+                weights = {key: value.detach().cpu().clone() for key, value in self.model.state_dict().items()}
+                self.best = {"epoch": self.epoch, "accuracy": found.accuracy, "loss": found.loss, "model": weights}
         record: dict[str, Any] = {
             "phase": phase.name,
             "epoch": self.epoch,
@@ -256,18 +308,16 @@ class _Run:
             "validation_loss": found.loss,
             "learning_rate": rate,
             "seconds": round(time.perf_counter() - started, 3),
-            "precision": "bfloat16" if narrow else "float32",
+            "precision": self.pace.precision,
         }
+        if self.timings:
+            record |= {"pace": str(self.pace), "timings": self.timings}
+            self.timings = {}
         if phase.steps is not None:
             record["steps"] = phase.steps
         if found.coarse_accuracy is not None:
             record |= {"validation_coarse_accuracy": found.coarse_accuracy, "coarse_weight": coarse_weight}
         self.history.append(record)
-        if phase.quantized and (
-            self.best is None or (found.accuracy, -found.loss) > (self.best["accuracy"], -self.best["loss"])
-        ):
-            weights = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
-            self.best = {"epoch": self.epoch, "accuracy": found.accuracy, "loss": found.loss, "model": weights}
         write_checkpoint(self.run_dir, self._state())
         append_log(self.run_dir, record)
         return record
@@ -280,33 +330,6 @@ class _Run:
         done = self.epoch / max(1, self.phase.epochs - 1) if self.phase.name == FLOAT else 1.0
         return hierarchy.coarse_weight + done * (hierarchy.final_coarse_weight - hierarchy.coarse_weight)
 
-    def _step(
-        self, images: Tensor, labels: Tensor, narrow: bool, coarse_weight: float, rng: np.random.Generator
-    ) -> tuple[float, int]:
-        """One step of the optimizer; return (loss, right answers)."""
-        context: AbstractContextManager[Any] = nullcontext()
-        if narrow:
-            images = images.contiguous(memory_format=torch.channels_last)
-            context = torch.autocast("cpu", dtype=torch.bfloat16)
-        self.optimizer.zero_grad(set_to_none=True)
-        smoothing = self.config.training.label_smoothing
-        by_steps = steps_of(self.model)
-        if by_steps is None:
-            with context:
-                loss, right, _ = assess(self.model, images, labels, smoothing, coarse_weight)
-        else:
-            loss, right = by_steps(images, labels, smoothing, rng)
-        value = loss.item()
-        if not math.isfinite(value):
-            where = f"{self.phase.name} epoch {self.epoch + 1}"
-            raise ConfigError(
-                f"{self.config.source}: the loss is {value} in {where}; needed a finite one; lower the learning rate"
-            )
-        if by_steps is None:
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks the annotation
-        self.optimizer.step()
-        return value, int(right.sum())
-
     def _state(self) -> dict[str, Any]:
         height, width, channels = self.dataset.shape
         return {
@@ -317,70 +340,16 @@ class _Run:
             "shape": [height, width, channels],
             "levels": self.dataset.levels,
             "values": torch.from_numpy(self.values),
-            "threads": torch.get_num_threads(),
+            **pace_state(self.pace),
             "phase": self.phase.name,
             "epoch": self.epoch,
             "stages": self.stages,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "averages": self.averages.state(),
             "best": self.best,
             "history": self.history,
             "test": self.test,
             "init_sha256": self.init_sha256,
             "hierarchy": None if self.hierarchy is None else asdict(self.hierarchy),
         }
-
-
-def given_hierarchy(config: Config, dataset: Dataset) -> Hierarchy | None:
-    """Return the super-classes that need no discovery: of the file, or of the data set. None: flat, or to discover."""
-    settings = config.hierarchy
-    if settings is None:
-        return None
-    if settings.source == "file":
-        assert settings.file is not None
-        return read_hierarchy(settings.file, dataset.classes)
-    own = from_dataset(dataset) if settings.source in ("auto", "dataset") else None
-    if own is None and settings.source == "dataset":
-        raise ConfigError(
-            f"{config.source}: [hierarchy] key 'source': \"dataset\", but {dataset.name} has no super-classes; needed "
-            'some; write source = "discover"'
-        )
-    if own is not None and (settings.superclasses is not None or settings.balanced):
-        raise ConfigError(
-            f"{config.source}: [hierarchy]: superclasses or balanced given, but {dataset.name} has super-classes of "
-            'its own; needed one of them; write source = "discover", or remove the keys'
-        )
-    return own
-
-
-def _use_bfloat16(training: TrainingConfig) -> bool:
-    """Whether the float phase computes in bfloat16: asked for, or "auto" on a CPU with AMX tiles."""
-    if training.float_precision == "auto":
-        return bool(torch.cpu._is_amx_tile_supported())
-    return training.float_precision == "bfloat16"
-
-
-class _Bar:
-    """A tqdm bar over the run's epochs, where wanted and a terminal is there."""
-
-    def __init__(self, run: _Run, wanted: bool) -> None:
-        self.run, self.wanted, self.bar = run, wanted, None
-
-    def __enter__(self) -> Callable[[Mapping[str, Any]], None]:
-        if not self.wanted:
-            return lambda record: None
-        from tqdm import tqdm
-
-        bar = tqdm(total=self.run.total, initial=len(self.run.history), unit="epoch", disable=None)
-        self.bar = bar
-
-        def tick(record: Mapping[str, Any]) -> None:
-            bar.set_description(str(record["phase"]))
-            bar.set_postfix(loss=f"{record['loss']:.3f}", validation=f"{record['validation_accuracy']:.4f}")
-            bar.update()
-
-        return tick
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()

@@ -18,13 +18,15 @@ def ruled(needed: str, check: Callable[[object], bool], default: Any = MISSING) 
     return field(default=default, metadata={"needed": needed, "check": check})
 
 
-def integer(lo: int, hi: int, default: Any = MISSING) -> Any:
-    """Return a field for an integer in lo..hi (true and false are none)."""
+def integer(lo: int, hi: int, default: Any = MISSING, or_word: str | None = None) -> Any:
+    """Return a field for an integer in lo..hi (true and false are none), or one word where it is given."""
 
     def check(value: object) -> bool:
+        if isinstance(value, str):
+            return value == or_word
         return isinstance(value, int) and not isinstance(value, bool) and lo <= value <= hi
 
-    return ruled(f"an integer in {lo}..{hi}", check, default)
+    return ruled(f"an integer in {lo}..{hi}" + (f' or "{or_word}"' if or_word else ""), check, default)
 
 
 def number(lo: float, hi: float, default: float) -> Any:

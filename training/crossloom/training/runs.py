@@ -23,10 +23,10 @@ from .inputs import FloatArray
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 HIERARCHY = "hierarchy.json"
-FORMAT = 3
+FORMAT = 4
 _KEYS = (
-    "format", "config", "dataset", "dataset_sha256", "classes", "shape", "levels", "values", "threads",
-    "phase", "epoch", "stages", "model", "optimizer", "best", "history", "test", "hierarchy",
+    "format", "config", "dataset", "dataset_sha256", "classes", "shape", "levels", "values", "pace", "machine",
+    "phase", "epoch", "stages", "model", "optimizer", "averages", "best", "history", "test", "hierarchy",
     "init_sha256",
 )  # fmt: skip
 

@@ -13,6 +13,9 @@ from torch import nn
 from .config import TrainingConfig
 from .data.labelled import Ints
 
+WARM_UP = 0.3
+"""The part of a one-cycle phase in which the learning rate rises."""
+
 EVALUATION_IMAGES = 512
 EVALUATION_BYTES = 256 << 20
 
@@ -41,16 +44,25 @@ def batches_of(order: Ints, size: int) -> list[Ints]:
 
 
 def learning_rate(training: TrainingConfig, peak: float, done: float) -> float:
-    """Return the schedule's learning rate where the fraction `done` of a phase is over."""
-    return peak if training.schedule == "constant" else peak * 0.5 * (1.0 + math.cos(math.pi * done))
+    """Return the schedule's learning rate where the fraction `done` of a phase is over.
+
+    "one-cycle" (arXiv 1708.07120): in even steps from 1/25 of the peak to the peak, then along a cosine to 0.
+    """
+    if training.schedule == "constant":
+        return peak
+    if training.schedule == "one-cycle":
+        if done < WARM_UP:
+            return peak * (1 / 25 + (1 - 1 / 25) * done / WARM_UP)
+        done = (done - WARM_UP) / (1 - WARM_UP)
+    return peak * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 @contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Give torch `count` threads for a while; 0 leaves its own number."""
+def torch_threads(count: int | str) -> Iterator[None]:
+    """Give torch `count` threads for a while; 0 and "auto" leave its own number, which may change in between."""
     before = torch.get_num_threads()
     try:
-        if count:
+        if isinstance(count, int) and count:
             torch.set_num_threads(count)
         yield
     finally:

@@ -120,12 +120,14 @@ def train_and_export(
     resume: bool = False,
     bars: Bars | None = None,
     baselines: bool = False,
+    device: str = "cpu",
 ) -> Finished:
     """Train a recipe, prove its integer network equal, and save `NAME.loom` in `run_dir`.
 
     Proved on the test images and as many training images as make 1,000 samples (all where there are fewer). `bars`
     makes a progress bar from a label and a total. `baselines`: train the flat and the B-CNN baseline as well, in
-    folders inside, and state their accuracies in the artifact. Raises ConfigError or ExportError.
+    folders inside, and state their accuracies in the artifact. `device`: as in `train`. Raises ConfigError or
+    ExportError.
     """
     folder, quiet = Path(run_dir), bars is None
     recipes = {kind: adjusted(config, baseline=kind) for kind in ("flat", "bcnn")} if baselines else {}
@@ -134,10 +136,10 @@ def train_and_export(
     for kind, recipe in recipes.items():
         earlier_state(folder / kind, recipe, dataset.sha256, resume)
     refuse_beforehand(config, dataset)
-    trained = train(config, dataset, folder, resume=resume, progress=not quiet)
+    trained = train(config, dataset, folder, resume=resume, progress=not quiet, device=device)
     found = {}
     for kind, recipe in recipes.items():
-        other = train(recipe, dataset, folder / kind, resume=resume, progress=not quiet)
+        other = train(recipe, dataset, folder / kind, resume=resume, progress=not quiet, device=device)
         found[kind] = {"accuracy": other.test_accuracy, "origin": f"measured by torch on {dataset.test_name}"}
     exported = convert_run(folder)
     info: dict[str, Any] = {

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> Report:
     if config.hierarchy is not None and config.hierarchy.branches == "shared":
         return _bcnn(config, dataset, args)
     finished = train_and_export(config, dataset, args.out or f"runs/{config.name}", resume=args.resume, bars=bar,
-                                baselines=args.with_baselines)  # fmt: skip
+                                baselines=args.with_baselines, device=args.device)  # fmt: skip
     data, proof = summary(finished), finished.proof
     rows = [
         ["artifact", data["artifact"]],
@@ -85,7 +85,7 @@ def _bcnn(config: Config, dataset: Dataset, args: argparse.Namespace) -> Report:
     from crossloom.training.loop import train
 
     folder = args.out or f"runs/{config.name}"
-    trained = train(config, dataset, folder, resume=args.resume)
+    trained = train(config, dataset, folder, resume=args.resume, device=args.device)
     data = {
         "name": config.name,
         "run": folder,

@@ -102,6 +102,7 @@ def _pooch() -> Retrieve:
         raise MissingExtraError(
             "fetching: pooch is not installed; needed to fetch data sets; pip install 'crossloom[fetch]'"
         ) from None
+    pooch.get_logger().setLevel("WARNING")
     found: Retrieve = pooch.retrieve
     return found
 

@@ -128,7 +128,12 @@ def _has_neurons(layers: Sequence[LayerConfig]) -> bool:
 
 
 def check_fits(
-    source: str, found: SpikingConfig | None, layers: Sequence[LayerConfig], hierarchical: bool, float_precision: str
+    source: str,
+    found: SpikingConfig | None,
+    layers: Sequence[LayerConfig],
+    hierarchical: bool,
+    float_precision: str,
+    precision: str,
 ) -> None:
     """Raise ConfigError where [spiking] and the layers, super-classes or precision of a recipe do not go together."""
     lif = _has_neurons(layers)
@@ -143,13 +148,14 @@ def check_fits(
             f'{source}: [spiking]: there, but no layer has activation = "lif"; needed one; write it in one'
         )
     if hierarchical and (found.mode != "bptt" or found.rate_weight):
-        key, given = ("mode", shown(found.mode)) if found.mode != "bptt" else ("rate_weight", f"{found.rate_weight:g}")
-        refuse(source, "spiking", key, f"found {given} beside [hierarchy]", "a flat network for it", "remove it")
-    if float_precision != "float32":
-        refuse(
-            source, "training", "float_precision", f"found {shown(float_precision)} beside [spiking]",
-            '"float32": membranes are carried in it', "remove it",
-        )  # fmt: skip
+        key, value = ("mode", shown(found.mode)) if found.mode != "bptt" else ("rate_weight", f"{found.rate_weight:g}")
+        refuse(source, "spiking", key, f"found {value} beside [hierarchy]", "a flat network for it", "remove it")
+    for key, given in (("float_precision", float_precision), ("precision", precision)):
+        if given != "float32":
+            refuse(
+                source, "training", key, f"found {shown(given)} beside [spiking]",
+                '"float32": membranes are carried in it', "remove it",
+            )  # fmt: skip
 
 
 def check_encoder(
