@@ -19,8 +19,8 @@ from crossloom.sim.crossbar import ArraySpec, Physics, build_network, plan_netwo
 from crossloom.sim.errors import ConfigError, ExportError  # noqa: E402
 from crossloom.training.data.digits import digits  # noqa: E402
 from crossloom.training.data.regroup import exclude  # noqa: E402
+from crossloom.training.evaluation import assess  # noqa: E402
 from crossloom.training.inputs import to_float  # noqa: E402
-from crossloom.training.loop import assess  # noqa: E402
 from crossloom.training.physics import OnArrays, fine_tune  # noqa: E402
 from crossloom.training.prove import convert_model  # noqa: E402
 from crossloom.training.restore import restore  # noqa: E402
