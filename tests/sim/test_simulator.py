@@ -76,6 +76,28 @@ def test_images_and_their_codes_give_the_same():
     assert np.array_equal(run(net, images[..., 0]).labels, a.labels)
 
 
+@pytest.mark.parametrize(
+    ("type_", "codes", "line"),
+    [
+        (QType(-128, 127), [-128, 127], (-128, 255)),
+        (QType(-128, 127), list(range(-128, 128)), (-128, 1)),
+        (QType(0, 255), list(range(255, -1, -1)), (255, -1)),
+        (QType(-30000, 30000), [30000, 0, -30000], (30000, -30000)),
+        (QType(0, 4), [3, 3, 3], (3, 0)),
+        (QType(0, 4), [0, 1, 2, 4], None),
+        (QType(0, 300), [[0, 0], [100, 150], [200, 300]], None),
+    ],
+)
+def test_values_of_an_image_become_the_codes_of_their_table(type_, codes, line):
+    table = np.array(codes).reshape(len(codes), -1)
+    source = Input((2, 3, table.shape[1]), type_, table)
+    assert source.line == line
+    images = np.random.default_rng(0).integers(0, len(codes), (9, *source.shape), dtype=np.uint8)
+    wanted = np.stack([table[images[..., c], c] for c in range(table.shape[1])], axis=-1)
+    assert np.array_equal(input_codes(source, images), wanted)
+    assert np.array_equal(input_codes(source, images / (len(codes) - 1)), wanted)
+
+
 def test_a_table_of_one_column_per_channel_is_read_by_channel():
     net = random_network(0, 3)
     table = np.stack([np.arange(5), np.arange(5)[::-1]], axis=1)

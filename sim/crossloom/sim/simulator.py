@@ -18,7 +18,6 @@ from .types import AnyArray, IntArray
 
 # Temporaries of one chunk of images; about a last-level cache, so that operators find their input still there.
 CHUNK_BYTES = 8 << 20
-MANY_VALUES = 1 << 13  # of images, from which on it pays to see whether their table is a line
 Sink: TypeAlias = Callable[[str, IntArray, AnyArray], None]
 """Takes an edge's name, the numbers of some images and their codes on it, (n, *image_shape) of the type's dtype."""
 
@@ -294,18 +293,17 @@ def _look_up(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]
 
 def _tabled(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]) -> AnyArray:
     """Return the table's entries for checked images."""
-    levels, table = network_input.levels, network_input.table.astype(dtype)
     if images.dtype.kind == "f":
-        images = np.rint(images.astype(np.float64) * (levels - 1)).astype(np.intp)
-    start, step = table[0, 0], table[1, 0] - table[0, 0]
-    if images.size > MANY_VALUES and (table == start + step * np.arange(levels, dtype=dtype)[:, None]).all():
-        # Most tables are of this kind, and three times as fast so.
+        images = np.rint(images.astype(np.float64) * (network_input.levels - 1)).astype(np.intp)
+    if network_input.line is not None:  # three times as fast
+        start, step = np.array(network_input.line).astype(dtype)  # wrapping, as the rest does
         found: AnyArray = images.astype(dtype)
         if step != 1:
             found *= step
         if start != 0:
             found += start
         return found
+    table = network_input.table.astype(dtype)
     if table.shape[1] == 1:
         return np.take(table[:, 0], images)
     index = images.astype(np.intp)
