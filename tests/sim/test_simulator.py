@@ -91,7 +91,7 @@ def test_images_and_their_codes_give_the_same():
 def test_values_of_an_image_become_the_codes_of_their_table(type_, codes, line):
     table = np.array(codes).reshape(len(codes), -1)
     source = Input((2, 3, table.shape[1]), type_, table)
-    assert source.line == line
+    assert module.line_of(source) == line
     images = np.random.default_rng(0).integers(0, len(codes), (9, *source.shape), dtype=np.uint8)
     wanted = np.stack([table[images[..., c], c] for c in range(table.shape[1])], axis=-1)
     assert np.array_equal(input_codes(source, images), wanted)

@@ -7,17 +7,16 @@ from functools import wraps
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from .network import Network
-
+_Of = TypeVar("_Of")
 _Found = TypeVar("_Found")
 
 
-def once_per_network(function: Callable[[Network], _Found]) -> Callable[[Network], _Found]:
-    """A function of a network alone, worked out once for each; its result must not be changed."""
-    known: WeakKeyDictionary[Network, _Found] = WeakKeyDictionary()
+def once_per_network(function: Callable[[_Of], _Found]) -> Callable[[_Of], _Found]:
+    """A function of a network, or of its input, alone, worked out once for each; its result must not be changed."""
+    known: WeakKeyDictionary[_Of, _Found] = WeakKeyDictionary()
 
     @wraps(function)
-    def found(network: Network) -> _Found:
+    def found(network: _Of) -> _Found:
         if network not in known:
             known[network] = function(network)
         return known[network]

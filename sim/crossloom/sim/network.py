@@ -9,8 +9,6 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from .encoders import ENCODERS, RATE_ONE
 from .errors import NetworkError
 from .ops import Edge, Op
@@ -82,13 +80,6 @@ class Input:
     def levels(self) -> int:
         """Number of image values, 2 to 256."""
         return len(self.table)
-
-    @cached_property
-    def line(self) -> tuple[int, int] | None:
-        """(start, step) where the code of every value u is start + step * u in all channels, as in most tables."""
-        start, step = int(self.table[0, 0]), int(self.table[1, 0]) - int(self.table[0, 0])
-        codes = start + step * np.arange(self.levels)[:, None]
-        return (start, step) if (self.table == codes).all() else None
 
     @property
     def edge(self) -> Edge:

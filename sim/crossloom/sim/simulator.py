@@ -10,6 +10,7 @@ import numpy as np
 
 from .encoders import latency_codes, rate_codes
 from .errors import InputError
+from .memo import once_per_network
 from .network import INPUT, Input, Network, Node
 from .ops import Edge, Kernel
 from .ops.fusion import fusions
@@ -291,12 +292,21 @@ def _look_up(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]
     return codes.astype(dtype).reshape(len(images), *edge.image_shape)
 
 
+@once_per_network
+def line_of(network_input: Input) -> tuple[int, int] | None:
+    """(start, step) where the code of every value u is start + step * u in all channels, as in most tables."""
+    table = network_input.table.astype(np.int64)
+    start, step = int(table[0, 0]), int(table[1, 0] - table[0, 0])
+    return (start, step) if (table == start + step * np.arange(len(table))[:, None]).all() else None
+
+
 def _tabled(network_input: Input, images: AnyArray, dtype: np.dtype[np.generic]) -> AnyArray:
     """Return the table's entries for checked images."""
     if images.dtype.kind == "f":
         images = np.rint(images.astype(np.float64) * (network_input.levels - 1)).astype(np.intp)
-    if network_input.line is not None:  # three times as fast
-        start, step = np.array(network_input.line).astype(dtype)  # wrapping, as the rest does
+    line = line_of(network_input)
+    if line is not None:  # three times as fast
+        start, step = np.array(line).astype(dtype)  # wrapping, as the rest does
         found: AnyArray = images.astype(dtype)
         if step != 1:
             found *= step
