@@ -32,7 +32,7 @@ class Model:
 
     module: nn.Module
     chain: Chain
-    library: Library
+    origin: Library
     neurons: tuple[nn.Module, ...]
     calls: int
 

@@ -41,7 +41,7 @@ def by_library(chain: Chain, settings: ImportSettings) -> Original:
 
 def by_model(model: Model, settings: ImportSettings) -> Original:
     """Return a user's model as the original: it runs itself, its layers of neurons are listened to."""
-    version = installed(model.library.package)
+    version = installed(model.origin.package)
     names = [neuron.name for neuron in model.chain.neurons]
     last = model.chain.layers[-1]
 
@@ -60,7 +60,7 @@ def by_model(model: Model, settings: ImportSettings) -> Original:
                 model.module.eval()
                 x = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
                 try:
-                    model.library.run(model.module, model.neurons, x, settings.steps, model.calls > 1)
+                    model.origin.run(model.module, model.neurons, x, settings.steps, model.calls > 1)
                 except (RuntimeError, ValueError, TypeError, IndexError) as error:
                     text = next(iter(str(error).splitlines()), "") or type(error).__name__
                     shape = list(values.shape[2:])
@@ -74,13 +74,13 @@ def by_model(model: Model, settings: ImportSettings) -> Original:
                 module._buffers.update(held)
         found: dict[str, Any] = {}
         for name, module in zip(names, model.neurons, strict=True):
-            found[name] = model.library.heard(module, heard[name], settings.steps).numpy()
+            found[name] = model.origin.heard(module, heard[name], settings.steps).numpy()
         if isinstance(last, Neuron):
             return found, _read(found[last.name], settings, True)
-        out = model.library.heard(model.neurons[-1], ends, settings.steps).numpy()
+        out = model.origin.heard(model.neurons[-1], ends, settings.steps).numpy()
         return found, _read(out, settings, False)
 
-    return Original(f"the model itself, {model.library.name} {version or 'of no stated version'}", run)
+    return Original(f"the model itself, {model.origin.name} {version or 'of no stated version'}", run)
 
 
 def _listen(into: list[Tensor], module: nn.Module, given: Any, result: Any) -> None:
